@@ -1,0 +1,1 @@
+"""Islands, the processes that host them, and the driver that lets them evolve together."""

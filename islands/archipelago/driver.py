@@ -1,0 +1,207 @@
+"""Lets the islands of all runs evolve together, and commits consistent cuts of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from islands.archipelago.executor import Executor, Finished, Lost
+from islands.archipelago.messages import IslandKey
+from islands.archipelago.mirror import RunMirror
+from islands.config import RunConfig
+from islands.evolution.checkpoint import Checkpoint
+
+Commit = Callable[[Checkpoint, bool], object]
+"""Stores a checkpoint; the flag says whether the stage is complete with it."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        epoch: the last epoch that every island has done; -1 before generation 0 is judged.
+        epochs: the last epoch of the budget.
+        generation: the generation that `epoch` ends with.
+        evaluations: images scored since the start, all runs.
+        evaluations_per_second: over the life of this process.
+        confidence: (runs, K) float32 of every cell.
+        next_checkpoint_s: seconds until the next commit.
+        losses: epochs that had to be repeated because a worker went away.
+    """
+
+    epoch: int
+    epochs: int
+    generation: int
+    evaluations: int
+    evaluations_per_second: float
+    confidence: npt.NDArray[np.float32]
+    next_checkpoint_s: float
+    losses: int
+
+
+class Archipelago:
+    """The driver: submits epochs, routes the mail, commits.
+
+    An island starts an epoch as soon as the mail of `lag` epochs ago is there; nobody waits at a barrier, and
+    timing never changes a result. The driver never scores.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        class_count: int,
+        executor: Executor,
+        commit: Commit,
+        observe: Callable[[Progress], None],
+    ) -> None:
+        self._config = config
+        self._executor = executor
+        self._commit = commit
+        self._observe = observe
+        self._runs = [RunMirror(run, config, class_count) for run in range(config.runs)]
+        self._busy: set[IslandKey] = set()
+        self._committed = -1
+        self._stop = threading.Event()
+        self._losses = 0
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that every island of every run has done; -1 before any."""
+        return min(run.epoch for run in self._runs)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        for mirror, run in zip(self._runs, checkpoint.runs, strict=True):
+            mirror.restore(checkpoint.epoch, run)
+        self._committed = checkpoint.epoch
+
+    def stop(self) -> None:
+        """Finish the epochs that run, commit, and return from `run`. May be called from a signal handler."""
+        self._stop.set()
+
+    def run(self) -> bool:
+        """Evolve until the budget is spent or `stop` is called; return whether the budget is spent.
+
+        The last consistent cut is committed before this returns or raises, but for a KeyboardInterrupt: then
+        the last commit stands.
+        """
+        epochs = self._config.evolve.epochs
+        started, evaluations_before = time.monotonic(), self._evaluations
+        committed_at = started
+        with _Committer(self._commit, epochs) as committer:
+            try:
+                while self.epoch < epochs:
+                    if not self._stop.is_set():
+                        self._submit_ready(epochs)
+                    elif not self._busy:
+                        break
+                    for outcome in self._executor.wait(timeout=1.0):
+                        self._take(outcome)
+                    elapsed = time.monotonic() - committed_at
+                    due = self._committed < 0 or elapsed >= self._config.checkpoint.every_s
+                    if due and self.epoch > self._committed and committer.idle:
+                        self._cut(committer)
+                        committed_at = time.monotonic()
+                    self._report(started, evaluations_before, committed_at)
+            except Exception:
+                self._cut_what_is_new(committer)
+                raise
+            self._cut_what_is_new(committer)
+        self._report(started, evaluations_before, time.monotonic())
+        return self.epoch >= epochs
+
+    @property
+    def _evaluations(self) -> int:
+        return sum(run.evaluations for run in self._runs)
+
+    def _submit_ready(self, epochs: int) -> None:
+        for run, mirror in enumerate(self._runs):
+            for island in mirror.islands:
+                key = IslandKey(run, island)
+                epoch = mirror.epoch_of(island) + 1
+                if key in self._busy or epoch > epochs:
+                    continue
+                inbox = mirror.inbox(island)
+                if inbox is not None:
+                    self._busy.add(key)
+                    self._executor.submit(key, epoch, inbox, partial(mirror.state, island))
+
+    def _take(self, outcome: Finished | Lost) -> None:
+        self._busy.discard(outcome.key)
+        if isinstance(outcome, Finished):
+            self._runs[outcome.key.run].record(outcome.key.island, outcome.result)
+        else:
+            self._losses += 1
+
+    def _cut_what_is_new(self, committer: _Committer) -> None:
+        if self.epoch > self._committed:
+            self._cut(committer)
+
+    def _cut(self, committer: _Committer) -> None:
+        epoch = self.epoch
+        committer.submit(Checkpoint(epoch, tuple(run.cut(epoch) for run in self._runs)))
+        self._committed = epoch
+
+    def _report(self, started: float, evaluations_before: int, committed_at: float) -> None:
+        now = time.monotonic()
+        epoch = self.epoch
+        self._observe(
+            Progress(
+                epoch=epoch,
+                epochs=self._config.evolve.epochs,
+                generation=max(0, epoch) * self._config.evolve.generations_per_epoch,
+                evaluations=self._evaluations,
+                evaluations_per_second=(self._evaluations - evaluations_before) / max(now - started, 1e-9),
+                confidence=np.stack([run.confidence for run in self._runs]),
+                next_checkpoint_s=max(0.0, committed_at + self._config.checkpoint.every_s - now),
+                losses=self._losses,
+            )
+        )
+
+
+class _Committer:
+    """Commits on a thread of its own, so that islands do not wait for the disk.
+
+    A failed commit is raised at the next use; the last good one stands.
+    """
+
+    def __init__(self, commit: Commit, epochs: int) -> None:
+        self._commit = commit
+        self._epochs = epochs
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._running: Future[object] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether a commit could start now; raises what the last one raised."""
+        if self._running is not None and self._running.done():
+            running, self._running = self._running, None
+            running.result()
+        return self._running is None
+
+    def submit(self, checkpoint: Checkpoint) -> None:
+        """Start a commit when the one before has ended."""
+        if self._running is not None:
+            self._running.result()
+        self._running = self._pool.submit(self._commit, checkpoint, checkpoint.epoch >= self._epochs)
+
+    def __enter__(self) -> _Committer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        running, self._running = self._running, None
+        self._pool.shutdown(wait=True)
+        if running is None:
+            return
+        if error is None:
+            running.result()
+        elif running.exception() is not None:
+            error.add_note(f"the last commit failed as well: {running.exception()}")

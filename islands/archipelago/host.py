@@ -1,0 +1,76 @@
+"""Hosts islands in one process: one classifier replica, one device."""
+
+from __future__ import annotations
+
+import traceback
+
+import torch
+
+from islands.archipelago.island import Island
+from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkFacts, StepResult
+from islands.classifiers.contract import Classifier
+from islands.config import RunConfig
+from islands.encodings.contract import Encoding
+from islands.errors import IslandFailedError, IslandsError, NotLoadedError
+
+
+class IslandHost:
+    """Steps the islands it is asked for; knows neither threads nor Ray."""
+
+    def __init__(self, config: RunConfig, encoding: Encoding, classifier: Classifier) -> None:
+        self._config = config
+        self._encoding = encoding
+        self._classifier = classifier
+        self._islands: dict[IslandKey, Island] = {}
+
+    @property
+    def facts(self) -> NetworkFacts:
+        """What the driver needs to know of network and images."""
+        classifier, encoding = self._classifier, self._encoding
+        return NetworkFacts(classifier.classes, classifier.fingerprint, encoding.channels, encoding.size)
+
+    def load(self, key: IslandKey, state: IslandState | None) -> None:
+        """Host `key` from now on; None: from before generation 0."""
+        island = Island(key, self._config, self._encoding, self._classifier)
+        if state is not None:
+            island.load(state)
+        self._islands[key] = island
+
+    def step(self, key: IslandKey, epoch: int, inbox: Inbox) -> StepResult:
+        """Do one epoch of one island.
+
+        Raises:
+            NotLoadedError: the island is not here, or not at the epoch before.
+            IslandFailedError: an exception escaped from the island; it carries the traceback.
+        """
+        if key not in self._islands:
+            raise NotLoadedError(f"{key} is not on this worker")
+        try:
+            with torch.inference_mode():
+                return self._islands[key].step(epoch, inbox)
+        except NotLoadedError:
+            raise
+        except Exception as error:
+            # The island may be half way through the epoch: whoever asks next must load it again.
+            del self._islands[key]
+            where = f"island {key.island} of run {key.run} failed in epoch {epoch}"
+            if isinstance(error, IslandsError):
+                raise type(error)(f"{where}: {error}") from error
+            raise IslandFailedError(
+                f"{where}: {type(error).__name__}: {error}\n{traceback.format_exc()}"
+            ) from error
+
+
+def build_host(config: RunConfig) -> IslandHost:
+    """Build network and encoding as the configuration says, on the device and threads that it names."""
+    from islands.classifiers.registry import load_classifier, resolve_device
+    from islands.encodings.factory import build_encoding
+
+    torch.set_num_threads(config.workers.threads)
+    device = resolve_device(config.workers.device)
+    network = config.network
+    classifier = load_classifier(
+        network.name, view=network.view, batch_size=network.batch_size, device=device
+    )
+    size = config.encoding.size or classifier.input_size
+    return IslandHost(config, build_encoding(config.encoding, classifier.channels, size), classifier)

@@ -1,0 +1,262 @@
+"""One island: a pure function from (state, inbox) to (state, outbox), one epoch at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from islands.archipelago.messages import Delta, Inbox, IslandKey, IslandState, Outbox, StepResult
+from islands.classifiers.contract import Classifier
+from islands.config import RunConfig
+from islands.encodings.contract import Encoding, Operator
+from islands.encodings.genomes import Genomes
+from islands.errors import NotLoadedError
+from islands.evolution import records
+from islands.evolution.archive import Archive, Batch, as_batch, winners
+from islands.evolution.elites import Elites
+from islands.evolution.fitness import fitness_of
+from islands.evolution.records import Rows
+from islands.evolution.streams import Purpose, epoch_stream, first_id, variation_stream
+from islands.migration.policies import emigrants, replace_migrants
+from islands.migration.slices import class_slices
+
+
+@dataclass
+class _Log:
+    """What one epoch collects for the driver."""
+
+    changed: Tensor
+    history: list[Rows] = field(default_factory=list)
+    migrations: list[Rows] = field(default_factory=list)
+    evaluations: int = 0
+    held_changed: bool = False
+
+
+class Island:
+    """Owns a slice of the classes of one run.
+
+    Epoch 0 is generation 0: random genomes. Every later epoch receives mail, evolves
+    `evolve.generations_per_epoch` generations and sends mail. All randomness derives from
+    `(seed, run, island, generation)`, so an epoch gives the same bits wherever and however often it runs.
+    """
+
+    def __init__(self, key: IslandKey, config: RunConfig, encoding: Encoding, classifier: Classifier) -> None:
+        self._key = key
+        self._config = config
+        self._encoding = encoding
+        self._classifier = classifier
+        self._device = classifier.device
+        class_count = len(classifier.classes)
+        self._classes = class_slices(class_count, config.islands.count)[key.island]
+        self._archive = self._new_archive()
+        self._held: Elites | None = None
+        self._held_genomes: Genomes | None = None
+        self.epoch = -1
+
+    def load(self, state: IslandState) -> None:
+        """Go on from `state` instead of from whatever this island holds."""
+        self._archive = self._new_archive()
+        self._archive.load(state.elites, self._encoding)
+        self._hold(state.held)
+        self.epoch = state.epoch
+
+    def step(self, epoch: int, inbox: Inbox) -> StepResult:
+        """Do one epoch.
+
+        Raises:
+            NotLoadedError: `epoch` does not follow the state held; nothing was computed.
+        """
+        if epoch != self.epoch + 1:
+            raise NotLoadedError(f"{self._key} holds epoch {self.epoch} and was asked for epoch {epoch}")
+        log = _Log(changed=torch.zeros(len(self._classes), dtype=torch.bool, device=self._device))
+        self._receive(epoch, inbox, log)
+        claims = self._claims_archive(inbox)
+        if epoch == 0:
+            self._first_generation(claims, log)
+        else:
+            per_epoch = self._config.evolve.generations_per_epoch
+            for generation in range((epoch - 1) * per_epoch + 1, epoch * per_epoch + 1):
+                self._generation(epoch, generation, claims, log)
+        self.epoch = epoch
+        return StepResult(self._delta(epoch, log), self._outbox(epoch, claims))
+
+    def _receive(self, epoch: int, inbox: Inbox, log: _Log) -> None:
+        if inbox.claims is not None and inbox.claim_senders is not None:
+            batch = as_batch(inbox.claims, self._encoding, self._device)
+            taken = self._archive.insert(batch, *winners(batch.fitness))
+            log.changed[taken] = True
+            log.history.append(self._history_rows(epoch, taken, claimed=True))
+            cells = torch.tensor(inbox.claims.classes, device=self._device) - self._classes.start
+            accepted = self._archive.columns["ids"][cells].cpu().numpy() == inbox.claims.ids
+            log.migrations.append(self._migration_rows(epoch, 0, inbox.claim_senders, inbox.claims, accepted))
+        if inbox.migrants is not None and inbox.migrant_senders is not None:
+            assert self._held is not None
+            own_ids = self._archive.columns["ids"].cpu().numpy()
+            held, accepted = replace_migrants(
+                self._held, inbox.migrants, own_ids, self._config.islands.migration
+            )
+            self._hold(held)
+            log.held_changed = True
+            log.migrations.append(
+                self._migration_rows(epoch, 1, inbox.migrant_senders, inbox.migrants, accepted)
+            )
+
+    def _first_generation(self, claims: Archive | None, log: _Log) -> None:
+        n = self._config.evolve.initial
+        genomes = self._encoding.random(n, self._stream(0))
+        parents = torch.full((n, 2), -1, dtype=torch.int64, device=self._device)
+        operators = torch.full((n,), Operator.RANDOM, dtype=torch.uint8, device=self._device)
+        self._judge(0, 0, genomes, parents, operators, claims, log)
+        self._hold(self._archive.elites(torch.empty(0, dtype=torch.int64), self._encoding))
+        log.held_changed = True
+
+    def _generation(self, epoch: int, generation: int, claims: Archive | None, log: _Log) -> None:
+        n = self._config.evolve.children
+        stream = self._stream(generation)
+        candidates = len(self._classes) + len(self._held_genomes or ())
+        drawn = torch.randint(candidates, (2, n), generator=stream, device=self._device)
+        parents, parent_ids = self._candidates(drawn[0])
+        partners, partner_ids = self._candidates(drawn[1])
+        children = self._encoding.vary(parents, partners, generation, stream)
+        crossed = children.operators == Operator.CROSSOVER
+        ids = torch.stack([parent_ids, torch.where(crossed, partner_ids, -1)], dim=1)
+        self._judge(epoch, generation, children.genomes, ids, children.operators, claims, log)
+
+    def _judge(
+        self,
+        epoch: int,
+        generation: int,
+        genomes: Genomes,
+        parents: Tensor,
+        operators: Tensor,
+        claims: Archive | None,
+        log: _Log,
+    ) -> None:
+        """Score a batch on every class and let it take cells, here and for the mail."""
+        n = len(genomes)
+        prediction = self._classifier.predict(self._encoding.render(genomes))
+        fitness = fitness_of(prediction, self._config.evolve.tie_break)
+        evolve, islands = self._config.evolve, self._config.islands
+        start = first_id(generation, self._key.island, islands.count, max(evolve.initial, evolve.children))
+        batch = Batch(
+            genomes=genomes,
+            fitness=fitness,
+            probabilities=prediction.probabilities,
+            columns={
+                "ids": torch.arange(start, start + n, device=self._device),
+                "parents": parents,
+                "operators": operators,
+                "islands": self._column(self._key.island, n),
+                "epochs": self._column(epoch, n),
+                "generations": self._column(generation, n),
+            },
+        )
+        best, rows = winners(fitness)
+        taken = self._archive.insert(batch, best, rows)
+        log.changed[taken] = True
+        log.history.append(self._history_rows(epoch, taken, claimed=False))
+        log.evaluations += n
+        if claims is not None:
+            claims.insert(batch, best, rows)
+
+    def _claims_archive(self, inbox: Inbox) -> Archive | None:
+        """Return cells for all classes that only a child better than the board can take; none of its own."""
+        if not self._config.islands.claims or self._config.islands.count == 1:
+            return None
+        claims = Archive(0, len(self._classifier.classes), len(self._classifier.classes), self._device)
+        if inbox.board is not None:
+            claims.fitness = torch.tensor(inbox.board, device=self._device)
+        claims.fitness[self._classes.start : self._classes.stop] = torch.inf
+        return claims
+
+    def _delta(self, epoch: int, log: _Log) -> Delta:
+        own = torch.arange(len(self._classes), device=self._device)
+        confidence = self._archive.probabilities[own, own + self._classes.start]
+        return Delta(
+            epoch=epoch,
+            elites=self._archive.elites(log.changed.nonzero().squeeze(1), self._encoding),
+            held=self._held if log.held_changed else None,
+            history=records.stack([records.empty(records.HISTORY), *log.history]),
+            migrations=records.stack([records.empty(records.MIGRATIONS), *log.migrations]),
+            confidence=confidence.cpu().numpy(),
+            evaluations=log.evaluations,
+        )
+
+    def _outbox(self, epoch: int, claims: Archive | None) -> Outbox:
+        migration = self._config.islands.migration
+        migrants = None
+        if migration.size and self._config.islands.count > 1 and epoch % migration.every == 0:
+            own = self._archive.elites(torch.arange(len(self._classes), device=self._device), self._encoding)
+            stream = epoch_stream(
+                Purpose.SELECTION, self._config.seed, self._key.run, self._key.island, epoch
+            )
+            migrants = own.take(emigrants(own, migration, stream))
+        claimed = None
+        if claims is not None:
+            cells = (claims.columns["ids"] >= 0).nonzero().squeeze(1)
+            claimed = claims.elites(cells, self._encoding) if len(cells) else None
+        return Outbox(board=self._archive.fitness.cpu().numpy().copy(), claims=claimed, migrants=migrants)
+
+    def _candidates(self, drawn: Tensor) -> tuple[Genomes, Tensor]:
+        """Return genomes and ids of parent candidates: own cells first, then the migrants held."""
+        count = len(self._classes)
+        genomes = self._archive.genomes.take(drawn.clamp(max=count - 1))
+        ids = self._archive.columns["ids"][drawn.clamp(max=count - 1)]
+        if self._held_genomes is not None and self._held is not None:
+            foreign = (drawn >= count).nonzero().squeeze(1)
+            chosen = drawn[foreign] - count
+            genomes.put(foreign, self._held_genomes.take(chosen))
+            ids[foreign] = torch.tensor(self._held.ids, device=self._device)[chosen]
+        return genomes, ids
+
+    def _hold(self, held: Elites) -> None:
+        self._held = held
+        self._held_genomes = self._encoding.from_arrays(held.genomes, self._device) if len(held) else None
+
+    def _history_rows(self, epoch: int, cells: Tensor, *, claimed: bool) -> Rows:
+        n = len(cells)
+        column = {name: values[cells].cpu().numpy() for name, values in self._archive.columns.items()}
+        classes = cells + self._classes.start
+        return {
+            "epoch": np.full(n, epoch, np.int32),
+            "class": classes.to(torch.int32).cpu().numpy(),
+            "id": column["ids"],
+            "parents": column["parents"],
+            "operator": column["operators"],
+            "island": column["islands"],
+            "generation": column["generations"],
+            "claimed": np.full(n, claimed),
+            "confidence": self._archive.probabilities[cells, classes].cpu().numpy(),
+        }
+
+    def _migration_rows(
+        self,
+        epoch: int,
+        kind: int,
+        senders: np.ndarray[tuple[int], np.dtype[np.int32]],
+        elites: Elites,
+        accepted: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    ) -> Rows:
+        n = len(elites)
+        return {
+            "epoch": np.full(n, epoch, np.int32),
+            "kind": np.full(n, kind, np.uint8),
+            "sender": senders,
+            "receiver": np.full(n, self._key.island, np.int32),
+            "class": elites.classes,
+            "id": elites.ids,
+            "confidence": elites.confidence,
+            "accepted": accepted,
+        }
+
+    def _new_archive(self) -> Archive:
+        return Archive(self._classes.start, len(self._classes), len(self._classifier.classes), self._device)
+
+    def _stream(self, generation: int) -> torch.Generator:
+        return variation_stream(self._device, self._config.seed, self._key.run, self._key.island, generation)
+
+    def _column(self, value: int, n: int) -> Tensor:
+        return torch.full((n,), value, dtype=torch.int32, device=self._device)

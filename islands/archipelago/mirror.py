@@ -1,0 +1,278 @@
+"""The driver's copy of one run: where every island is, and the mail between them.
+
+An epoch counts when its delta is here. Everything that a lost island, a checkpoint or a resume needs can be
+rebuilt from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from islands.archipelago.messages import Delta, Inbox, IslandState, StepResult
+from islands.config import RunConfig
+from islands.evolution import records
+from islands.evolution.checkpoint import Letter, Mail, RunCheckpoint
+from islands.evolution.elites import Elites
+from islands.migration.policies import senders_to
+from islands.migration.slices import class_slices
+from islands.migration.topology import build_topology
+
+
+@dataclass
+class _Post:
+    """The mail that the islands sent at the end of one epoch."""
+
+    boards: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)
+    claims: dict[int, dict[int, Elites]] = field(default_factory=dict)  # receiver -> sender -> claims
+    migrants: dict[int, Elites] = field(default_factory=dict)  # sender -> elites
+
+
+@dataclass
+class _IslandMirror:
+    """The state at the last cut, and what has come since."""
+
+    state: IslandState | None = None
+    pending: list[Delta] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        if self.pending:
+            return self.pending[-1].epoch
+        return self.state.epoch if self.state else -1
+
+
+class RunMirror:
+    """One run of `class_count` classes as the driver knows it."""
+
+    def __init__(self, run: int, config: RunConfig, class_count: int) -> None:
+        self._run = run
+        self._config = config
+        self._slices = class_slices(class_count, config.islands.count)
+        self._owners = np.repeat(np.arange(len(self._slices)), [len(s) for s in self._slices])
+        self._topology = build_topology(config.islands)
+        self._islands = [_IslandMirror() for _ in self._slices]
+        self._posts: dict[int, _Post] = {}
+        self._settled_before = np.zeros(class_count, bool)
+        self._evaluations_at_cut = 0
+        self.evaluations = 0
+        self.confidence = np.zeros(class_count, np.float32)
+        """(K,) of every cell at the last epoch known of its island."""
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that every island has done; -1 before any."""
+        return min(island.epoch for island in self._islands)
+
+    @property
+    def islands(self) -> range:
+        """The islands' numbers."""
+        return range(len(self._islands))
+
+    def epoch_of(self, island: int) -> int:
+        """Return the last epoch that `island` has done; -1 before any."""
+        return self._islands[island].epoch
+
+    def state(self, island: int) -> IslandState | None:
+        """Return the state of `island` at its last epoch; None before generation 0."""
+        mirror = self._islands[island]
+        return _advance(mirror.state, mirror.pending)
+
+    def inbox(self, island: int) -> Inbox | None:
+        """Return what `island` reads at the start of its next epoch; None if it has not all arrived.
+
+        Mail of epoch e is read at the start of epoch e + lag.
+        """
+        sent = self._islands[island].epoch + 1 - self._config.islands.lag
+        if sent < 0:
+            return Inbox()
+        post = self._posts[sent] if sent in self._posts else _Post()
+        senders = senders_to(island, self._topology, self._config.islands, self._config.seed, self._run, sent)
+        awaited = self.islands if self._config.islands.claims else senders
+        if any(sender not in post.boards for sender in awaited):
+            return None
+        claims, claim_senders = _stack(post.claims.get(island, {}))
+        migrants, migrant_senders = _stack(
+            {sender: post.migrants[sender] for sender in senders if sender in post.migrants}
+        )
+        board = (
+            np.concatenate([post.boards[i] for i in self.islands]) if self._config.islands.claims else None
+        )
+        return Inbox(board, claims, claim_senders, migrants, migrant_senders)
+
+    def record(self, island: int, result: StepResult) -> None:
+        """Take note of an epoch that was done: from here on it counts."""
+        delta, outbox = result
+        if delta.epoch != self._islands[island].epoch + 1:
+            raise ValueError(
+                f"island {island} is at epoch {self._islands[island].epoch} and cannot take {delta.epoch}"
+            )
+        self._islands[island].pending.append(delta)
+        self.evaluations += delta.evaluations
+        self.confidence[self._slices[island].start : self._slices[island].stop] = delta.confidence
+        post = self._posts.setdefault(delta.epoch, _Post())
+        post.boards[island] = outbox.board
+        if outbox.migrants is not None:
+            post.migrants[island] = outbox.migrants
+        if outbox.claims is not None:
+            owners = self._owners[outbox.claims.classes]
+            for owner in np.unique(owners):
+                post.claims.setdefault(int(owner), {})[island] = outbox.claims.take(owners == owner)
+
+    def cut(self, epoch: int) -> RunCheckpoint:
+        """Return the run as it was when every island had done `epoch`, and forget what came before.
+
+        Raises:
+            ValueError: an island has not done `epoch` yet.
+        """
+        if self.epoch < epoch:
+            raise ValueError(f"run {self._run} is at epoch {self.epoch}, before epoch {epoch}")
+        deltas: list[list[Delta]] = []
+        for island in self._islands:
+            done = [delta for delta in island.pending if delta.epoch <= epoch]
+            island.pending = island.pending[len(done) :]
+            island.state = _advance(island.state, done)
+            deltas.append(done)
+        own = Elites.concatenate([_require(island.state).elites for island in self._islands])
+        in_transit = range(max(0, epoch + 1 - self._config.islands.lag), epoch + 1)
+        elites, overruled = self._settle(own, in_transit)
+        changed = self._settled_before | overruled
+        for done in deltas:
+            for delta in done:
+                changed[delta.elites.classes] = True
+        self._settled_before = overruled
+        self._evaluations_at_cut += sum(delta.evaluations for done in deltas for delta in done)
+        self._posts = {sent: post for sent, post in self._posts.items() if sent >= in_transit.start}
+        mail = self._mail(own, overruled, in_transit)
+        if self._config.encoding.padded:
+            elites, mail = elites.trimmed(), replace(mail, elites=mail.elites.trimmed())
+        return RunCheckpoint(
+            elites=elites,
+            changed=changed,
+            mail=mail,
+            history=_rows_by_epoch(records.HISTORY, [d.history for done in deltas for d in done]),
+            migrations=_rows_by_epoch(records.MIGRATIONS, [d.migrations for done in deltas for d in done]),
+            curves=np.concatenate([np.stack([d.confidence for d in done]) for done in deltas], axis=1)
+            if deltas[0]
+            else np.empty((0, len(own)), np.float32),
+            evaluations=self._evaluations_at_cut,
+        )
+
+    def restore(self, epoch: int, checkpoint: RunCheckpoint) -> None:
+        """Go on from a checkpoint at `epoch`."""
+        mail = checkpoint.mail
+        overruled = mail.elites.take(mail.kinds == Letter.OVERRULED)
+        own = checkpoint.elites.put(overruled.classes.astype(np.intp), overruled)
+        self._settled_before[overruled.classes] = True
+        for index, (classes, island) in enumerate(zip(self._slices, self._islands, strict=True)):
+            held = mail.elites.take((mail.kinds == Letter.HELD) & (mail.receivers == index))
+            island.state = IslandState(epoch, own.take(np.arange(classes.start, classes.stop)), held)
+            island.pending = []
+        self.evaluations = self._evaluations_at_cut = checkpoint.evaluations
+        self.confidence = own.confidence.copy()
+        for offset, board in enumerate(reversed(mail.boards)):
+            self._posts[epoch - offset] = self._restore_post(mail, epoch - offset, board)
+
+    def _settle(self, own: Elites, in_transit: range) -> tuple[Elites, npt.NDArray[np.bool_]]:
+        """Let the claims in transit take the cells that they beat; say which rows of `own` they overrule."""
+        elites, overruled = own, np.zeros(len(own), bool)
+        for sent in in_transit:
+            for receiver in sorted(self._posts[sent].claims):
+                claims, _ = _stack(self._posts[sent].claims[receiver])
+                assert claims is not None
+                best = _best_per_class(claims)
+                better = best.take(best.fitness > elites.fitness[best.classes])
+                elites = elites.put(better.classes.astype(np.intp), better)
+                overruled[better.classes] = True
+        return elites, overruled
+
+    def _mail(self, own: Elites, overruled: npt.NDArray[np.bool_], in_transit: range) -> Mail:
+        letters: list[tuple[Letter, int, int, int, Elites]] = []
+        for sent in in_transit:
+            post = self._posts[sent]
+            for receiver in sorted(post.claims):
+                for sender in sorted(post.claims[receiver]):
+                    claims = post.claims[receiver][sender]
+                    letters.append((Letter.CLAIM, sender, receiver, sent, claims))
+            for sender in sorted(post.migrants):
+                letters.append((Letter.MIGRANT, sender, -1, sent, post.migrants[sender]))
+        for index, island in enumerate(self._islands):
+            letters.append((Letter.HELD, -1, index, -1, _require(island.state).held))
+        letters.append((Letter.OVERRULED, -1, -1, -1, own.take(overruled)))
+        sizes = [len(elites) for *_, elites in letters]
+        return Mail(
+            kinds=np.repeat(np.array([kind for kind, *_ in letters], np.uint8), sizes),
+            senders=np.repeat(np.array([sender for _, sender, *_ in letters], np.int32), sizes),
+            receivers=np.repeat(np.array([receiver for _, _, receiver, *_ in letters], np.int32), sizes),
+            sent=np.repeat(np.array([sent for *_, sent, _ in letters], np.int32), sizes),
+            elites=Elites.concatenate([elites for *_, elites in letters]),
+            boards=np.stack(
+                [np.concatenate([self._posts[sent].boards[i] for i in self.islands]) for sent in in_transit]
+            ),
+        )
+
+    def _restore_post(self, mail: Mail, sent: int, board: npt.NDArray[np.float32]) -> _Post:
+        post = _Post(boards={i: board[s.start : s.stop] for i, s in enumerate(self._slices)})
+        for sender in self.islands:
+            letters = (mail.sent == sent) & (mail.senders == sender)
+            migrants = mail.elites.take(letters & (mail.kinds == Letter.MIGRANT))
+            if len(migrants):
+                post.migrants[sender] = migrants
+            for receiver in self.islands:
+                claims = mail.elites.take(
+                    letters & (mail.kinds == Letter.CLAIM) & (mail.receivers == receiver)
+                )
+                if len(claims):
+                    post.claims.setdefault(receiver, {})[sender] = claims
+        return post
+
+
+def _advance(state: IslandState | None, deltas: list[Delta]) -> IslandState | None:
+    """Return the state after `deltas`."""
+    for delta in deltas:
+        if state is None:
+            state = IslandState(delta.epoch, delta.elites, _require(delta.held))
+            continue
+        rows = (delta.elites.classes - state.elites.classes[0]).astype(np.intp)
+        state = IslandState(
+            epoch=delta.epoch,
+            elites=state.elites.put(rows, delta.elites) if len(rows) else state.elites,
+            held=state.held if delta.held is None else delta.held,
+        )
+    return state
+
+
+def _best_per_class(claims: Elites) -> Elites:
+    """Keep for each class the row of highest fitness, the first at a tie."""
+    order = np.lexsort((-claims.fitness, claims.classes))
+    return claims.take(order[np.unique(claims.classes[order], return_index=True)[1]])
+
+
+def _stack(
+    parts: dict[int, Elites],
+) -> tuple[Elites | None, npt.NDArray[np.int32] | None]:
+    """Stack tables in the order of their senders, and name the sender of each row."""
+    if not parts:
+        return None, None
+    senders = sorted(parts)
+    rows = np.repeat(np.array(senders, np.int32), [len(parts[sender]) for sender in senders])
+    return Elites.concatenate([parts[sender] for sender in senders]), rows
+
+
+def _rows_by_epoch(schema: records.Schema, parts: list[records.Rows]) -> records.Rows:
+    """Stack rows in the order of epochs; within an epoch in the order given, which is that of islands."""
+    rows = records.stack([records.empty(schema), *parts])
+    order = np.argsort(rows["epoch"], kind="stable")
+    return {name: column[order] for name, column in rows.items()}
+
+
+_T = TypeVar("_T")
+
+
+def _require(value: _T | None) -> _T:
+    if value is None:
+        raise ValueError("an island has no state before generation 0")
+    return value

@@ -1,0 +1,104 @@
+"""Connecting to Ray, or starting it, and reserving what the workers need."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import secrets
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def _prepare_environment() -> None:
+    """Set what Ray reads once, when it is imported.
+
+    Ray listens on all interfaces, so clusters that we start ask for a token, and clusters that we join get
+    one: those without authentication ignore it. Where there is no token, Ray 2.60 aborts in token mode, or
+    writes one to the home directory, which changes every later `ray start`; ours lasts as long as this
+    process.
+    """
+    if "ray" in sys.modules:
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_SCHEDULER_EVENTS", "0")
+    has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    in_home = (Path.home() / ".ray" / "auth_token").exists()
+    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token" and not has_token and not in_home:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+_prepare_environment()
+
+import ray
+from ray.util.placement_group import placement_group, remove_placement_group
+
+from islands.config import RayConfig, WorkersConfig
+from islands.errors import ConfigError
+
+
+def connect(config: RayConfig, workers: WorkersConfig) -> bool:
+    """Connect to Ray; return whether this call did it, so that the caller has to disconnect.
+
+    Raises:
+        ConfigError: nothing answers at the address.
+    """
+    if ray.is_initialized():
+        return False
+    if config.address == "local":
+        cpus = max(1, math.ceil(workers.count * workers.cpus))
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        return True
+    if config.address != "auto":
+        _probe(config.address)
+    try:
+        ray.init(address=config.address, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise _unreachable(config.address, error) from None
+    return True
+
+
+def reserve(workers: WorkersConfig) -> Any:
+    """Return a placement group with one bundle per worker.
+
+    Raises:
+        ConfigError: the cluster did not offer the resources within `workers.wait_s`.
+    """
+    bundle = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
+    group = placement_group([bundle] * workers.count, strategy="SPREAD")
+    if group.wait(workers.wait_s):
+        return group
+    remove_placement_group(group)
+    totals: dict[str, float] = ray.cluster_resources()
+    asked = ", ".join(f"{workers.count} x {amount:g} {name}" for name, amount in bundle.items())
+    found = ", ".join(f"{totals.get(name, 0):g} {name}" for name in bundle)
+    raise ConfigError(
+        f"workers: asked for {asked} and waited {workers.wait_s:g} s; the Ray cluster has {found}; lower "
+        "workers.count, workers.cpus or workers.gpus, or add nodes"
+    )
+
+
+def _probe(address: str) -> None:
+    """Fail at once where Ray would go on trying for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"ray.address: got {address!r}; expected local, auto or HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=2).close()
+    except OSError as error:
+        raise _unreachable(address, error) from None
+
+
+def _unreachable(address: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"ray.address: no Ray cluster answers at {address!r} ({error}); start one there with "
+        "`ray start --head`, or use `local`"
+    )

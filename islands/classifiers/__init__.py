@@ -1,0 +1,1 @@
+"""Networks that images are evolved against or scored on, behind one contract."""

@@ -1,0 +1,69 @@
+"""`networks`, `pipelines`, `init` and `version`: what there is to work with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from islands.cli.options import Json
+from islands.errors import InputError
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them; made if need be.")]
+
+
+def networks(as_json: Json = False) -> None:
+    """List the networks that images can be evolved to fool."""
+    from islands.classifiers.catalogue import NETWORKS
+
+    if as_json:
+        print(json.dumps([asdict(entry) for entry in NETWORKS.values()]))
+        return
+    for entry in NETWORKS.values():
+        print(f"{entry.name:<20}{entry.summary}  ({entry.input_size} x {entry.input_size}, {entry.licence})")
+
+
+def pipelines(as_json: Json = False) -> None:
+    """List the experiments that a configuration can name."""
+    import pipelines as registry
+
+    listed = [registry.get(name) for name in registry.names()]
+    if as_json:
+        print(json.dumps([asdict(pipeline) for pipeline in listed]))
+        return
+    for pipeline in listed:
+        print(f"{pipeline.name:<18}{pipeline.summary}  ({pipeline.paper})")
+
+
+def init(folder: Folder) -> None:
+    """Copy the configurations that come with Islands into DIR, to be edited and launched."""
+    files = sorted(cluster_folder().glob("*.yaml"))
+    if present := [folder / file.name for file in files if (folder / file.name).exists()]:
+        raise InputError(f"{present[0]} exists and is left as it is; choose another folder, or move the file")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copyfile(file, folder / file.name)
+        print(f"wrote {folder / file.name}")
+    print(f"next: islands launch {folder / 'local.yaml'}")
+
+
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        print(installed("islands"))
+    except PackageNotFoundError:
+        print("unknown: this checkout is not installed")
+
+
+def cluster_folder() -> Path:
+    """Return the folder of the shipped files: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "cluster"
+    return installed if installed.is_dir() else package.parent / "cluster"

@@ -1,0 +1,97 @@
+"""The `islands` command. Commands parse, call and print; what is slow to import is imported inside them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from islands.cli import list_commands, run_commands, store_commands
+from islands.errors import InputError, IslandsError
+
+# Newer typers bring a click of their own, so click's base class is reached through what typer exports.
+_UsageError: Any = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="islands",
+    help="Evolve images that fool deep networks: MAP-Elites islands on Ray, archived in Zarr.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Take `--debug` into the help; `main` has read it already, for it may stand anywhere."""
+
+
+for _command in (
+    run_commands.launch,
+    run_commands.resume,
+    run_commands.plan,
+    store_commands.status,
+    store_commands.query,
+    store_commands.show,
+    store_commands.export,
+    list_commands.networks,
+    list_commands.pipelines,
+    list_commands.init,
+    list_commands.version,
+):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    sys.exit(run(arguments or ["--help"], debug=len(arguments) < len(sys.argv) - 1))
+
+
+def run(arguments: Sequence[str], *, debug: bool = False) -> int:
+    """Run a command line and return its exit code: 0, 1 for a failure, 2 for bad input, 130 for Ctrl-C.
+
+    A failure is told in a line on stderr, several mistakes of the input in a line each; its traceback is
+    shown only with `debug`.
+    """
+    try:
+        code = app(list(arguments), prog_name="islands", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has gone; nothing may be flushed to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        lines, code = _explain(error)
+        for line in lines:
+            print(f"error: {line}", file=sys.stderr)
+    return int(code)
+
+
+def _explain(error: Exception) -> tuple[list[str], int]:
+    """Return what to tell of an error, and the exit code."""
+    if isinstance(error, _UsageError):
+        command = error.ctx.command_path if error.ctx else "islands"
+        return [f"{error.format_message()} (see `{command} --help`)"], 2
+    match error:
+        case InputError():
+            return str(error).splitlines(), error.exit_code
+        case IslandsError():
+            return [_first_line(error)], error.exit_code
+        case OSError(strerror=str(reason)):
+            return [f"{error.filename}: {reason}" if error.filename else reason], 2
+        case _:
+            return [f"{type(error).__name__}: {_first_line(error)} (run with --debug for the traceback)"], 1
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

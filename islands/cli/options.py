@@ -1,0 +1,19 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from islands.cli.progress import Style
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as evolve.generations=400."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ProgressStyle = Annotated[
+    Style | None,
+    typer.Option("--progress", help="How to show progress; rich on a terminal, else plain."),
+]

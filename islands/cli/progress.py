@@ -1,0 +1,89 @@
+"""Shows how a run gets on: on stderr, so that stdout holds results only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from islands.archipelago.driver import Progress
+
+Observe = Callable[["Progress"], None]
+
+PLAIN_INTERVAL_S = 5.0
+"""Seconds between two plain lines, at least."""
+
+
+class Style(StrEnum):
+    """How progress is shown."""
+
+    RICH = "rich"
+    PLAIN = "plain"
+    NONE = "none"
+
+
+@contextmanager
+def observer(style: Style | None) -> Iterator[Observe]:
+    """Give a function to call with the progress; None chooses rich on a terminal, else plain."""
+    match style or (Style.RICH if sys.stderr.isatty() else Style.PLAIN):
+        case Style.RICH:
+            with _rich() as observe:
+                yield observe
+        case Style.PLAIN:
+            yield _Plain()
+        case Style.NONE:
+            yield _ignore
+
+
+def _describe(progress: Progress) -> str:
+    import numpy as np
+
+    median = np.median(progress.confidence)
+    losses = f", {progress.losses} epochs repeated" if progress.losses else ""
+    return f"median confidence {median:.2%}, {progress.evaluations_per_second:,.0f} images/s{losses}"
+
+
+def _ignore(progress: Progress) -> None:
+    """Show nothing."""
+
+
+class _Plain:
+    """A line at most every few seconds, and one for the last epoch."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.epoch == progress.epochs or now - self._last >= PLAIN_INTERVAL_S:
+            self._last = now
+            done = (
+                f"epoch {max(progress.epoch, 0)}/{progress.epochs}, generation {max(progress.generation, 0)}"
+            )
+            line = f"{done}, {progress.evaluations:,} images: {_describe(progress)}"
+            print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _rich() -> Iterator[Observe]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(10), TimeRemainingColumn())
+    with Bar(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def observe(progress: Progress) -> None:
+            bar.update(
+                task,
+                completed=max(progress.epoch, 0),
+                total=progress.epochs,
+                description=_describe(progress),
+            )
+
+        yield observe

@@ -1,0 +1,102 @@
+"""`launch`, `resume` and `plan`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from islands.cli.options import Json, Overrides, ProgressStyle
+from islands.cli.progress import observer
+from islands.cli.store_commands import status
+
+if TYPE_CHECKING:
+    from islands.stages.launch import Plan
+    from islands.store.reader import StoreReader
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="A configuration, such as cluster/local.yaml.")]
+Store = Annotated[str, typer.Argument(metavar="STORE", help="The folder of a run.")]
+
+
+def launch(
+    file: File, overrides: Overrides = None, progress: ProgressStyle = None, as_json: Json = False
+) -> None:
+    """Start the run that FILE describes."""
+    from islands.config_file import load_run_config
+
+    config = load_run_config(file, overrides or ())
+    from islands.stages import launch as stage
+
+    with _stdout_for_result(), observer(progress) as observe:
+        reader = stage.launch(config, observe)
+    _report(reader, as_json)
+
+
+def resume(
+    store: Store, overrides: Overrides = None, progress: ProgressStyle = None, as_json: Json = False
+) -> None:
+    """Go on with a run from its last checkpoint."""
+    from islands.stages import launch as stage
+
+    with _stdout_for_result(), observer(progress) as observe:
+        reader = stage.resume(store, overrides or (), observe)
+    _report(reader, as_json)
+
+
+def plan(file: File, overrides: Overrides = None, as_json: Json = False) -> None:
+    """Say what FILE would run, and how long that would take here."""
+    from islands.config_file import load_run_config
+
+    config = load_run_config(file, overrides or ())
+    from islands.stages import launch as stage
+
+    with _stdout_for_result():
+        result = stage.plan(config)
+    print(json.dumps(asdict(result)) if as_json else _plan_text(result))
+
+
+@contextmanager
+def _stdout_for_result() -> Iterator[None]:
+    """Send to stderr what is printed meanwhile: Ray's processes write to stdout, whatever their log level."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _report(reader: StoreReader, as_json: bool) -> None:
+    status(reader.path, as_json)
+    if not reader.complete:
+        raise typer.Exit(130)
+
+
+def _plan_text(result: Plan) -> str:
+    rows = {
+        "stages": ", ".join(result.stages),
+        "archives": f"{result.runs} of {result.classes} classes",
+        "islands": f"{result.islands} a run, on {result.workers} workers",
+        "generations": f"{result.generations:,} on each island",
+        "images scored": f"{result.evaluations:,}",
+        "forward passes": f"{result.forwards:,}",
+        "estimated time": _duration(result.seconds),
+        "archive": f"{result.archive_bytes / 1e6:,.1f} MB uncompressed",
+    }
+    return "\n".join(f"{name:<16}{value}" for name, value in rows.items())
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.1f} {unit}"
+    return f"{seconds:,.0f} seconds"

@@ -1,0 +1,179 @@
+"""`query`, `status`, `show` and `export`: what one does with a store."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from islands.cli.options import Json
+from islands.errors import InputError
+
+if TYPE_CHECKING:
+    from islands.store.query import Table
+    from islands.store.status import Status
+
+Store = Annotated[Path, typer.Argument(metavar="STORE", help="The folder of a run.")]
+At = Annotated[
+    str | None, typer.Option("--at", metavar="EPOCH", help="An earlier checkpoint: its epoch or its id.")
+]
+
+_SHOWN = 200
+_SHEET = 40
+
+
+class Format(StrEnum):
+    """How a table is printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+class Layout(StrEnum):
+    """What an export looks like."""
+
+    PAPER = "paper"
+    FLAT = "flat"
+    ZARR = "zarr"
+
+
+def status(store: Store, as_json: Json = False) -> None:
+    """Say where a run stands, and what to do next."""
+    from dataclasses import asdict
+
+    from islands.store.status import read_status
+
+    found = read_status(store)
+    print(json.dumps(asdict(found)) if as_json else _status_text(found))
+
+
+def query(
+    store: Store,
+    sql: Annotated[str | None, typer.Argument(metavar="SQL", help="A query in DuckDB's SQL.")] = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to print the answer.")] = Format.TABLE,
+    at: At = None,
+    schema: Annotated[bool, typer.Option("--schema", help="List tables and columns instead.")] = False,
+) -> None:
+    """Ask a run in SQL: "select class, name, confidence from elites where confidence > .99"."""
+    from islands.store.query import TABLES, Table
+    from islands.store.query import query as ask
+
+    if schema:
+        rows = [(name, column, text) for name, columns in TABLES.items() for column, text in columns.items()]
+        _print_table(Table(("table", "column", "meaning"), rows), format_)
+    elif sql is None:
+        raise InputError(f"a query is missing; `islands query {store} --schema` lists what can be asked")
+    else:
+        _print_table(ask(store, sql, at), format_)
+
+
+def show(
+    store: Store,
+    class_: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="Index or name of the class to draw.")
+    ] = None,
+    run: Annotated[int, typer.Option("--run", help="Run, counted from 0.")] = 0,
+    size: Annotated[
+        int | None, typer.Option("--size", min=1, max=8192, help="Pixels.  [default: as scored]")
+    ] = None,
+    sheet: Annotated[bool, typer.Option("--sheet", help="Draw many classes on one contact sheet.")] = False,
+    classes: Annotated[
+        str | None,
+        typer.Option("--classes", metavar="LIST", help="For --sheet, such as 0-9,291.  [default: 40]"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The PNG to write.")] = None,
+    at: At = None,
+) -> None:
+    """Draw an elite, or a contact sheet of many, as a PNG."""
+    if (class_ is None) == (not sheet):
+        raise InputError("give --class to draw one elite, or --sheet to draw many")
+    from islands.store.classes import find_class, find_range
+    from islands.store.images import contact_sheet, render_elite, save_png
+    from islands.store.reader import StoreReader
+
+    reader = StoreReader(store, at)
+    if class_ is None:
+        listed = find_range(reader.classes, classes) if classes else list(range(len(reader.classes)))[:_SHEET]
+        file = out or Path("sheet.png")
+        save_png(contact_sheet(reader, listed, run), file)
+        print(f"wrote {file}: {len(listed)} classes of run {run}")
+        return
+    index = find_class(reader.classes, class_)
+    file = out or Path(f"class-{index}.png")
+    save_png(render_elite(reader, index, run, size), file)
+    confidence = reader.elite_columns(run, "confidence")["confidence"][index]
+    print(f"wrote {file}: class {index} ({reader.classes[index]}), run {run}, confidence {confidence:.4%}")
+
+
+def export(
+    store: Store,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.")],
+    layout: Annotated[
+        Layout, typer.Option("--layout", help="The authors' file names, one folder, or a Zarr directory.")
+    ] = Layout.PAPER,
+    at: At = None,
+) -> None:
+    """Write all images of a run, or all its data as plain Zarr."""
+    from islands.store.export import export as write
+    from islands.store.reader import StoreReader
+
+    count = write(StoreReader(store, at), out, layout.value)
+    print(f"wrote {count} files to {out}")
+
+
+def _status_text(found: Status) -> str:
+    state = "complete" if found.complete else "running" if found.written_by else "stopped"
+    cells = ", ".join(f"{count} at 0.{name.removeprefix('cells_')}" for name, count in found.cells_at.items())
+    rows = {
+        "store": found.store,
+        "experiment": f"{found.pipeline}, fooling {found.network}",
+        "state": f"{state}, written by {found.written_by}" if found.written_by else state,
+        "epoch": "none yet" if found.epoch is None else str(found.epoch),
+        "generations": f"{found.generation:,} of {found.generations:,}",
+        "confidence": f"median {found.median_confidence:.4%}",
+        "cells": f"{cells} (of {found.cells} in {found.runs} runs)",
+        "images scored": f"{found.evaluations:,}",
+        "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",
+        "size on disk": f"{found.bytes / 1e6:,.1f} MB",
+        "next": found.next,
+    }
+    return "\n".join(f"{name:<15}{value}" for name, value in rows.items())
+
+
+def _print_table(table: Table, format_: Format) -> None:
+    if format_ is Format.JSON:
+        rows = [dict(zip(table.columns, map(_finite, row), strict=True)) for row in table.rows]
+        print(json.dumps(rows, default=str))
+    elif format_ is Format.CSV:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(table.rows)
+    else:
+        _print_aligned(table)
+
+
+def _print_aligned(table: Table) -> None:
+    shown = [table.columns, *(tuple(map(_cell, row)) for row in table.rows[:_SHOWN])]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if len(table.rows) > _SHOWN:
+        print(f"… {len(table.rows) - _SHOWN:,} more rows; --format csv prints all")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _finite(value: Any) -> Any:
+    # JSON has no word for infinity.
+    return None if isinstance(value, float) and not math.isfinite(value) else value

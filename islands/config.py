@@ -1,0 +1,159 @@
+"""What a run is made of: the schema of cluster and pipeline files. Imports neither torch nor ray."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from islands.encodings.settings import CppnSettings, DirectSettings
+
+
+def _path_text(value: object) -> object:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A section of the file: unknown keys and wrong types are refused, values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_empty(cls, values: object) -> object:
+        # YAML reads a section as null when every key in it is commented out.
+        return {} if values is None else values
+
+
+class NetworkConfig(Section):
+    """The source network: what the images are evolved to fool."""
+
+    name: Name
+    """A registry name; `islands networks` lists them."""
+    view: Literal["whole", "center", "ten-crop"] = "whole"
+    """How an image larger than the network's input is shown to it: resized as a whole, its centre, or the
+    mean over ten crops (four corners and centre, each mirrored: the paper's section 2.1)."""
+    batch_size: PositiveInt | None = None
+    """Images per forward pass at most; null: what suits the network. Part of the result: float sums depend on
+    it."""
+
+
+class MigrationConfig(Section):
+    """Elites sent as parent candidates, in pagmo's words."""
+
+    every: PositiveInt = 1
+    """Epochs between two sendings."""
+    size: NonNegativeInt = 8
+    """Elites sent at a time; 0 sends none."""
+    capacity: PositiveInt = 16
+    """Migrants that an island holds at most."""
+    selection: Literal["random", "best"] = "random"
+    """Which elites leave: drawn uniformly, or those of highest fitness."""
+    replacement: Literal["latest", "best"] = "latest"
+    """Which migrants are kept beyond capacity: those that came last, or those of highest fitness."""
+    type: Literal["p2p", "broadcast"] = "p2p"
+    """From one connected island drawn at random, or from all of them."""
+    handling: Literal["preserve", "evict"] = "preserve"
+    """Whether held migrants stay when new ones come."""
+
+
+class IslandsConfig(Section):
+    """How the classes are split, and how islands are joined."""
+
+    count: PositiveInt = 1
+    """Islands per run; each owns a contiguous slice of the classes. 1 is exactly the paper's algorithm."""
+    topology: Literal["ring", "fully_connected", "unconnected"] = "ring"
+    weight: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Probability that a connection is used in an epoch."""
+    claims: bool = True
+    """Whether a child that beats the posted confidence of a foreign class is mailed to its owner."""
+    lag: PositiveInt = 2
+    """Epochs that a parcel travels; waiting for stragglers shrinks as it grows."""
+    migration: MigrationConfig = MigrationConfig()
+
+
+class EvolveConfig(Section):
+    """The budget and the rules of evolution."""
+
+    initial: PositiveInt = 200
+    """Random genomes of generation 0 on each island."""
+    children: PositiveInt = 200
+    """Children per generation on each island."""
+    generations: PositiveInt = 200
+    generations_per_epoch: PositiveInt = 10
+    """Generations between two exchanges."""
+    tie_break: Literal["first", "margin"] = "first"
+    """At equal confidence the incumbent stays (the paper's rule), or log-odds decide."""
+
+    @model_validator(mode="after")
+    def _whole_epochs(self) -> EvolveConfig:
+        if self.generations % self.generations_per_epoch:
+            lower = self.generations // self.generations_per_epoch * self.generations_per_epoch
+            near = lower or self.generations_per_epoch
+            raise ValueError(
+                f"generations is {self.generations}, which is not a multiple of generations_per_epoch"
+                f" ({self.generations_per_epoch}); use {near}, or set evolve.generations_per_epoch"
+            )
+        return self
+
+    @property
+    def epochs(self) -> int:
+        """Epochs after epoch 0, which is generation 0."""
+        return self.generations // self.generations_per_epoch
+
+
+class RayConfig(Section):
+    """Where Ray runs."""
+
+    address: Name = "local"
+    """`local` starts Ray on this machine; `auto` or `host:port` joins a running cluster."""
+
+
+class WorkersConfig(Section):
+    """The processes that evaluate. None of this changes results, except `threads` and `device`."""
+
+    executor: Literal["ray", "in-process"] = "ray"
+    count: PositiveInt = 1
+    cpus: PositiveFloat = 1
+    """CPUs that a worker reserves."""
+    gpus: Annotated[float, Field(ge=0)] = 0
+    """GPUs that a worker reserves; fractions share a GPU."""
+    threads: PositiveInt = 1
+    """Threads per worker. Part of the result: float sums depend on it."""
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    wait_s: PositiveFloat = 60
+    """Seconds to wait for the resources before giving up."""
+    max_failures: Annotated[int, Field(ge=-1)] = 8
+    """Worker crashes survived before the run stops; -1: no limit."""
+
+
+class CheckpointConfig(Section):
+    """When the archipelago is committed to the store."""
+
+    every_s: PositiveFloat = 30
+    """Seconds between two commits."""
+
+
+class RunConfig(Section):
+    """A whole run: a pipeline's settings with the cluster file's on top."""
+
+    pipeline: Name
+    store: Annotated[Name, BeforeValidator(_path_text)]
+    """The folder that is written."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    runs: PositiveInt = 1
+    """Independent archives (the paper: 5)."""
+    network: NetworkConfig
+    encoding: Annotated[DirectSettings | CppnSettings, Field(discriminator="name")]
+    evolve: EvolveConfig = EvolveConfig()
+    islands: IslandsConfig = IslandsConfig()
+    workers: WorkersConfig = WorkersConfig()
+    ray: RayConfig = RayConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()

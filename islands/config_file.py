@@ -1,0 +1,152 @@
+"""Where configurations come from: files, `--set` and dictionaries, laid over a pipeline's settings.
+
+Every mistake is reported at once, one a line, with the place where it was made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+import pipelines
+from islands.config import RunConfig
+from islands.config_schema import did_you_mean, explain, show
+from islands.config_yaml import Layer, Origin, Problem, parse_override, parse_yaml
+from islands.errors import ConfigError
+
+
+def load_run_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration file; `overrides` are `KEY=VALUE` texts that win over it.
+
+    Raises:
+        ConfigError: with a line for each mistake.
+    """
+    layer = parse_yaml(_read_text(Path(path)), str(path))
+    if layer.values is None:
+        raise ConfigError(f"{path}: the file is empty; `islands init` writes files to start from")
+    if not isinstance(layer.values, Mapping):
+        raise ConfigError(f"{path}: expected a mapping of settings, got {show(layer.values)}")
+    return _resolve(_own_part(layer), overrides)
+
+
+def resolve_run_config(
+    settings: Mapping[str, Any], source: str = "settings", overrides: Sequence[str] = ()
+) -> RunConfig:
+    """Lay settings over those of the pipeline that they name; `source` is what errors call them.
+
+    Raises:
+        ConfigError: with a line for each mistake.
+    """
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"{source}: expected a mapping of settings, got {show(settings)}")
+    return _resolve(Layer(Origin(source), settings), overrides)
+
+
+def override_run_config(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+    """Return a complete configuration with `KEY=VALUE` texts laid over it.
+
+    Raises:
+        ConfigError: with a line for each mistake.
+    """
+    layer = Layer(Origin("settings"), config.model_dump(mode="json"))
+    return _validate(_with_overrides(layer, overrides))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        near = get_close_matches(path.stem, [file.stem for file in path.parent.glob(f"*{path.suffix}")], 1)
+        hint = (
+            f"did you mean '{path.with_stem(near[0])}'?"
+            if near
+            else "`islands init` writes files to start from"
+        )
+        raise ConfigError(f"{path}: no such file; {hint}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: expected a YAML file, got a folder") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: expected a YAML file, got something that is not UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+
+
+def _own_part(layer: Layer) -> Layer:
+    """Return our settings within a file; files of Ray and Kubernetes are easily mistaken for ours."""
+    file, values = layer.source, layer.values
+    if str(values.get("kind")).startswith("Ray"):
+        raise ConfigError(
+            f"{file}: this is a Kubernetes manifest; create it with `kubectl apply -f {file}`, then launch a"
+            " file of Islands with `ray: {address: HOST:6379}` in it"
+        )
+    if not {"cluster_name", "provider"} <= values.keys():
+        return layer
+    metadata = values.get("metadata")
+    if isinstance(metadata, Mapping) and isinstance(metadata.get("islands"), Mapping):
+        return layer.at("metadata", "islands")
+    raise ConfigError(
+        f"{file}: this file is for Ray's cluster launcher; start the cluster with `ray up {file}`, then"
+        " launch a file of Islands with `ray: {address: auto}` in it, or put its settings under"
+        " `metadata: {islands: {...}}`"
+    )
+
+
+def _with_overrides(layer: Layer, overrides: Sequence[str]) -> Layer:
+    for text in overrides:
+        layer = layer.below(parse_override(text))
+    return layer
+
+
+def _resolve(layer: Layer, overrides: Sequence[str]) -> RunConfig:
+    layer = _with_overrides(layer, overrides)
+    pipeline = _pipeline_layer(layer)
+    return _validate(pipeline.below(layer) if pipeline else layer, has_pipeline=pipeline is not None)
+
+
+def _validate(layer: Layer, *, has_pipeline: bool = True) -> RunConfig:
+    problems = list(layer.problems)
+    if not has_pipeline:
+        problems.append(_pipeline_problem(layer))
+    try:
+        config = RunConfig.model_validate(layer.values)
+    except ValidationError as error:
+        problems += _problems(error, layer, has_pipeline=has_pipeline)
+    if problems:
+        lines = dict.fromkeys(map(str, sorted(problems, key=lambda problem: problem.order)))
+        raise ConfigError("\n".join(lines))
+    return config
+
+
+def _pipeline_layer(layer: Layer) -> Layer | None:
+    name = layer.values.get("pipeline")
+    if name not in pipelines.names():
+        return None
+    return Layer(layer.source, pipelines.get(name).settings)
+
+
+def _pipeline_problem(layer: Layer) -> Problem:
+    name, known = layer.values.get("pipeline"), pipelines.names()
+    near = did_you_mean(name, known) if isinstance(name, str) else ""
+    message = f"expected one of {', '.join(map(repr, known))}, got {show(name)}{near}"
+    return Problem(layer.origin(("pipeline",)), ("pipeline",), message)
+
+
+def _problems(error: ValidationError, layer: Layer, *, has_pipeline: bool) -> Iterator[Problem]:
+    for details in error.errors(include_url=False):
+        if has_pipeline or not _for_pipeline(details):
+            path, message = explain(details)
+            yield Problem(layer.origin(path), path, message)
+
+
+def _for_pipeline(details: ErrorDetails) -> bool:
+    """Whether an error is a consequence of the missing pipeline."""
+    if details["loc"] == ("pipeline",):
+        return True
+    return details["type"] in ("missing", "union_tag_not_found") and details["loc"] != ("store",)

@@ -1,0 +1,147 @@
+"""What the configuration schema expects at a key, in words; used to explain mistakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from islands.config import RunConfig
+
+KeyPath = tuple[str | int, ...]
+Schema = Mapping[str, Any]
+
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "greater than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+}
+_TYPES = {"string": "text", "boolean": "true or false", "array": "a list", "null": "null"}
+
+
+def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
+    """Return the key that a pydantic error is about, and what is wrong with it."""
+    loc = error["loc"]
+    match error["type"]:
+        case "extra_forbidden":
+            parent, schema = _locate(loc[:-1])
+            return (*parent, loc[-1]), f"unknown key{_similar_key(str(loc[-1]), schema)}"
+        case "missing":
+            path, _ = _locate(loc)
+            return path, "this key is required"
+        case "value_error":
+            path, _ = _locate(loc)
+            return path, str(error["ctx"]["error"])
+        case "union_tag_invalid" | "union_tag_not_found":
+            path, schema = _locate(loc)
+            tag = schema["discriminator"]["propertyName"]
+            tags = {"enum": list(schema["discriminator"]["mapping"])}
+            return (*path, tag), _expected(tags, error["input"].get(tag))
+        case _:
+            path, schema = _locate(loc)
+            return path, _expected(schema, error["input"])
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """Return the end of a sentence that names the option nearest to `word`; empty where none is near."""
+    near = get_close_matches(word, list(options), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def show(value: object) -> str:
+    """Return a value as the user wrote it, shortened."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    text = json.dumps(value, default=str, skipkeys=True, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _expected(schema: Schema, got: object) -> str:
+    near = did_you_mean(got, schema.get("enum", ())) if isinstance(got, str) else ""
+    return f"expected {_describe(schema)}, got {show(got)}{near}"
+
+
+def _describe(schema: Schema) -> str:
+    schema = _resolve(schema)
+    if "discriminator" in schema:
+        members = " or ".join(map(repr, schema["discriminator"]["mapping"]))
+        return f"a mapping with {schema['discriminator']['propertyName']} {members}"
+    if branches := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(dict.fromkeys(map(_describe, branches)))
+    if "const" in schema:
+        return repr(schema["const"])
+    if "enum" in schema:
+        return "one of " + ", ".join(map(repr, schema["enum"]))
+    match schema.get("type"):
+        case "integer":
+            return f"an integer{_bounds(schema)}"
+        case "number":
+            return f"a number{_bounds(schema)}"
+        case "string" if "minLength" in schema:
+            return "text that is not empty"
+        case "object":
+            return f"a mapping with keys among {', '.join(schema['properties'])}"
+        case kind:
+            return _TYPES.get(str(kind), "something else")
+
+
+def _bounds(schema: Schema) -> str:
+    parts = [f"{words} {schema[key]}" for key, words in _BOUNDS.items() if key in schema]
+    if not parts:
+        return ""
+    return f"{' of' if parts[0].startswith('at') else ''} {' and '.join(parts)}"
+
+
+@cache
+def _root() -> dict[str, Any]:
+    return RunConfig.model_json_schema()
+
+
+def _resolve(schema: Schema) -> Schema:
+    while "$ref" in schema:
+        schema = _root()["$defs"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _locate(loc: KeyPath) -> tuple[KeyPath, Schema]:
+    """Return the key path of a pydantic location, less the names of union members, and its schema."""
+    path: list[str | int] = []
+    schema: Schema = _root()
+    for step in loc:
+        members = schema.get("discriminator", {}).get("mapping", {})
+        children = schema.get("properties", {})
+        if step in members:
+            schema = _resolve({"$ref": members[step]})
+        elif step in children:
+            path.append(step)
+            schema = _resolve(children[step])
+        elif isinstance(step, int):
+            path.append(step)
+            schema = _resolve(schema.get("items", {}))
+    return tuple(path), schema
+
+
+def _similar_key(key: str, schema: Schema) -> str:
+    siblings = list(schema.get("properties", ()))
+    if near := did_you_mean(key, siblings):
+        return near
+    elsewhere = [path for path in _all_keys(_root()) if path.rpartition(".")[2] == key]
+    if elsewhere:
+        return f"; did you mean {elsewhere[0]!r}?"
+    return f"; known keys: {', '.join(siblings)}"
+
+
+def _all_keys(schema: Schema, prefix: str = "") -> Iterator[str]:
+    schema = _resolve(schema)
+    for member in schema.get("oneOf", ()):
+        yield from _all_keys(member, prefix)
+    for key, child in schema.get("properties", {}).items():
+        yield prefix + key
+        yield from _all_keys(child, f"{prefix}{key}.")

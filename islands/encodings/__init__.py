@@ -1,0 +1,1 @@
+"""How genomes become images, and how they vary."""

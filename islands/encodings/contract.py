@@ -1,0 +1,79 @@
+"""What an encoding promises."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from islands.encodings.genomes import Arrays, Genomes
+
+
+class Operator(IntEnum):
+    """How a genome came to be; stored as uint8."""
+
+    RANDOM = 0
+    MUTATION = 1
+    CROSSOVER = 2
+
+
+class Children(NamedTuple):
+    """What `Encoding.vary` returns: B genomes, and for each the `Operator` that made it, uint8 (B,)."""
+
+    genomes: Genomes
+    operators: Tensor
+
+
+class Encoding(Protocol):
+    """How a genome becomes an image, and how genomes vary.
+
+    An encoding holds parameters only. Randomness comes from the generator that the caller hands in, which
+    must live on the device of the genomes; equal generators give equal results, whatever happened before.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name used in configurations and stores."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for RGB."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Height and width of the images that evolution scores, in pixels."""
+        ...
+
+    def random(self, n: int, generator: torch.Generator) -> Genomes:
+        """Draw `n` genomes of generation 0."""
+        ...
+
+    def vary(
+        self, parents: Genomes, partners: Genomes, generation: int, generator: torch.Generator
+    ) -> Children:
+        """Make one child per row of `parents` (B rows).
+
+        `partners` (B rows) serve crossover; a child made with `Operator.MUTATION` owes nothing to them.
+        `generation` counts from 1. The arguments are not modified.
+        """
+        ...
+
+    def render(self, genomes: Genomes, size: int | None = None) -> Tensor:
+        """Draw the genomes: uint8 (B, channels, size, size), on their device.
+
+        At `size=None` these are the images that evolution scores, byte for byte. The image of a genome does
+        not depend on the other rows of its batch.
+        """
+        ...
+
+    def to_arrays(self, genomes: Genomes) -> Arrays:
+        """Return plain arrays for storage and transport, first dimension n, no wider than needed."""
+        ...
+
+    def from_arrays(self, arrays: Arrays, device: torch.device) -> Genomes:
+        """Invert `to_arrays`."""
+        ...

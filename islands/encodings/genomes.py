@@ -1,0 +1,68 @@
+"""A population of genomes: named tensors with one row per genome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+
+@dataclass
+class Genomes:
+    """A struct of tensors that share their first dimension, one row per genome.
+
+    Encodings whose genomes vary in length (`cppn`) pad their rows with zeros, and read zeros as
+    "nothing here". Rows of different widths can therefore be mixed: the narrower are padded.
+    """
+
+    fields: dict[str, Tensor]
+
+    def __len__(self) -> int:
+        return next(iter(self.fields.values())).shape[0]
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.fields)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return next(iter(self.fields.values())).device
+
+    def take(self, rows: Tensor) -> Genomes:
+        """Return copies of `rows`, an int64 tensor (n,)."""
+        return Genomes({name: field.index_select(0, rows) for name, field in self.fields.items()})
+
+    def put(self, rows: Tensor, source: Genomes) -> None:
+        """Overwrite `rows` (n,) of this population with the n genomes of `source`, widening if needed."""
+        for name, field in self.fields.items():
+            width = max(field.shape[1], source[name].shape[1])
+            widened = _widen(field, width)
+            widened[rows] = _widen(source[name], width)
+            self.fields[name] = widened
+
+    def to(self, device: torch.device) -> Genomes:
+        """Return the population on `device`."""
+        return Genomes({name: field.to(device) for name, field in self.fields.items()})
+
+    @staticmethod
+    def concatenate(parts: Sequence[Genomes]) -> Genomes:
+        """Stack populations of one encoding, padding to the widest."""
+        widths = {name: max(part[name].shape[1] for part in parts) for name in parts[0]}
+        return Genomes(
+            {name: torch.cat([_widen(part[name], width) for part in parts]) for name, width in widths.items()}
+        )
+
+
+def _widen(field: Tensor, width: int) -> Tensor:
+    missing = width - field.shape[1]
+    return field if missing == 0 else pad(field, (0, missing))

@@ -1,0 +1,276 @@
+"""Drawing CPPNs on the CPU: a numba kernel.
+
+Nodes that no output needs are skipped; the others are evaluated in topological order (exactly feed-forward)
+over tiles of pixels, in loops that vectorise. A node adds its connections in the order in which they are
+stored, in float32, so that an image depends on its genome alone: not on batch, padding or threads.
+
+The torch path differs in the last bits of sine and exponential only. In 400 colour genomes after 50 mutations
+each, 5 bytes of RGB in 100,000 differ, none by more than 6 levels, which is what one level of hue makes.
+
+Measured on one core of an AMD EPYC with AVX-512, for a colour image of 256 x 256: 0.31 ms with 15 hidden
+nodes, 0.49 ms with 20 (torch path: 30 ms and more); for a grey one of 28 x 28, in batches of 200: 3 us.
+Rejected: `sin` and `exp` of the standard library, which do not vectorise (2.4 ns for a sine instead of 0.35);
+one loop for all four inputs, which does not either (5 times slower for that part); Python's checks of
+divisors (4 times slower as a whole). Tiles of 256 to 2048 pixels are within a few percent of each other.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from islands.encodings.canvas import Canvas
+from islands.encodings.colour import convert_row
+from islands.encodings.genomes import Genomes
+from islands.encodings.kernels import kernel
+from islands.encodings.settings import Colour
+
+Bytes = npt.NDArray[np.uint8]
+Indices = npt.NDArray[np.int16]
+Integers = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+FIELDS = ("functions", "sources", "targets", "weights")
+INPUTS = 4
+TILE = 512
+
+# Typed constants: a Python float would make numba compute in double precision.
+ZERO = np.float32(0)
+HALF = np.float32(0.5)
+ONE = np.float32(1)
+TWO = np.float32(2)
+THREE = np.float32(3)
+BYTE = np.float32(255)
+# Adding and subtracting 1.5 * 2**23 rounds to the nearest integer, which the low bits of the sum then hold.
+ROUND = np.float32(12582912)
+# Pi and ln 2 in parts of few bits: multiples of the first ones are exact, which keeps sin(1e4) good to 1e-6.
+PI_1, PI_2 = np.float32(3.140625), np.float32(np.pi - 3.140625)
+LN2_1, LN2_2 = np.float32(0.693359375), np.float32(np.log(2) - 0.693359375)
+BY_PI = np.float32(1 / np.pi)
+BY_LN2 = np.float32(1 / np.log(2))
+LEAST_EXPONENT = np.float32(-87)
+# Taylor coefficients; the first left out is below float32 resolution within the reduced range.
+S3, S5, S7, S9, S11 = (np.float32(c) for c in (-1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800))
+E2, E3, E4, E5, E6 = (np.float32(c) for c in (1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720))
+
+
+def render_on_cpu(
+    genomes: Genomes, outputs: int, weight_limit: float, canvas: Canvas, colour: Colour
+) -> Tensor:
+    """Draw B genomes: uint8 (B, outputs, size, size). Rows are shared out among torch's number of threads."""
+    size = canvas.size
+    images = np.empty((len(genomes), outputs, size * size), np.uint8)
+    arrays = [np.ascontiguousarray(genomes[name].numpy()) for name in FIELDS]
+    limit = np.float32(weight_limit)
+
+    def draw(rows: slice) -> None:
+        functions, sources, targets, weights = (array[rows] for array in arrays)
+        into = images[rows]
+        hls = colour == "hls"
+        render_rows(functions, sources, targets, weights, limit, canvas.axis, canvas.unit, hls, into)
+
+    threads = min(torch.get_num_threads(), len(genomes))
+    if threads <= 1:
+        draw(slice(None))
+    else:
+        bounds = np.linspace(0, len(genomes), threads + 1).astype(int).tolist()
+        parts = [slice(start, stop) for start, stop in pairwise(bounds)]
+        list(_pool(threads).map(draw, parts))
+    return torch.from_numpy(images).view(len(genomes), outputs, size, size)
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="islands-render")
+
+
+@kernel
+def render_rows(
+    functions: Bytes,
+    sources: Indices,
+    targets: Indices,
+    weights: Floats,
+    limit: np.float32,
+    axis: Floats,
+    unit: Floats,
+    hls: bool,
+    images: Bytes,
+) -> None:
+    """Draw n genomes into uint8 (n, outputs, pixels); the other arguments as in `cppn` and `Canvas`."""
+    nodes, connections = functions.shape[1], sources.shape[1]
+    outputs, pixels = images.shape[1:]
+    values = np.empty((nodes, TILE), np.float32)
+    starts = np.empty(nodes + 1, np.int32)
+    incoming = np.empty(connections, np.int32)
+    order = np.empty(nodes, np.int32)
+    for row in range(functions.shape[0]):
+        group_by_target(targets[row], starts, incoming)
+        needed = sort_nodes(sources[row], starts, incoming, outputs, order)
+        for start in range(0, pixels, TILE):
+            count = min(TILE, pixels - start)
+            fill_inputs(values, start, count, axis, unit)
+            for node in order[:needed]:
+                into = values[node, :count]
+                fill(into, ZERO)
+                for k in range(starts[node], starts[node + 1]):
+                    edge = incoming[k]
+                    weight = weights[row, edge] * (TWO * limit) - limit
+                    accumulate(into, weight, values[sources[row, edge], :count])
+                activate(functions[row, node], into)
+            tile = images[row, :, start : start + count]
+            for output in range(outputs):
+                quantise(values[INPUTS + output, :count], tile[output])
+            if outputs == 3:
+                convert_row(tile[0], tile[1], tile[2], hls)
+
+
+@kernel
+def group_by_target(targets: Indices, starts: Integers, incoming: Integers) -> None:
+    """List the connections of each node in storage order: `incoming[starts[node]:starts[node + 1]]`."""
+    starts[:] = 0
+    for target in targets:
+        if target > 0:
+            starts[target + 1] += 1
+    for node in range(1, starts.size):
+        starts[node] += starts[node - 1]
+    free = starts.copy()
+    for edge in range(targets.size):
+        target = targets[edge]
+        if target > 0:
+            incoming[free[target]] = edge
+            free[target] += 1
+
+
+@kernel
+def sort_nodes(sources: Indices, starts: Integers, incoming: Integers, outputs: int, order: Integers) -> int:
+    """Write the nodes that outputs need, sources first, into `order`; return how many, inputs left out."""
+    cursor = starts[:-1].copy()
+    seen = np.zeros(cursor.size, np.bool_)
+    stack = np.empty(cursor.size, np.int32)
+    found = 0
+    for output in range(INPUTS, INPUTS + outputs):
+        seen[output] = True
+        stack[0] = output
+        depth = 1
+        while depth > 0:
+            node = stack[depth - 1]
+            if cursor[node] == starts[node + 1]:
+                order[found] = node
+                found += 1
+                depth -= 1
+            else:
+                source = sources[incoming[cursor[node]]]
+                cursor[node] += 1
+                if source >= INPUTS and not seen[source]:
+                    seen[source] = True
+                    stack[depth] = source
+                    depth += 1
+    return found
+
+
+@kernel
+def fill_inputs(values: Floats, start: int, count: int, axis: Floats, unit: Floats) -> None:
+    """Write x, y, distance and bias of the pixels from `start` on, in row-major order."""
+    size = axis.size
+    done = 0
+    while done < count:
+        row, column = divmod(start + done, size)
+        run = min(size - column, count - done)
+        part = slice(done, done + run)
+        copy(values[0, part], axis[column : column + run])
+        fill(values[1, part], axis[row])
+        measure(values[2, part], unit[column : column + run], unit[row])
+        fill(values[3, part], ONE)
+        done += run
+
+
+@kernel
+def copy(into: Floats, source: Floats) -> None:
+    """Set every element to the one of `source`."""
+    for i in range(into.size):
+        into[i] = source[i]
+
+
+@kernel
+def measure(into: Floats, x: Floats, y: np.float32) -> None:
+    """Write the distances of (x, y) from (0, 0)."""
+    for i in range(into.size):
+        into[i] = np.sqrt(x[i] * x[i] + y * y)
+
+
+@kernel
+def fill(into: Floats, value: np.float32) -> None:
+    """Set every element."""
+    for i in range(into.size):
+        into[i] = value
+
+
+@kernel
+def accumulate(into: Floats, weight: np.float32, source: Floats) -> None:
+    """Add `weight * source`."""
+    for i in range(into.size):
+        into[i] += weight * source[i]
+
+
+@kernel
+def activate(code: int, values: Floats) -> None:
+    """Apply the activation function `code` (see `cppn`) in place."""
+    if code == 1:
+        for i in range(values.size):
+            values[i] = sine(values[i])
+    elif code == 2:
+        for i in range(values.size):
+            decay = exponential(-abs(values[i]))
+            size = (ONE - decay) / (ONE + decay)
+            values[i] = size if values[i] > ZERO else -size
+    elif code == 3:
+        for i in range(values.size):
+            values[i] = exponential(-values[i] * values[i])
+    else:
+        for i in range(values.size):
+            values[i] = min(max(values[i], -THREE), THREE) / THREE
+
+
+@kernel
+def quantise(values: Floats, into: Bytes) -> None:
+    """Write trunc(|value| * 255)."""
+    for i in range(values.size):
+        into[i] = np.uint8(np.int32(min(abs(values[i]), ONE) * BYTE))
+
+
+@kernel
+def sine(x: np.float32) -> np.float32:
+    """Return sin(x) for |x| up to 1e5 within 1e-6."""
+    sum_ = x * BY_PI + ROUND
+    turns = sum_ - ROUND
+    r = (x - turns * PI_1) - turns * PI_2
+    q = r * r
+    magnitude = r + r * q * (S3 + q * (S5 + q * (S7 + q * (S9 + q * S11))))
+    return _from_bits(_bits(magnitude) ^ (_bits(sum_) << 31))
+
+
+@kernel
+def exponential(x: np.float32) -> np.float32:
+    """Return exp(x) for x <= 0 within 1e-7."""
+    x = max(x, LEAST_EXPONENT)
+    sum_ = x * BY_LN2 + ROUND
+    power = sum_ - ROUND
+    r = (x - power * LN2_1) - power * LN2_2
+    series = ONE + r * (ONE + r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6)))))
+    return series * _from_bits((int(power) + 127) << 23)
+
+
+@kernel
+def _bits(x: np.float32) -> int:
+    return np.float32(x).view(np.int32)  # type: ignore[return-value]
+
+
+@kernel
+def _from_bits(bits: int) -> np.float32:
+    return np.int32(bits).view(np.float32)

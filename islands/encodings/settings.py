@@ -1,0 +1,112 @@
+"""The parameters of the encodings, with the paper's values as defaults. Imports no torch.
+
+Sources: "paper" is Nguyen, Yosinski and Clune (CVPR 2015); "released code" is
+https://github.com/Evolving-AI-Lab/fooling at commit 66f097d. Where they differ, `variant` chooses the
+defaults; every default can still be overridden by name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+Variant = Literal["paper", "released-code"]
+Colour = Literal["hsv", "hls"]
+Activation = Literal["sine", "sigmoid", "gaussian", "linear"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class EncodingSettings(BaseModel):
+    """What every encoding has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    released_code: ClassVar[dict[str, Any]] = {"colour": "hls"}
+    padded: ClassVar[bool] = False
+    """Whether genomes vary in length, and their arrays are padded with zeros that mean nothing."""
+
+    variant: Variant = "paper"
+    """Which defaults apply where the paper and its released code differ."""
+    size: PositiveInt | None = None
+    """Height and width of the images in pixels; None: what the network is fed."""
+    colour: Colour = "hsv"
+    """How three numbers per pixel become a colour: `hsv` (paper), where the hue byte 0..255 is one turn, or
+    `hls` (released code), OpenCV's 8-bit HLS, where the hue byte counts 2 degrees and so wraps at 180. Grey
+    images have no use for it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_variant(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("variant") == "released-code":
+            return cls.released_code | values
+        return values
+
+
+class DirectSettings(EncodingSettings):
+    """The direct encoding: one integer per pixel and channel (paper, section 2.2)."""
+
+    released_code: ClassVar[dict[str, Any]] = {"colour": "hls", "halve_every": 0, "crossover_rate": 0.5}
+
+    name: Literal["direct"] = "direct"
+    mutation_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Probability that a gene mutates, in (0, 1], at the start (paper and released code)."""
+    halve_every: NonNegativeInt = 1000
+    """Generations after which the mutation rate halves (paper: 1000); 0: never (released code)."""
+    mutation_eta: PositiveFloat = 15.0
+    """Index of the polynomial mutation: the higher, the smaller the steps (paper and released code: 15)."""
+    crossover_rate: Probability = 0.0
+    """Probability in [0, 1] of simulated binary crossover before mutation (paper: 0; released code: 0.5)."""
+    crossover_eta: PositiveFloat = 10.0
+    """Index of the crossover: the higher, the closer to the parents (released code: 10)."""
+
+
+class CppnSettings(EncodingSettings):
+    """The indirect encoding: a compositional pattern-producing network (paper, section 2.2).
+
+    The rates are the released code's; the paper does not list them.
+    """
+
+    padded: ClassVar[bool] = True
+
+    name: Literal["cppn"] = "cppn"
+    coordinates: Literal["pixels", "normalized"] = "pixels"
+    """What the inputs x and y are: pixel indices 0..size-1 (released code; the paper does not say), or -1..1.
+    The distance from the centre is 0..1.414 in both."""
+    activations: tuple[Activation, ...] = ("sine", "sigmoid", "gaussian", "linear")
+    """The functions that nodes draw from, uniformly (paper: all four)."""
+    weight_limit: PositiveFloat = 10.0
+    """Connection weights lie in [-weight_limit, weight_limit]; genes map to it linearly (released code:
+    10)."""
+    weight_rate: Probability = 0.1
+    """Probability in [0, 1] that a connection's weight mutates (released code: 0.1)."""
+    weight_eta: PositiveFloat = 15.0
+    """Index of the polynomial mutation of weights: the higher, the smaller the steps (released code: 15)."""
+    function_rate: Probability = 0.1
+    """Probability in [0, 1] that a node draws its function anew, perhaps the same (released code: 0.1)."""
+    add_connection_rate: Probability = 0.5
+    """Probability in [0, 1] that a connection is added (released code: 0.5)."""
+    delete_connection_rate: Probability = 0.3
+    """Probability in [0, 1] that a connection is deleted (released code: 0.3)."""
+    add_node_rate: Probability = 0.5
+    """Probability in [0, 1] that a node is put on a connection (released code: 0.5)."""
+    delete_node_rate: Probability = 0.2
+    """Probability in [0, 1] that a hidden node is deleted with its connections (released code: 0.2)."""
+
+    @field_validator("activations")
+    @classmethod
+    def _some_and_distinct(cls, activations: tuple[Activation, ...]) -> tuple[Activation, ...]:
+        if not activations or len(set(activations)) < len(activations):
+            raise ValueError(
+                f"activations is {list(activations)}; name one or more of sine, sigmoid, gaussian and linear,"
+                " each once"
+            )
+        return activations

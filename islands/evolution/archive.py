@@ -1,0 +1,147 @@
+"""The class map: one cell per class, and the rule by which a batch of children takes cells.
+
+The original judges every child on every class (paper section 2.2; `ea::MapElite` of the released code), so
+insertion works column by column on the (B, K) matrix of fitness and one child may take many cells. No image
+is ever copied per class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from islands.encodings.contract import Encoding
+from islands.encodings.genomes import Genomes
+from islands.evolution.elites import Elites
+
+COLUMN_TYPES = {
+    "ids": torch.int64,
+    "parents": torch.int64,
+    "operators": torch.uint8,
+    "islands": torch.int32,
+    "epochs": torch.int32,
+    "generations": torch.int32,
+}
+"""What an elite carries beside its scores and its genome."""
+
+
+@dataclass
+class Batch:
+    """B judged genomes.
+
+    Attributes:
+        genomes: B rows.
+        fitness: (B, K) float32.
+        probabilities: (B, K) float32.
+        columns: tensors (B, …) named and typed as in `COLUMN_TYPES`.
+    """
+
+    genomes: Genomes
+    fitness: Tensor
+    probabilities: Tensor
+    columns: dict[str, Tensor]
+
+
+def winners(fitness: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the best fitness of each class (K,) and its row (K,); the first row wins a tie.
+
+    `torch.argmax` documents that it returns the first maximum; `torch.max` does not.
+    """
+    rows = fitness.argmax(0)
+    return fitness.gather(0, rows[None])[0], rows
+
+
+class Archive:
+    """The cells of the classes `first` to `first + count - 1` on one device.
+
+    Attributes:
+        fitness: (count,) float32, what a newcomer must exceed; -inf in an empty cell.
+        probabilities: (count, K) float32.
+        columns: tensors (count, …), see `COLUMN_TYPES`; id -1 in an empty cell.
+    """
+
+    def __init__(self, first: int, count: int, class_count: int, device: torch.device) -> None:
+        self.first = first
+        self.count = count
+        self.device = device
+        self.fitness = torch.full((count,), -torch.inf, device=device)
+        self.probabilities = torch.zeros((count, class_count), device=device)
+        self.columns = {
+            name: torch.full((count, 2) if name == "parents" else (count,), 0, dtype=dtype, device=device)
+            for name, dtype in COLUMN_TYPES.items()
+        }
+        self.columns["ids"].fill_(-1)
+        self._genomes: Genomes | None = None
+
+    @property
+    def genomes(self) -> Genomes:
+        """The genomes of the cells, `count` rows; those of empty cells are zeros."""
+        assert self._genomes is not None, "the archive is empty"
+        return self._genomes
+
+    def insert(self, batch: Batch, best: Tensor, rows: Tensor) -> Tensor:
+        """Let `batch` take every cell where it is strictly better, and return the cells taken (n,) int64.
+
+        `best` and `rows` (K,) are the `winners` of the batch over all classes.
+        """
+        own = slice(self.first, self.first + self.count)
+        cells = (best[own] > self.fitness).nonzero().squeeze(1)
+        if len(cells) == 0:
+            return cells
+        chosen = rows[own][cells]
+        self.fitness[cells] = best[own][cells]
+        self.probabilities[cells] = batch.probabilities[chosen]
+        for name, column in self.columns.items():
+            column[cells] = batch.columns[name][chosen]
+        self._put_genomes(cells, batch.genomes.take(chosen))
+        return cells
+
+    def elites(self, cells: Tensor, encoding: Encoding) -> Elites:
+        """Copy `cells` (n,) out as a table."""
+        if self._genomes is None:
+            raise ValueError("the archive is empty: insert a batch first")
+        index = {name: column[cells].cpu().numpy() for name, column in self.columns.items()}
+        return Elites(
+            classes=(cells + self.first).to(torch.int32).cpu().numpy(),
+            fitness=self.fitness[cells].cpu().numpy(),
+            probabilities=self.probabilities[cells].cpu().numpy(),
+            genomes=encoding.to_arrays(self._genomes.take(cells)),
+            **index,
+        )
+
+    def load(self, elites: Elites, encoding: Encoding) -> None:
+        """Fill the cells from a table that has one row for each."""
+        if not np.array_equal(elites.classes, np.arange(self.first, self.first + self.count)):
+            raise ValueError(f"expected one row for each class from {self.first}, got {elites.classes}")
+        batch = as_batch(elites, encoding, self.device)
+        self.fitness = torch.tensor(elites.fitness, device=self.device)
+        self.probabilities, self.columns, self._genomes = batch.probabilities, batch.columns, batch.genomes
+
+    def _put_genomes(self, cells: Tensor, source: Genomes) -> None:
+        if self._genomes is None:
+            self._genomes = Genomes(
+                {
+                    name: torch.zeros((self.count, field.shape[1]), dtype=field.dtype, device=self.device)
+                    for name, field in source.fields.items()
+                }
+            )
+        self._genomes.put(cells, source)
+
+
+def as_batch(elites: Elites, encoding: Encoding, device: torch.device) -> Batch:
+    """Return a table as a batch in which each row is judged for its own class alone."""
+    n, class_count = elites.probabilities.shape
+    fitness = torch.full((n, class_count), -torch.inf)
+    fitness[torch.arange(n), torch.tensor(elites.classes, dtype=torch.int64)] = torch.tensor(elites.fitness)
+    return Batch(
+        genomes=encoding.from_arrays(elites.genomes, device),
+        fitness=fitness.to(device),
+        probabilities=torch.tensor(elites.probabilities, device=device),
+        columns={
+            name: torch.tensor(getattr(elites, name), dtype=dtype, device=device)
+            for name, dtype in COLUMN_TYPES.items()
+        },
+    )

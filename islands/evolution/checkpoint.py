@@ -1,0 +1,79 @@
+"""A consistent cut of all islands of all runs at one epoch: what the store keeps and a resume needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from islands.evolution.elites import Elites
+from islands.evolution.records import Rows
+
+
+class Letter(IntEnum):
+    """What a row of the mail is."""
+
+    CLAIM = 0
+    """In transit to the owner of its class."""
+    MIGRANT = 1
+    """In transit along the topology; `receivers` is -1: routing is derived again."""
+    HELD = 2
+    """A migrant that `receivers` holds as a parent candidate."""
+    OVERRULED = 3
+    """The owner's own elite, where a claim in transit is better; `RunCheckpoint.elites` has the claim."""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """Everything an exact resume needs beside the elites; n rows in a fixed order.
+
+    Attributes:
+        kinds: (n,) uint8, see `Letter`.
+        senders: (n,) int32, the island that mailed the row.
+        receivers: (n,) int32.
+        sent: (n,) int32, the epoch of mailing.
+        elites: n rows.
+        boards: (epochs in transit, K) float32, the fitness of every cell at the end of each of the last
+            epochs, the newest last.
+    """
+
+    kinds: npt.NDArray[np.uint8]
+    senders: npt.NDArray[np.int32]
+    receivers: npt.NDArray[np.int32]
+    sent: npt.NDArray[np.int32]
+    elites: Elites
+    boards: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RunCheckpoint:
+    """One run at the epoch of the checkpoint.
+
+    Attributes:
+        elites: K rows in class order, the best of each cell, claims in transit included.
+        changed: (K,) bool, rows of `elites` that may differ from the previous checkpoint.
+        mail: what resuming needs beside the elites.
+        history: rows since the previous checkpoint (`records.HISTORY`).
+        migrations: rows since the previous checkpoint (`records.MIGRATIONS`).
+        curves: (epochs since the previous checkpoint, K) float32, confidence at the end of each epoch; the
+            first row of a run is generation 0.
+        evaluations: images scored since the start of the run.
+    """
+
+    elites: Elites
+    changed: npt.NDArray[np.bool_]
+    mail: Mail
+    history: Rows
+    migrations: Rows
+    curves: npt.NDArray[np.float32]
+    evaluations: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All runs at the end of `epoch` (epoch 0 is generation 0)."""
+
+    epoch: int
+    runs: tuple[RunCheckpoint, ...]

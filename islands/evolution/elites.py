@@ -1,0 +1,98 @@
+"""A table of elites in plain numpy: what travels between islands and goes into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Elites:
+    """n rows; each is a genome judged for one class, with its scores and its origin.
+
+    Attributes:
+        classes: (n,) int32, the class that each row is judged for.
+        fitness: (n,) float32, what insertion compares: the confidence, or the log-odds where ties are broken
+            by margin; -inf marks an empty cell.
+        probabilities: (n, K) float32, the network's scores of the image over all classes.
+        ids: (n,) int64, derived from generation, island and row; -1 in an empty cell.
+        parents: (n, 2) int64, ids of the parents; -1 where there is none.
+        operators: (n,) uint8, see `islands.encodings.contract.Operator`.
+        islands: (n,) int32, the island that made the child.
+        epochs: (n,) int32, the epoch in which it was made.
+        generations: (n,) int32, the generation in which it was made.
+        genomes: arrays of the encoding, each (n, width).
+    """
+
+    classes: npt.NDArray[np.int32]
+    fitness: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    ids: npt.NDArray[np.int64]
+    parents: npt.NDArray[np.int64]
+    operators: npt.NDArray[np.uint8]
+    islands: npt.NDArray[np.int32]
+    epochs: npt.NDArray[np.int32]
+    generations: npt.NDArray[np.int32]
+    genomes: Arrays
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """(n,) float32: the probability of each row's own class; 0 in an empty cell."""
+        return np.take_along_axis(self.probabilities, self.classes[:, None].astype(np.int64), 1)[:, 0]
+
+    def take(self, rows: npt.NDArray[np.generic]) -> Elites:
+        """Return the rows that an index or boolean array selects."""
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return Elites(**columns, genomes={name: array[rows] for name, array in self.genomes.items()})
+
+    def put(self, rows: npt.NDArray[np.intp], source: Elites) -> Elites:
+        """Return the table with `rows` replaced by the rows of `source`; genomes widen if needed."""
+        columns = {name: getattr(self, name).copy() for name in COLUMNS}
+        for name, column in columns.items():
+            column[rows] = getattr(source, name)
+        genomes = {}
+        for name, array in self.genomes.items():
+            width = max(array.shape[1], source.genomes[name].shape[1])
+            widened = _widen(array, width, copy=True)
+            widened[rows] = _widen(source.genomes[name], width)
+            genomes[name] = widened
+        return Elites(**columns, genomes=genomes)
+
+    def trimmed(self) -> Elites:
+        """Return the table without the trailing columns of genomes that are zero in all rows.
+
+        For encodings whose arrays are padded: how wide a table grew on its way is no part of a result.
+        """
+        genomes = {}
+        for name, array in self.genomes.items():
+            used = np.flatnonzero((array != 0).any(0))
+            genomes[name] = np.ascontiguousarray(array[:, : used[-1] + 1 if len(used) else 0])
+        return replace(self, genomes=genomes)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Elites]) -> Elites:
+        """Stack tables of one run, padding genomes to the widest."""
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+        genomes = {}
+        for name in parts[0].genomes:
+            width = max(part.genomes[name].shape[1] for part in parts)
+            genomes[name] = np.concatenate([_widen(part.genomes[name], width) for part in parts])
+        return Elites(**columns, genomes=genomes)
+
+
+COLUMNS = tuple(field.name for field in fields(Elites) if field.name != "genomes")
+
+
+def _widen(array: npt.NDArray[np.generic], width: int, copy: bool = False) -> npt.NDArray[np.generic]:
+    missing = width - array.shape[1]
+    if missing == 0:
+        return array.copy() if copy else array
+    return np.pad(array, ((0, 0), (0, missing)))

@@ -1,0 +1,1 @@
+"""Who mails whom: topologies, routes and policies, as pure functions."""

@@ -1,0 +1,180 @@
+"""Starts and resumes runs: what `islands launch`, `resume` and `plan` call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from islands.archipelago.driver import Progress
+from islands.archipelago.executor import Executor, build_executor
+from islands.archipelago.host import build_host
+from islands.archipelago.messages import Inbox, IslandKey
+from islands.config import RunConfig
+from islands.config_file import override_run_config
+from islands.errors import ConfigError, InputError
+from islands.migration.slices import class_slices
+from islands.stages.evolve import Observe, evolve
+from islands.store.reader import StoreReader
+from islands.store.writer import StoreWriter, require_free
+
+MAY_CHANGE = ("evolve.generations", "workers", "ray", "checkpoint", "store")
+"""What a resume may change: the budget, and where and how the work is done."""
+
+
+def _ignore(progress: Progress) -> None:
+    """Observe nothing."""
+
+
+def launch(config: RunConfig, observe: Observe = _ignore) -> StoreReader:
+    """Make a store, evolve until the budget is spent or a signal comes, and return the store.
+
+    Raises:
+        InputError: the store exists, or configuration, network and machine do not fit; nothing was written.
+        IslandsError: the run failed; the last commit stands.
+    """
+    require_free(config.store)
+    with closing(build_executor(config)) as executor:
+        facts = executor.facts
+        class_slices(len(facts.classes), config.islands.count)
+        with StoreWriter.create(
+            config.store,
+            config,
+            facts.classes,
+            facts.fingerprint,
+            channels=facts.channels,
+            size=facts.size,
+        ) as writer:
+            evolve(config, writer, executor, observe)
+    return StoreReader(config.store)
+
+
+def resume(store: str, overrides: Sequence[str] = (), observe: Observe = _ignore) -> StoreReader:
+    """Go on from the last commit of `store`, and return the store.
+
+    Args:
+        store: where it is.
+        overrides: `key=value` on top of the stored configuration, of the keys in `MAY_CHANGE`.
+        observe: called about once an epoch.
+
+    Raises:
+        InputError: the store cannot be resumed so; nothing was written.
+        IslandsError: the run failed; the last commit stands.
+    """
+    reader = StoreReader(store)
+    stored = reader.config
+    config = override_run_config(stored, [*overrides, f"store={store}"])
+    _require_same_meaning(stored, config)
+    if reader.complete and config.evolve.generations == stored.evolve.generations:
+        raise InputError(
+            f"{store} is complete at generation {stored.evolve.generations}; to go on, raise the budget: "
+            f"islands resume {store} --set evolve.generations={2 * stored.evolve.generations}"
+        )
+    with StoreWriter.open(store) as writer, closing(build_executor(config)) as executor:
+        _require_same_network(reader, executor)
+        writer.set_config(config)
+        evolve(config, writer, executor, observe)
+    return StoreReader(store)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a configuration would do.
+
+    Attributes:
+        stages: in order.
+        classes: K of the source network.
+        evaluations: images scored in all.
+        forwards: images that pass through the network; ten times more with ten crops.
+        seconds: estimated duration, from two generations measured here on one worker.
+        archive_bytes: of one checkpoint's elites, uncompressed.
+    """
+
+    stages: tuple[str, ...]
+    classes: int
+    runs: int
+    islands: int
+    workers: int
+    generations: int
+    evaluations: int
+    forwards: int
+    seconds: float
+    archive_bytes: int
+
+
+def plan(config: RunConfig) -> Plan:
+    """Measure one island of `config` for two generations, and say what the whole would take."""
+    facts, seconds, genome_bytes = _measure(config)
+    classes = len(facts.classes)
+    class_slices(classes, config.islands.count)
+    evolve_config, count = config.evolve, config.islands.count
+    per_island = evolve_config.initial + evolve_config.children * evolve_config.generations
+    evaluations = per_island * count * config.runs
+    rounds = -(-count * config.runs // config.workers.count)
+    return Plan(
+        stages=("evolve",),
+        classes=classes,
+        runs=config.runs,
+        islands=count,
+        workers=config.workers.count,
+        generations=evolve_config.generations,
+        evaluations=evaluations,
+        forwards=evaluations * (10 if config.network.view == "ten-crop" else 1),
+        seconds=seconds * per_island * rounds,
+        archive_bytes=config.runs * classes * (4 * classes + genome_bytes + 64),
+    )
+
+
+def _measure(config: RunConfig) -> tuple[Any, float, int]:
+    """Return the network's facts, seconds per evaluation of one worker, and bytes per genome."""
+    small = config.model_copy(
+        update={
+            "evolve": config.evolve.model_copy(
+                update={"generations_per_epoch": 1, "initial": config.evolve.children}
+            )
+        }
+    )
+    host = build_host(small)
+    key = IslandKey(0, 0)
+    host.load(key, None)
+    host.step(key, 0, Inbox())
+    started = time.perf_counter()
+    results = [host.step(key, epoch, Inbox()) for epoch in (1, 2)]
+    seconds = (time.perf_counter() - started) / (2 * config.evolve.children)
+    genomes = results[-1].outbox.migrants or results[0].delta.elites
+    size = sum(array.nbytes for array in genomes.genomes.values()) // max(1, len(genomes))
+    return host.facts, seconds, size
+
+
+def _require_same_meaning(stored: RunConfig, config: RunConfig) -> None:
+    before, after = stored.model_dump(mode="json"), config.model_dump(mode="json")
+    for key, was, becomes in _differences(before, after):
+        if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in MAY_CHANGE):
+            raise ConfigError(
+                f"{key}: got {becomes}, but the run was started with {was}, and another value would change "
+                f"what its results mean; a resume may change {', '.join(MAY_CHANGE[:-1])}"
+            )
+    if config.evolve.generations < stored.evolve.generations:
+        raise ConfigError(
+            f"evolve.generations: got {config.evolve.generations}, but the run was started with "
+            f"{stored.evolve.generations}; expected at least that"
+        )
+
+
+def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in before.keys() | after.keys():
+            yield from _differences(before.get(name), after.get(name), f"{path}.{name}".lstrip("."))
+    elif before != after:
+        yield path, before, after
+
+
+def _require_same_network(reader: StoreReader, executor: Executor) -> None:
+    stored, found = reader.attributes["fingerprint"], executor.facts.fingerprint
+    if stored != found:
+        raise ConfigError(
+            f"network.name: {reader.config.network.name} has fingerprint {found[:12]} here, but the run was "
+            f"started with {stored[:12]}; resume with the same weights and versions"
+        )

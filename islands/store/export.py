@@ -1,0 +1,108 @@
+"""Copies of a store for those without Islands: images in folders, or a plain Zarr directory."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from zarr.core.buffer import default_buffer_prototype
+
+from islands.errors import InputError
+from islands.store.query import table
+from islands.store.reader import StoreReader
+from islands.store.repository import reading
+
+Layout = Literal["paper", "flat", "zarr"]
+
+
+def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
+    """Export a checkpoint, and return the number of files written.
+
+    `paper` names images as the authors' release does, `run_<r>/map_gen_<G>/map_<G>_<class>_<confidence>.png`;
+    `flat` puts them in one folder with `images.csv`; both come with `manifest.json`, which has the sha256 of
+    each file. `zarr` is the store's content as a plain Zarr directory.
+
+    Raises:
+        InputError: `folder` is not empty.
+        StoreError: the store cannot be read, or has no checkpoint.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty; choose another folder to export to")
+    generation = reader.generation
+    folder.mkdir(parents=True, exist_ok=True)
+    if layout == "zarr":
+        return asyncio.run(_copy_keys(reader, folder))
+    if layout == "paper":
+        _export_images(reader, folder, lambda run, class_, score: _paper_name(run, class_, score, generation))
+    else:
+        _export_images(reader, folder, _flat_name)
+        _write_csv(reader, folder)
+    return _write_manifest(reader, folder) + 1
+
+
+def _paper_name(run: int, class_: int, confidence: float, generation: int) -> str:
+    # Six significant digits: what a C++ stream makes of a float.
+    return f"run_{run}/map_gen_{generation}/map_{generation}_{class_}_{confidence:.6g}.png"
+
+
+def _flat_name(run: int, class_: int, _confidence: float) -> str:
+    return f"run-{run}_class-{class_:04}.png"
+
+
+def _export_images(reader: StoreReader, folder: Path, name: Callable[[int, int, float], str]) -> None:
+    from islands.store.images import render_all, save_png  # copying to Zarr works without torch
+
+    for run in range(reader.runs):
+        stored = reader.elite_columns(run, "confidence", "id")
+        classes = [int(class_) for class_ in np.flatnonzero(np.greater_equal(stored["id"], 0))]
+        for class_, picture in zip(classes, render_all(reader, run, classes), strict=True):
+            file = folder / name(run, class_, float(stored["confidence"][class_]))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_png(picture, file)
+
+
+def _write_csv(reader: StoreReader, folder: Path) -> None:
+    columns = table(reader, "elites")
+    with (folder / "images.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("file", *columns))
+        for row in zip(*columns.values(), strict=True):
+            writer.writerow((_flat_name(row[0], row[1], 0), *row))
+
+
+def _write_manifest(reader: StoreReader, folder: Path) -> int:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest = {
+        "store": reader.path.name,
+        "snapshot": reader.session.snapshot_id,
+        "epoch": reader.epoch,
+        "generation": reader.generation,
+        "pipeline": reader.config.pipeline,
+        "network": reader.config.network.name,
+        "fingerprint": reader.attributes["fingerprint"],
+        "sha256": {
+            path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files
+        },
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return len(files)
+
+
+async def _copy_keys(reader: StoreReader, folder: Path) -> int:
+    store = reader.session.store
+    count = 0
+    with reading(reader.path, "its content"):
+        async for key in store.list():
+            value = await store.get(key, default_buffer_prototype())
+            assert value is not None
+            file = folder / key
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(value.to_bytes())
+            count += 1
+    return count

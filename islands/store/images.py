@@ -1,0 +1,107 @@
+"""Pictures of elites: drawn from their genomes when wanted. The only part of the store that needs torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from islands.encodings.contract import Encoding
+from islands.encodings.factory import build_encoding
+from islands.errors import StoreError
+from islands.store.reader import StoreReader
+
+Picture = npt.NDArray[np.uint8]
+
+_TILE = 128
+_GAP = 8
+_CAPTION = 28
+
+
+def stored_encoding(reader: StoreReader) -> Encoding:
+    """Return the encoding of the store's genomes."""
+    image = reader.attributes["image"]
+    return build_encoding(reader.config.encoding, image["channels"], image["size"])
+
+
+def render_elite(reader: StoreReader, class_: int, run: int = 0, size: int | None = None) -> Picture:
+    """Draw one elite: uint8 (size, size, channels).
+
+    At `size=None` it is what the network scored, byte for byte. Direct genomes, which are images themselves,
+    come at other sizes with pixels repeated or left out.
+
+    Raises:
+        StoreError: there is no such run, class or elite.
+    """
+    if not 0 <= class_ < len(reader.classes):
+        raise StoreError(
+            f"{reader.path} has no class {class_}; it has classes 0 to {len(reader.classes) - 1}"
+        )
+    ids = reader.elite_columns(run, "id")["id"]
+    if ids[class_] < 0:
+        raise StoreError(
+            f"run {run} of {reader.path} has no elite of class {class_} ({reader.classes[class_]}) yet;"
+            " choose another class or run"
+        )
+    return _render(stored_encoding(reader), reader.genome(run, class_), size)
+
+
+def render_all(
+    reader: StoreReader, run: int, classes: Sequence[int], size: int | None = None
+) -> list[Picture]:
+    """Draw the elites of `classes`, which must be filled: see `render_elite`."""
+    encoding = stored_encoding(reader)
+    genomes = reader.elites(run).genomes
+    rows = ({name: array[class_ : class_ + 1] for name, array in genomes.items()} for class_ in classes)
+    return [_render(encoding, row, size) for row in rows]
+
+
+def save_png(picture: Picture, path: Path) -> None:
+    """Write uint8 (H, W, 1 or 3) as a PNG of the same bytes."""
+    Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(path, "PNG")
+
+
+def contact_sheet(reader: StoreReader, classes: Sequence[int], run: int = 0) -> Picture:
+    """Draw the elites of `classes` in a grid, each with its name and confidence: uint8 (H, W, 3).
+
+    Empty cells stay blank.
+    """
+    stored = reader.elite_columns(run, "confidence", "id")
+    filled = [class_ for class_ in classes if stored["id"][class_] >= 0]
+    pictures = dict(zip(filled, render_all(reader, run, filled), strict=True))
+    across = math.ceil(math.sqrt(len(classes)))
+    down = math.ceil(len(classes) / across)
+    sheet = Image.new(
+        "RGB", (_GAP + across * (_TILE + _GAP), _GAP + down * (_TILE + _CAPTION + _GAP)), "white"
+    )
+    draw = ImageDraw.Draw(sheet)
+    for place, class_ in enumerate(classes):
+        x = _GAP + place % across * (_TILE + _GAP)
+        y = _GAP + place // across * (_TILE + _CAPTION + _GAP)
+        if class_ in pictures:
+            sheet.paste(_thumbnail(pictures[class_]), (x, y))
+        caption = f"{_shorten(reader.classes[class_])}\n{stored['confidence'][class_]:.2%}"
+        draw.multiline_text((x, y + _TILE + 1), caption, "black", ImageFont.load_default(10), spacing=1)
+    return np.asarray(sheet)
+
+
+def _render(encoding: Encoding, genome: dict[str, npt.NDArray[np.generic]], size: int | None) -> Picture:
+    with torch.inference_mode():
+        image = encoding.render(encoding.from_arrays(genome, torch.device("cpu")), size)[0]
+    picture: Picture = image.permute(1, 2, 0).contiguous().numpy()
+    return picture
+
+
+def _thumbnail(picture: Picture) -> Image.Image:
+    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).convert("RGB")
+    enlarged = picture.shape[0] < _TILE
+    return image.resize((_TILE, _TILE), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
+
+
+def _shorten(name: str, longest: int = 22) -> str:
+    return name if len(name) <= longest else name[: longest - 3] + "..."

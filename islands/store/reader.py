@@ -1,0 +1,226 @@
+"""Reading stores, while they are written or after. Imports neither torch nor ray."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import numpy.typing as npt
+import pydantic
+import zarr
+
+from islands.config import RunConfig
+from islands.errors import InputError, StoreError, StoreVersionError
+from islands.evolution import records
+from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
+from islands.evolution.elites import Arrays, Elites
+from islands.store import schema
+from islands.store.repository import (
+    CheckpointInfo,
+    list_checkpoints,
+    local_path,
+    open_repository,
+    open_root,
+    reading,
+)
+
+
+class StoreReader:
+    """A store as it was at one commit; what is written later does not show.
+
+    Args:
+        location: the store's path.
+        at: a snapshot id or an epoch of `checkpoints()`; None for the latest.
+
+    Raises:
+        StoreNotFoundError: there is no store at `location`.
+        StoreVersionError: another schema version.
+        StoreDamagedError: it cannot be read; any method may raise it.
+        InputError: there is no checkpoint `at`.
+    """
+
+    def __init__(self, location: Path | str, at: str | int | None = None) -> None:
+        self.path = local_path(location)
+        self._repository = open_repository(self.path)
+        self.session = self._open(at)
+        self._root = open_root(self.path, self.session)
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """The root attributes: see `StoreWriter.create`."""
+        return dict(self._root.attrs.asdict())
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """What the run is made of.
+
+        Raises:
+            StoreVersionError: this version of Islands does not know the stored configuration.
+        """
+        try:
+            return RunConfig.model_validate(self.attributes["config"])
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            wrote = self.attributes["versions"]["islands"]
+            raise StoreVersionError(
+                f"{self.path} holds a configuration that this Islands does not know"
+                f" ({key}: {first['msg']}); use Islands {wrote}, which wrote it"
+            ) from error
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The K class names, in the order of the network's outputs."""
+        return tuple(str(name) for name in self._array("classes/names"))
+
+    @property
+    def runs(self) -> int:
+        """The number of runs."""
+        return self.config.runs
+
+    @property
+    def complete(self) -> bool:
+        """Whether evolution has spent its budget."""
+        return bool(self.attributes["stages"][schema.STAGE]["complete"])
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch of the checkpoint; None before the first."""
+        epoch: int | None = self.attributes["stages"][schema.STAGE]["epoch"]
+        return epoch
+
+    @property
+    def generation(self) -> int:
+        """The generation of the checkpoint.
+
+        Raises:
+            StoreError: there is no checkpoint yet.
+        """
+        return self._checkpoint_epoch() * self.config.evolve.generations_per_epoch
+
+    def evaluations(self, run: int) -> int:
+        """Return the number of images scored so far."""
+        with reading(self.path, f"the attributes of run {run}"):
+            return int(self._root[self._run(run)].attrs["evaluations"])  # type: ignore[arg-type]
+
+    def elites(self, run: int) -> Elites:
+        """Return K rows in class order; ids of -1 mark empty cells.
+
+        Raises:
+            StoreError: there is no checkpoint yet, or no such run.
+        """
+        columns = self.elite_columns(run, *(name for name in schema.ELITES if name != "confidence"))
+        return schema.elites_from(columns, self._arrays(f"{self._run(run)}/genomes"))
+
+    def elite_columns(self, run: int, *names: str) -> Arrays:
+        """Return some columns of `schema.ELITES`, K rows each, without reading the others."""
+        self._checkpoint_epoch()
+        return {name: self._array(f"{self._run(run)}/elites/{name}") for name in names}
+
+    def genome(self, run: int, class_: int) -> Arrays:
+        """Return the arrays of one elite's genome, each (1, width)."""
+        self._checkpoint_epoch()
+        path = f"{self._run(run)}/genomes"
+        return {name: self._array(f"{path}/{name}", slice(class_, class_ + 1)) for name in self._names(path)}
+
+    def history(self, run: int) -> records.Rows:
+        """Return every improvement so far: columns of `records.HISTORY`."""
+        self._checkpoint_epoch()
+        return self._columns(f"{self._run(run)}/history", *schema.HISTORY)
+
+    def migrations(self, run: int) -> records.Rows:
+        """Return every elite received so far: columns of `records.MIGRATIONS`."""
+        self._checkpoint_epoch()
+        return self._columns(f"{self._run(run)}/migrations", *schema.MIGRATIONS)
+
+    def curves(self, run: int) -> npt.NDArray[np.float32]:
+        """Return the confidence of every cell at the end of each epoch: (epoch + 1, K) float32."""
+        self._checkpoint_epoch()
+        return self._array(f"{self._run(run)}/curves").astype(np.float32, copy=False)
+
+    def checkpoints(self) -> list[CheckpointInfo]:
+        """Return all checkpoints of the store, the oldest first."""
+        return list_checkpoints(self.path, self._repository)
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Return what a resume needs; None before the first checkpoint.
+
+        History, migrations and curves are empty, and no row is marked as changed. The rest is checked against
+        the digest that was stored with it.
+        """
+        if self.epoch is None:
+            return None
+        return Checkpoint(self.epoch, tuple(self._resumable(run) for run in range(self.runs)))
+
+    def _resumable(self, run: int) -> RunCheckpoint:
+        k = len(self.classes)
+        elites, mail, evaluations = self.elites(run), self._mail(run), self.evaluations(run)
+        with reading(self.path, f"run {run}"):
+            # A flipped bit in Icechunk's index can hide a chunk, which Zarr then reads as never written.
+            digest = schema.digest(self._checkpoint_epoch(), elites, mail, evaluations)
+            if digest != self._root[self._run(run)].attrs["digest"]:
+                raise ValueError("its content is not what was written")
+        return RunCheckpoint(
+            elites=elites,
+            changed=np.zeros(k, np.bool_),
+            mail=mail,
+            history=records.empty(records.HISTORY),
+            migrations=records.empty(records.MIGRATIONS),
+            curves=np.empty((0, k), np.float32),
+            evaluations=evaluations,
+        )
+
+    def _mail(self, run: int) -> Mail:
+        path = f"{self._run(run)}/islands"
+        names = (*schema.MAIL, *(name for name in schema.ELITES if name != "confidence"))
+        boards = self._array(f"{path}/boards").astype(np.float32, copy=False)
+        return schema.mail_from(self._columns(path, *names), self._arrays(f"{path}/genomes"), boards)
+
+    def _open(self, at: str | int | None) -> icechunk.Session:
+        if at is None:
+            with reading(self.path, "the latest commit"):
+                return self._repository.readonly_session("main")
+        checkpoints = self.checkpoints()
+        found = [info.id for info in checkpoints if str(at) in (info.id, str(info.epoch))]
+        if not found:
+            epochs = f"{checkpoints[0].epoch} to {checkpoints[-1].epoch}" if checkpoints else "none yet"
+            raise InputError(
+                f"{self.path} has no checkpoint {at}; its epochs are {epochs}:"
+                f' islands query {self.path} "select epoch, id from checkpoints" lists them'
+            )
+        with reading(self.path, f"checkpoint {at}"):
+            return self._repository.readonly_session(snapshot_id=found[-1])
+
+    def _checkpoint_epoch(self) -> int:
+        if self.epoch is None:
+            raise StoreError(
+                f"{self.path} has no checkpoint yet: wait for the first if it is being written,"
+                f" else `islands resume {self.path}`"
+            )
+        return self.epoch
+
+    def _run(self, run: int) -> str:
+        if not 0 <= run < self.runs:
+            raise StoreError(f"{self.path} has no run {run}; it has runs 0 to {self.runs - 1}")
+        return schema.run_path(run)
+
+    def _names(self, path: str) -> list[str]:
+        with reading(self.path, path):
+            group = self._root[path]
+            assert isinstance(group, zarr.Group)
+            return sorted(group.array_keys())
+
+    def _arrays(self, path: str) -> Arrays:
+        return self._columns(path, *self._names(path))
+
+    def _columns(self, path: str, *names: str) -> Arrays:
+        return {name: self._array(f"{path}/{name}") for name in names}
+
+    def _array(self, path: str, rows: slice = slice(None)) -> npt.NDArray[Any]:
+        with reading(self.path, path):
+            array = self._root[path]
+            assert isinstance(array, zarr.Array)
+            return np.asarray(array[rows])

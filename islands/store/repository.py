@@ -1,0 +1,139 @@
+"""Icechunk behind a few functions: both major versions, one kind of error."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import icechunk
+import zarr
+from zarr.errors import BaseZarrError
+
+from islands.errors import StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
+from islands.store.schema import SCHEMA_VERSION
+
+# Icechunk 1.x prints warnings on stdout, in the midst of what a script would parse.
+icechunk.set_logs_filter("error")
+
+
+class CheckpointInfo(NamedTuple):
+    """One commit of the store that holds a checkpoint."""
+
+    id: str
+    """The Icechunk snapshot."""
+    epoch: int
+    written_at: datetime
+    message: str
+    median_confidence: float
+    """Over all cells of all runs, empty ones as 0."""
+    evaluations: int
+    """Images scored so far, all runs together."""
+
+
+def local_path(location: Path | str) -> Path:
+    """Return `location` as a path.
+
+    Raises:
+        StoreError: it is a URL.
+    """
+    if "://" in str(location):
+        raise StoreError(
+            f"{location} is a URL, but a store lives on a local disk; give a path such as runs/first"
+        )
+    return Path(location)
+
+
+def create_repository(path: Path) -> icechunk.Repository:
+    """Create an empty repository at `path`."""
+    # Icechunk 2.x can write the format that 1.x reads, which is all that Python 3.11 has.
+    accepted = inspect.signature(icechunk.Repository.create).parameters
+    options: dict[str, Any] = {"spec_version": 1} if "spec_version" in accepted else {}
+    return icechunk.Repository.create(icechunk.local_filesystem_storage(str(path)), **options)
+
+
+def open_repository(path: Path) -> icechunk.Repository:
+    """Open the repository at `path`.
+
+    Raises:
+        StoreNotFoundError: nothing is there, or something that is not a store.
+        StoreDamagedError: the repository cannot be read.
+    """
+    if not path.exists():
+        raise StoreNotFoundError(
+            f"there is no store at {path}; check the path, or `islands launch` to make one"
+        )
+    if not (path / "snapshots").is_dir() or not (path / "refs").is_dir():
+        raise StoreNotFoundError(
+            f"{path} is not an Islands store; expected a directory made by `islands launch`"
+        )
+    with reading(path, "the repository"):
+        return icechunk.Repository.open(icechunk.local_filesystem_storage(str(path)))
+
+
+def open_root(path: Path, session: icechunk.Session, mode: Any = "r") -> zarr.Group:
+    """Open the root group of a session and check that its schema is ours.
+
+    Raises:
+        StoreNotFoundError: the repository was made by another program.
+        StoreVersionError: another schema version.
+        StoreDamagedError: it cannot be read.
+    """
+    with reading(path, "the root group"):
+        root = zarr.open_group(session.store, mode=mode, zarr_format=3)
+        version = root.attrs.get("schema_version")
+    if version is None:
+        raise StoreNotFoundError(f"{path} is an Icechunk repository, but not one made by `islands launch`")
+    if version != SCHEMA_VERSION:
+        raise StoreVersionError(
+            f"{path} has schema version {version}, this is Islands with version {SCHEMA_VERSION};"
+            " use the version of Islands that wrote it"
+        )
+    return root
+
+
+def list_checkpoints(path: Path, repository: icechunk.Repository) -> list[CheckpointInfo]:
+    """Return all checkpoints, the oldest first.
+
+    Raises:
+        StoreDamagedError: the list cannot be read.
+    """
+    with reading(path, "the list of checkpoints"):
+        snapshots = [entry for entry in repository.ancestry(branch="main") if "epoch" in entry.metadata]
+        return [
+            CheckpointInfo(
+                id=entry.id,
+                epoch=int(entry.metadata["epoch"]),
+                written_at=entry.written_at,
+                message=entry.message,
+                median_confidence=float(entry.metadata["median_confidence"]),
+                evaluations=int(entry.metadata["evaluations"]),
+            )
+            for entry in reversed(snapshots)
+        ]
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever Icechunk, Zarr and its codecs raise for damaged files into one `StoreDamagedError`."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (
+        icechunk.IcechunkError,
+        BaseZarrError,
+        ValueError,
+        RuntimeError,
+        OSError,
+        LookupError,
+        TypeError,
+    ) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].removeprefix("x ")
+        raise StoreDamagedError(
+            f"{path} is damaged: {what} cannot be read ({reason});"
+            " try an earlier checkpoint, or restore the directory from a copy"
+        ) from error

@@ -1,0 +1,183 @@
+"""The layout of a store: names, dtypes and meanings of its groups and arrays. Imports neither torch nor ray.
+
+/                            attributes: see `writer`
+/classes/names               (K) string
+/evolve/run-<r>/elites       `ELITES`, one row per class
+               /genomes      the encoding's arrays, one row per class
+               /islands      `MAIL`, `ELITES` and, in its own group `genomes`, the encoding's arrays,
+                             one row per letter in transit; `boards` (epochs in transit, K)
+               /history      `HISTORY`, append-only
+               /migrations   `MIGRATIONS`, append-only
+               /curves       (epochs + 1, K) float32: confidence at the end of each epoch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+
+from islands.evolution import records
+from islands.evolution.checkpoint import Letter, Mail
+from islands.evolution.elites import COLUMNS, Arrays, Elites
+
+SCHEMA_VERSION = 1
+
+STAGE = "evolve"
+
+OPERATORS = ("random", "mutation", "crossover")
+"""Names of `islands.encodings.contract.Operator`, which cannot be imported without torch."""
+
+GENOME_CHUNK = 100
+"""Rows per chunk of genomes: few files, and a commit of 1000 elites of 4 KB takes tens of milliseconds."""
+
+PROBABILITY_CHUNK = 16
+"""Rows per chunk of probabilities: 64 KB at 1000 classes; larger chunks would be rewritten for one row."""
+
+COLUMN_CHUNK = 8192
+"""Rows per chunk of everything that has one small entry per row."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One array whose first dimension is the row.
+
+    Attributes:
+        dtype: of the array, and of the arrays in memory.
+        description: a line for people, stored as an attribute of the array.
+        dimensions: names of the dimensions after the first.
+        fill: the value of a row that was never written.
+        chunk: rows per chunk.
+        units: stored as an attribute where there is one.
+    """
+
+    dtype: type[np.generic]
+    description: str
+    dimensions: tuple[str, ...] = ()
+    fill: float = 0
+    chunk: int = COLUMN_CHUNK
+    units: str | None = None
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What is stored beside the array."""
+        units = {} if self.units is None else {"units": self.units}
+        return {"description": self.description, **units}
+
+
+_OPERATOR = "how the child was made: " + ", ".join(f"{code} {name}" for code, name in enumerate(OPERATORS))
+
+ELITES: Mapping[str, Column] = {
+    "class": Column(np.int32, "class that the row is judged for, counted from 0"),
+    "confidence": Column(np.float32, "probability of the row's own class", units="1"),
+    "fitness": Column(np.float32, "what insertion compares; -inf in an empty cell", fill=-np.inf),
+    "probabilities": Column(
+        np.float32, "scores over all classes", ("output",), chunk=PROBABILITY_CHUNK, units="1"
+    ),
+    "id": Column(np.int64, "genome id; -1 in an empty cell", fill=-1),
+    "parents": Column(np.int64, "genome ids of parent and partner; -1: none", ("parent",), fill=-1),
+    "operator": Column(np.uint8, _OPERATOR),
+    "island": Column(np.int32, "island that made the child"),
+    "epoch": Column(np.int32, "epoch in which the child was made"),
+    "generation": Column(np.int32, "generation in which the child was made"),
+}
+"""Columns of a table of elites; `confidence` follows from the others."""
+
+_FIELDS = dict(zip((name for name in ELITES if name != "confidence"), COLUMNS, strict=True))
+
+MAIL: Mapping[str, Column] = {
+    "kind": Column(np.uint8, ", ".join(f"{kind.value} {kind.name.lower()}" for kind in Letter)),
+    "sender": Column(np.int32, "island that mailed the row"),
+    "receiver": Column(np.int32, "island that receives it; -1: routing is derived again"),
+    "sent": Column(np.int32, "epoch of mailing"),
+}
+"""Columns of the mail in transit beside those of its elites."""
+
+_MAIL_FIELDS = {"kind": "kinds", "sender": "senders", "receiver": "receivers", "sent": "sent"}
+
+_RECORDS = {
+    "epoch": "epoch in which the cell was taken, or the mail received",
+    "class": ELITES["class"].description,
+    "id": "genome id",
+    "parents": ELITES["parents"].description,
+    "operator": _OPERATOR,
+    "island": ELITES["island"].description,
+    "generation": ELITES["generation"].description,
+    "claimed": "the child came by mail",
+    "confidence": ELITES["confidence"].description,
+    "kind": "0 claim, 1 migrant",
+    "sender": MAIL["sender"].description,
+    "receiver": "island that received it",
+    "accepted": "took the cell, or joined the held migrants",
+}
+
+
+def _columns(schema: records.Schema) -> dict[str, Column]:
+    return {
+        name: Column(dtype, _RECORDS[name], ("parent",) if shape else ())
+        for name, (dtype, shape) in schema.items()
+    }
+
+
+HISTORY: Mapping[str, Column] = _columns(records.HISTORY)
+MIGRATIONS: Mapping[str, Column] = _columns(records.MIGRATIONS)
+
+BOARDS = Column(np.float32, "fitness of every cell at the end of each epoch in transit", ("class",))
+CURVES = Column(
+    np.float32, "confidence of every cell at the end of each epoch", ("class",), chunk=64, units="1"
+)
+
+
+def genome_column(field: str, dtype: np.dtype[np.generic]) -> Column:
+    """Describe the array of one field of a genome."""
+    return Column(dtype.type, f"genomes, field {field}", (f"{field}_entry",), chunk=GENOME_CHUNK)
+
+
+def run_path(run: int) -> str:
+    """Return the group of run `run`."""
+    return f"{STAGE}/run-{run}"
+
+
+def elite_arrays(elites: Elites) -> Arrays:
+    """Return the columns of `ELITES`, each with one row per elite."""
+    arrays: Arrays = {name: getattr(elites, field) for name, field in _FIELDS.items()}
+    return {**arrays, "confidence": elites.confidence}
+
+
+def elites_from(arrays: Mapping[str, npt.NDArray[np.generic]], genomes: Arrays) -> Elites:
+    """Invert `elite_arrays`; other columns are ignored."""
+    return Elites(**{field: arrays[name] for name, field in _FIELDS.items()}, genomes=genomes)  # type: ignore[arg-type]
+
+
+def mail_arrays(mail: Mail) -> Arrays:
+    """Return the columns of `MAIL` and `ELITES`, each with one row per letter."""
+    arrays: Arrays = {name: getattr(mail, field) for name, field in _MAIL_FIELDS.items()}
+    return {**arrays, **elite_arrays(mail.elites)}
+
+
+def mail_from(
+    arrays: Mapping[str, npt.NDArray[np.generic]], genomes: Arrays, boards: npt.NDArray[np.float32]
+) -> Mail:
+    """Invert `mail_arrays`."""
+    columns = {field: arrays[name] for name, field in _MAIL_FIELDS.items()}
+    return Mail(**columns, elites=elites_from(arrays, genomes), boards=boards)  # type: ignore[arg-type]
+
+
+def digest(epoch: int, elites: Elites, mail: Mail, evaluations: int) -> str:
+    """Return a sha256 over what a resume reads of a run: every dtype, shape and bit."""
+    tables = (
+        elite_arrays(elites),
+        elites.genomes,
+        mail_arrays(mail),
+        mail.elites.genomes,
+        {"boards": mail.boards},
+    )
+    total = sha256(f"{epoch} {evaluations}".encode())
+    for arrays in tables:
+        for name, array in sorted(arrays.items()):
+            total.update(f"{name} {array.dtype} {array.shape}".encode())
+            total.update(array.tobytes())
+    return total.hexdigest()

@@ -1,0 +1,109 @@
+"""Where a run stands. Imports neither torch nor ray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from islands.store.lock import is_alive, read_owner
+from islands.store.query import THRESHOLDS
+from islands.store.reader import StoreReader
+
+
+@dataclass(frozen=True)
+class Status:
+    """Numbers over all runs of a store; those of elites are 0 before the first checkpoint.
+
+    Attributes:
+        store: its path.
+        pipeline: the experiment.
+        network: the source network's name.
+        runs: independent archives.
+        cells: classes times runs.
+        epoch: of the latest checkpoint; None before the first.
+        generation: likewise; 0 before the first.
+        generations: the budget.
+        complete: whether the budget is spent.
+        written_by: the process that writes now; None where there is none.
+        median_confidence: over all cells, empty ones as 0.
+        cells_at: cells of at least each confidence of `query.THRESHOLDS`, under its name there.
+        evaluations: images scored.
+        checkpoints: commits that can be read with `--at`.
+        last_written: time of the latest, ISO 8601; None before the first.
+        bytes: size on disk.
+        next: the command to type next.
+    """
+
+    store: str
+    pipeline: str
+    network: str
+    runs: int
+    cells: int
+    epoch: int | None
+    generation: int
+    generations: int
+    complete: bool
+    written_by: str | None
+    median_confidence: float
+    cells_at: dict[str, int]
+    evaluations: int
+    checkpoints: int
+    last_written: str | None
+    bytes: int
+    next: str
+
+
+def read_status(location: Path | str) -> Status:
+    """Read the status of a store, which may be in the midst of being written.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    reader = StoreReader(location)
+    runs = range(reader.runs) if reader.epoch is not None else ()
+    columns = [reader.elite_columns(run, "confidence")["confidence"] for run in runs]
+    confidence = np.concatenate([np.zeros(0, np.float32), *columns]).astype(np.float32)
+    checkpoints = reader.checkpoints()
+    writer = _writer(reader.path)
+    return Status(
+        store=str(reader.path),
+        pipeline=reader.config.pipeline,
+        network=reader.config.network.name,
+        runs=reader.runs,
+        cells=reader.runs * len(reader.classes),
+        epoch=reader.epoch,
+        generation=reader.generation if reader.epoch is not None else 0,
+        generations=reader.config.evolve.generations,
+        complete=reader.complete,
+        written_by=writer,
+        median_confidence=float(np.median(confidence)) if len(confidence) else 0.0,
+        cells_at={name: int((confidence >= np.float32(least)).sum()) for name, least in THRESHOLDS.items()},
+        evaluations=sum(reader.evaluations(run) for run in runs),
+        checkpoints=len(checkpoints),
+        last_written=checkpoints[-1].written_at.isoformat(timespec="seconds") if checkpoints else None,
+        bytes=_size(reader.path),
+        next=_next(reader, writer),
+    )
+
+
+def _writer(path: Path) -> str | None:
+    owner = read_owner(path)
+    return str(owner) if owner is not None and is_alive(owner) else None
+
+
+def _next(reader: StoreReader, writer: str | None) -> str:
+    if reader.complete:
+        return f"islands show {reader.path} --sheet"
+    return f"islands resume {reader.path}" if writer is None else f"islands status {reader.path}"
+
+
+def _size(path: Path) -> int:
+    total = 0
+    for file in path.rglob("*"):
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except FileNotFoundError:  # a writer clears up meanwhile
+            continue
+    return total

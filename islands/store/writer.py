@@ -1,0 +1,339 @@
+"""Writing checkpoints: one Icechunk commit each, by the only process that holds the lock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import icechunk
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import ZstdCodec
+
+from islands.config import RunConfig
+from islands.errors import StoreExistsError
+from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
+from islands.evolution.elites import Arrays
+from islands.store import schema
+from islands.store.lock import StoreLock
+from islands.store.reader import StoreReader
+from islands.store.repository import create_repository, local_path, open_repository, open_root, reading
+from islands.store.schema import Column
+
+_PACKAGES = ("islands", "torch", "numpy", "zarr", "icechunk", "ray")
+
+# Icechunk does not check what it reads from a disk; the checksum turns a flipped bit into an error.
+_COMPRESSOR = ZstdCodec(level=1, checksum=True)
+
+
+class StoreWriter:
+    """The one writer of a store; made by `create` or `open`, a context manager.
+
+    A commit is atomic: whenever the process dies, the store holds a whole checkpoint.
+    """
+
+    def __init__(self, path: Path, lock: StoreLock, repository: icechunk.Repository) -> None:
+        self._path = path
+        self._lock = lock
+        self._repository = repository
+        self._config: RunConfig | None = None
+
+    @classmethod
+    def create(
+        cls,
+        location: Path | str,
+        config: RunConfig,
+        classes: Sequence[str],
+        fingerprint: str,
+        *,
+        channels: int,
+        size: int,
+    ) -> Self:
+        """Make a store without a checkpoint yet, and lock it.
+
+        Args:
+            location: a path that is free, or an empty directory.
+            config: what the run is made of.
+            classes: K names, in the order of the network's outputs.
+            fingerprint: of the source network.
+            channels: 1 for grey images, 3 for RGB.
+            size: height and width of the images that are scored, in pixels.
+
+        Raises:
+            StoreExistsError: something is there already.
+            StoreLockedError: another process is making it.
+        """
+        require_free(location)
+        path = local_path(location)
+        path.mkdir(parents=True, exist_ok=True)
+        # Icechunk wants the directory empty, so the lock comes second.
+        repository = create_repository(path)
+        writer = cls(path, StoreLock(path), repository)
+        try:
+            writer._create_groups(config, classes, fingerprint, {"channels": channels, "size": size})
+        except BaseException:
+            writer.close()
+            raise
+        return writer
+
+    @classmethod
+    def open(cls, location: Path | str) -> Self:
+        """Lock an existing store to go on writing, and clear what killed commits left on the disk.
+
+        Raises:
+            StoreNotFoundError: there is no store at `location`.
+            StoreLockedError: another process writes to it.
+            StoreVersionError: another schema version.
+            StoreDamagedError: it cannot be read.
+        """
+        path = local_path(location)
+        repository = open_repository(path)
+        writer = cls(path, StoreLock(path), repository)
+        try:
+            open_root(path, repository.readonly_session("main"))
+            with reading(path, "the history of commits"):
+                repository.garbage_collect(datetime.now(UTC))
+        except BaseException:
+            writer.close()
+            raise
+        return writer
+
+    def set_config(self, config: RunConfig) -> None:
+        """Replace the stored configuration; takes effect with the next commit."""
+        self._config = config
+
+    def commit(self, checkpoint: Checkpoint, complete: bool) -> str:
+        """Store a checkpoint as one commit, and return its snapshot id.
+
+        Args:
+            checkpoint: all runs; of the elites only chunks with `changed` rows are written.
+            complete: whether the budget is spent.
+        """
+        session = self._repository.writable_session("main")
+        root = open_root(self._path, session, mode="r+")
+        for number, run in enumerate(checkpoint.runs):
+            _write_run(root, number, run, checkpoint.epoch)
+        attributes: dict[str, Any] = {
+            "stages": {schema.STAGE: {"complete": complete, "epoch": checkpoint.epoch}}
+        }
+        if self._config is not None:
+            attributes["config"] = self._config.model_dump(mode="json")
+        root.attrs.update(attributes)
+        snapshot: str = session.commit(f"epoch {checkpoint.epoch}", _summary(checkpoint))
+        # Icechunk never calls fsync: without this a power loss could take the commit back.
+        os.sync()
+        return snapshot
+
+    def load(self) -> Checkpoint | None:
+        """Return the latest checkpoint; None where there is none.
+
+        History, migrations and curves come back empty, and no row as changed: the next commit adds to them.
+
+        Raises:
+            StoreDamagedError: it cannot be read.
+        """
+        return StoreReader(self._path).checkpoint()
+
+    def close(self) -> None:
+        """Release the lock."""
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _create_groups(
+        self, config: RunConfig, classes: Sequence[str], fingerprint: str, image: dict[str, int]
+    ) -> None:
+        session = self._repository.writable_session("main")
+        root = zarr.open_group(session.store, mode="w-", zarr_format=3)
+        root.attrs.update(
+            {
+                "schema_version": schema.SCHEMA_VERSION,
+                "versions": {name: _version(name) for name in _PACKAGES},
+                "config": config.model_dump(mode="json"),
+                "fingerprint": fingerprint,
+                "git_commit": _git_commit(),
+                "seed": config.seed,
+                "image": image,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "stages": {schema.STAGE: {"complete": False, "epoch": None}},
+            }
+        )
+        _create_names(root, classes)
+        for run in range(config.runs):
+            _create_run(root, run, len(classes))
+        session.commit("created")
+
+
+def require_free(location: Path | str) -> None:
+    """Check that a store can be made at `location`; touches nothing.
+
+    Raises:
+        StoreExistsError: something is there already.
+    """
+    path = local_path(location)
+    if path.is_dir() and any(path.iterdir()):
+        raise StoreExistsError(
+            f"{path} is not empty; choose another store, remove it, or `islands resume {path}`"
+        )
+    if path.exists() and not path.is_dir():
+        raise StoreExistsError(f"{path} is a file; choose another store")
+
+
+def _create_names(root: zarr.Group, classes: Sequence[str]) -> None:
+    root.create_array(
+        "classes/names",
+        data=np.array(list(classes), np.dtypes.StringDType()),
+        chunks=(max(1, len(classes)),),
+        compressors=_COMPRESSOR,
+        dimension_names=("class",),
+        attributes={"description": "names of the network's classes"},
+    )
+
+
+def _create_run(root: zarr.Group, number: int, k: int) -> None:
+    run = root.create_group(schema.run_path(number), attributes={"evaluations": 0})
+    elites = run.create_group("elites")
+    for name, column in schema.ELITES.items():
+        widths = {"output": k, "parent": 2}
+        shape = (k, *(widths[dimension] for dimension in column.dimensions))
+        _create(elites, name, column, shape, "class")
+    run.create_group("genomes")
+    run.create_group("islands/genomes")
+    for group, columns in (("history", schema.HISTORY), ("migrations", schema.MIGRATIONS)):
+        rows = run.create_group(group)
+        for name, column in columns.items():
+            _create(rows, name, column, (0, *(2 for _ in column.dimensions)), "row")
+    _create(run, "curves", schema.CURVES, (0, k), "epoch")
+
+
+def _write_run(root: zarr.Group, number: int, run: RunCheckpoint, epoch: int) -> None:
+    group = _group(root, schema.run_path(number))
+    if run.changed.any():
+        _update(_group(group, "elites"), schema.elite_arrays(run.elites), run.changed)
+        _update_genomes(_group(group, "genomes"), run.elites.genomes, run.changed)
+    _replace_mail(_group(group, "islands"), run.mail)
+    _append(_group(group, "history"), run.history)
+    _append(_group(group, "migrations"), run.migrations)
+    _append(group, {"curves": run.curves})
+    digest = schema.digest(epoch, run.elites, run.mail, run.evaluations)
+    group.attrs.update({"evaluations": run.evaluations, "digest": digest})
+
+
+def _update(group: zarr.Group, arrays: Arrays, changed: npt.NDArray[np.bool_]) -> None:
+    for name, values in arrays.items():
+        _write_changed(_array(group, name), values, changed)
+
+
+def _update_genomes(group: zarr.Group, genomes: Arrays, changed: npt.NDArray[np.bool_]) -> None:
+    stored = dict(group.arrays())
+    for name, values in genomes.items():
+        # A new width is rare and touches most rows: writing the array anew keeps one chunk per 100 rows.
+        if name in stored and stored[name].shape == values.shape:
+            _write_changed(stored[name], values, changed)
+        else:
+            _replace(group, name, schema.genome_column(name, values.dtype), values, "class")
+
+
+def _write_changed(
+    array: zarr.Array[Any], values: npt.NDArray[np.generic], changed: npt.NDArray[np.bool_]
+) -> None:
+    step = array.chunks[0]
+    dirty = np.logical_or.reduceat(changed, np.arange(0, len(changed), step))
+    edges = np.flatnonzero(np.diff(dirty, prepend=False, append=False)) * step
+    for start, stop in edges.reshape(-1, 2):
+        array[start:stop] = values[start:stop]
+
+
+def _replace_mail(group: zarr.Group, mail: Mail) -> None:
+    columns: Mapping[str, Column] = {**schema.MAIL, **schema.ELITES}
+    for name, values in schema.mail_arrays(mail).items():
+        _replace(group, name, columns[name], values, "letter")
+    _replace(group, "boards", schema.BOARDS, mail.boards, "sent_epoch")
+    genomes = _group(group, "genomes")
+    for name, values in mail.elites.genomes.items():
+        _replace(genomes, name, schema.genome_column(name, values.dtype), values, "letter")
+
+
+def _append(group: zarr.Group, arrays: Arrays) -> None:
+    for name, values in arrays.items():
+        if len(values):
+            _array(group, name).append(values)
+
+
+def _replace(
+    group: zarr.Group, name: str, column: Column, values: npt.NDArray[np.generic], rows: str
+) -> None:
+    array = _create(group, name, column, values.shape, rows)
+    if values.size:
+        array[:] = values
+
+
+def _create(
+    group: zarr.Group, name: str, column: Column, shape: tuple[int, ...], rows: str
+) -> zarr.Array[Any]:
+    # Zarr fills partial chunks up before it compresses them; only arrays that will grow need that.
+    chunk = min(column.chunk, shape[0]) or column.chunk
+    return group.create_array(
+        name,
+        shape=shape,
+        dtype=column.dtype,
+        chunks=(chunk, *(max(1, width) for width in shape[1:])),
+        fill_value=column.fill,
+        compressors=_COMPRESSOR,
+        dimension_names=(rows, *column.dimensions),
+        attributes={**column.attributes},
+        overwrite=True,
+    )
+
+
+def _group(parent: zarr.Group, path: str) -> zarr.Group:
+    found = parent[path]
+    assert isinstance(found, zarr.Group)
+    return found
+
+
+def _array(parent: zarr.Group, path: str) -> zarr.Array[Any]:
+    found = parent[path]
+    assert isinstance(found, zarr.Array)
+    return found
+
+
+def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
+    confidence = np.concatenate([run.elites.confidence for run in checkpoint.runs])
+    return {
+        "epoch": checkpoint.epoch,
+        "median_confidence": float(np.median(confidence)),
+        "evaluations": sum(run.evaluations for run in checkpoint.runs),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a checkout that runs without being installed
+        return None
+
+
+def _git_commit() -> str | None:
+    command = ("git", "rev-parse", "HEAD")
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

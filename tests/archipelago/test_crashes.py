@@ -1,0 +1,62 @@
+"""Workers that die change nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from islands.archipelago.driver import Archipelago, Progress
+from islands.errors import ConfigError, WorkersLostError
+from tests.archipelago.conftest import Evolution, digest, evolve, small_config
+
+
+def test_a_killed_worker_changes_no_bit(undisturbed: Evolution, ray_cluster: None) -> None:
+    import ray
+
+    from islands.archipelago.ray_executor import RayExecutor
+
+    config = small_config(workers={"count": 2})
+    executor = RayExecutor(config)
+    pids: list[int] = ray.get([slot.actor.pid.remote() for slot in executor._slots])
+    killed = []
+
+    def kill(archipelago: Archipelago, progress: Progress) -> None:
+        if progress.epoch >= 1 and pids:
+            killed.append(pids.pop())
+            os.kill(killed[-1], signal.SIGKILL)
+
+    evolution = evolve(config, executor, on_report=kill)
+    assert killed
+    assert evolution.reports[-1].losses > 0
+    assert digest(evolution.last) == digest(undisturbed.last)
+
+
+def test_more_crashes_than_allowed_stop_the_run(ray_cluster: None) -> None:
+    import ray
+
+    from islands.archipelago.ray_executor import RayExecutor
+
+    config = small_config(workers={"count": 1, "max_failures": 0})
+    executor = RayExecutor(config)
+
+    def kill(archipelago: Archipelago, progress: Progress) -> None:
+        ray.kill(executor._slots[0].actor)
+
+    with pytest.raises(WorkersLostError, match="max_failures"):
+        evolve(config, executor, on_report=kill)
+
+
+@pytest.mark.parametrize(
+    ("workers", "message"),
+    [({"gpus": 1, "device": "cpu"}, "asked for 1 x 1 CPU, 1 x 1 GPU"), ({"count": 7}, "asked for 7 x 1 CPU")],
+)
+def test_more_than_the_cluster_has_is_refused(
+    ray_cluster: None, workers: dict[str, Any], message: str
+) -> None:
+    from islands.archipelago.ray_executor import RayExecutor
+
+    with pytest.raises(ConfigError, match=message):
+        RayExecutor(small_config(workers={**workers, "wait_s": 1}))

@@ -1,0 +1,119 @@
+"""One conformance suite that every classifier passes."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from islands.classifiers.registry import load_classifier
+from islands.classifiers.torch_classifier import TorchClassifier, View
+from islands.errors import NetworkError
+
+CPU = torch.device("cpu")
+CASES: list[tuple[str, View, int]] = [
+    ("lenet-mnist", "whole", 28),
+    ("lenet-mnist", "ten-crop", 32),
+    ("efficientnet-lite0", "whole", 224),
+    ("efficientnet-lite0", "center", 256),
+    ("efficientnet-lite0", "ten-crop", 256),
+]
+
+
+@cache
+def load(name: str, view: View) -> TorchClassifier:
+    return load_classifier(name, view=view, device=CPU)
+
+
+def noise(classifier: TorchClassifier, n: int, size: int) -> Tensor:
+    generator = torch.Generator().manual_seed(3)
+    shape = (n, classifier.channels, size, size)
+    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(("name", "view", "size"), CASES)
+class TestEveryClassifier:
+    """The contract of `Classifier`."""
+
+    def test_probabilities_are_the_softmax_of_the_logits_and_sum_to_one(
+        self, name: str, view: View, size: int
+    ) -> None:
+        classifier = load(name, view)
+        probabilities, logits = classifier.predict(noise(classifier, 3, size))
+        assert probabilities.shape == logits.shape == (3, len(classifier.classes))
+        assert probabilities.dtype == logits.dtype == torch.float32
+        torch.testing.assert_close(probabilities.sum(1), torch.ones(3))
+        torch.testing.assert_close(logits.softmax(1), probabilities)
+
+    def test_equal_images_give_equal_bits(self, name: str, view: View, size: int) -> None:
+        classifier = load(name, view)
+        images = noise(classifier, 3, size)
+        again = classifier.predict(images.clone())
+        assert torch.equal(classifier.predict(images).probabilities, again.probabilities)
+
+    def test_images_do_not_see_each_other(self, name: str, view: View, size: int) -> None:
+        classifier = load(name, view)
+        images = noise(classifier, 3, size)
+        alone = torch.cat([classifier.predict(image[None]).probabilities for image in images])
+        torch.testing.assert_close(classifier.predict(images).probabilities, alone, rtol=1e-4, atol=1e-6)
+
+    def test_the_images_are_left_as_they_were(self, name: str, view: View, size: int) -> None:
+        classifier = load(name, view)
+        images = noise(classifier, 2, size)
+        classifier.predict(images)
+        assert torch.equal(images, noise(classifier, 2, size))
+
+    def test_nothing_is_trainable_or_in_training_mode(self, name: str, view: View, size: int) -> None:
+        classifier = load(name, view)
+        prediction = classifier.predict(noise(classifier, 1, size))
+        assert not prediction.logits.requires_grad
+        assert not any(module.training for module in classifier._module.modules())
+        assert not any(p.requires_grad for p in classifier._module.parameters())
+
+    def test_the_fingerprint_is_stable_and_names_the_view(self, name: str, view: View, size: int) -> None:
+        assert load(name, view).fingerprint == load_classifier(name, view=view, device=CPU).fingerprint
+        other: View = "center" if view != "center" else "whole"
+        assert load(name, view).fingerprint != load(name, other).fingerprint
+
+    @pytest.mark.parametrize("mistake", ["float", "channels", "flat", "empty"])
+    def test_images_that_do_not_fit_are_refused_in_one_line(
+        self, name: str, view: View, size: int, mistake: str
+    ) -> None:
+        classifier = load(name, view)
+        good = noise(classifier, 2, size)
+        bad = {
+            "float": good.float(),
+            "channels": good.repeat(1, 2, 1, 1),
+            "flat": good.flatten(1),
+            "empty": good[:0],
+        }[mistake]
+        with pytest.raises(NetworkError, match="; expected") as refusal:
+            classifier.predict(bad)
+        assert "\n" not in str(refusal.value)
+
+
+def test_a_crop_larger_than_the_image_is_refused() -> None:
+    classifier = load("lenet-mnist", "ten-crop")
+    with pytest.raises(NetworkError, match=r"raise encoding\.size"):
+        classifier.predict(noise(classifier, 1, 27))
+
+
+def test_ten_crops_are_the_mean_over_corners_centre_and_mirrors() -> None:
+    """Paper section 2.1: four corners and the centre, each mirrored, probabilities averaged."""
+    images = noise(load("lenet-mnist", "ten-crop"), 2, 32)
+    whole = load("lenet-mnist", "whole")
+    crops = [images[:, :, y : y + 28, x : x + 28] for y, x in ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2))]
+    expected = torch.stack(
+        [whole.predict(crop).probabilities for view in crops for crop in (view, view.flip(3))]
+    ).mean(0)
+    torch.testing.assert_close(load("lenet-mnist", "ten-crop").predict(images).probabilities, expected)
+
+
+def test_a_network_that_gives_nan_is_reported() -> None:
+    broken = load_classifier("lenet-mnist", device=CPU)
+    with torch.no_grad():
+        next(broken._module.parameters()).fill_(torch.nan)
+    with pytest.raises(NetworkError, match="not finite"):
+        broken.predict(noise(broken, 2, 28))

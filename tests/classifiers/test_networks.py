@@ -1,0 +1,72 @@
+"""The packaged networks know what they were trained on."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from islands.classifiers.catalogue import NETWORKS
+from islands.classifiers.registry import load_classifier, resolve_device
+from islands.classifiers.verify import require_sha256
+from islands.datasets.mnist import load_mnist
+from islands.datasets.packages import cache_directory, fetch_from_package
+from islands.errors import ConfigError, NetworkError
+
+CPU = torch.device("cpu")
+LABELS = [243, 559, 438, 990, 949, 853, 609, 609, 915, 455, 541, 630, 741, 471, 129, 99, 251, 22, 317, 305]
+PHOTOS = [f"imagenet_{number:02}_{label}.jpg" for number, label in enumerate(LABELS)]
+
+
+def test_lenet_classifies_99_percent_of_the_test_digits() -> None:
+    digits = load_mnist("test")
+    classifier = load_classifier("lenet-mnist", device=CPU)
+    hits = classifier.predict(digits.images).probabilities.argmax(1) == digits.labels
+    record = json.loads((files("islands.classifiers") / "weights/lenet-mnist.json").read_text())
+    assert hits.float().mean().item() == pytest.approx(record["test_accuracy"], abs=2e-4)
+    assert record["test_accuracy"] >= 0.99
+
+
+def test_efficientnet_lite0_knows_real_photographs() -> None:
+    """RobustBench #59, #99: a wrong normalisation goes unnoticed until real images are classified."""
+    folder = cache_directory() / "photographs"
+    fetch_from_package("foolbox==3.3.4", {f"foolbox/data/{name}": name for name in PHOTOS}, folder)
+    classifier = load_classifier("efficientnet-lite0", device=CPU)
+    hits = 0
+    for name, label in zip(PHOTOS, LABELS, strict=True):
+        pixels = torch.tensor(np.asarray(Image.open(folder / name).convert("RGB"))).permute(2, 0, 1)
+        hits += int(classifier.predict(pixels[None]).probabilities.argmax() == label)
+    assert hits >= 17
+
+
+def test_weights_with_another_checksum_are_refused() -> None:
+    with pytest.raises(NetworkError, match="expected 0000"):
+        require_sha256(b"weights", "0000", "file")
+
+
+def test_unknown_networks_are_answered_with_the_nearest() -> None:
+    with pytest.raises(NetworkError, match="did you mean 'lenet-mnist'"):
+        load_classifier("lenet_mnist", device=CPU)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_catalogue_tells_the_truth(name: str) -> None:
+    classifier, entry = load_classifier(name, device=CPU), NETWORKS[name]
+    assert len(classifier.classes) == len(set(classifier.classes)) or entry.class_count == 1000
+    assert (len(classifier.classes), classifier.channels, classifier.input_size) == (
+        entry.class_count,
+        entry.channels,
+        entry.input_size,
+    )
+
+
+def test_auto_finds_a_device_and_absent_ones_are_refused() -> None:
+    assert resolve_device("auto").type in ("cuda", "mps", "cpu")
+    absent = [name for name in ("cuda", "mps") if not getattr(torch, name).is_available()]
+    for name in absent:
+        with pytest.raises(ConfigError, match=f"got {name}, but this machine offers"):
+            resolve_device(name)

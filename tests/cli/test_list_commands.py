@@ -1,0 +1,72 @@
+"""What there is to work with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import pipelines
+from islands.cli.list_commands import cluster_folder
+from islands.cli.main import run
+from islands.config_file import load_run_config
+
+Capture = pytest.CaptureFixture[str]
+
+
+class TestInit:
+    def test_copies_files_that_are_valid_and_says_what_next(self, tmp_path: Path, capsys: Capture) -> None:
+        folder = tmp_path / "new" / "cluster"
+        assert run(["init", str(folder)]) == 0
+        assert {file.name for file in folder.iterdir()} == {
+            file.name for file in cluster_folder().glob("*.yaml")
+        }
+        for file in folder.iterdir():
+            load_run_config(file)
+        assert capsys.readouterr().out.splitlines()[-1] == f"next: islands launch {folder}/local.yaml"
+
+    def test_never_overwrites(self, tmp_path: Path, capsys: Capture) -> None:
+        (tmp_path / "local.yaml").write_text("mine")
+        assert run(["init", str(tmp_path)]) == 2
+        assert [file.read_text() for file in tmp_path.iterdir()] == ["mine"]
+        assert "local.yaml exists" in capsys.readouterr().err
+
+    def test_file_in_the_way(self, tmp_path: Path, capsys: Capture) -> None:
+        (tmp_path / "file").touch()
+        assert run(["init", str(tmp_path / "file" / "below")]) == 2
+        assert capsys.readouterr().err == f"error: {tmp_path}/file/below: Not a directory\n"
+
+
+class TestPipelines:
+    def test_are_listed(self, capsys: Capture) -> None:
+        assert run(["pipelines"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == [
+            "imagenet_cppn",
+            "imagenet_direct",
+            "mnist_cppn",
+            "mnist_direct",
+        ]
+
+    def test_as_json(self, capsys: Capture) -> None:
+        assert run(["pipelines", "--json"]) == 0
+        first = json.loads(capsys.readouterr().out)[0]
+        assert (first["name"], first["settings"]["evolve"]["generations"]) == ("imagenet_cppn", 5000)
+
+
+class TestNetworks:
+    def test_are_listed(self, capsys: Capture) -> None:
+        assert run(["networks"]) == 0
+        names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+        assert {"lenet-mnist", "efficientnet-lite0"} <= set(names)
+
+    def test_hold_those_of_all_pipelines(self, capsys: Capture) -> None:
+        assert run(["networks", "--json"]) == 0
+        listed = {entry["name"] for entry in json.loads(capsys.readouterr().out)}
+        assert {pipelines.get(name).settings["network"]["name"] for name in pipelines.names()} <= listed
+
+
+def test_version(capsys: Capture) -> None:
+    assert run(["version"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from islands.errors import InputError, StoreError
+from islands.store import schema
+from islands.store.query import TABLES, query, table
+from islands.store.reader import StoreReader
+from islands.store.status import read_status
+from islands.store.writer import StoreWriter
+from tests.store.samples import make_checkpoint, make_names, make_store
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """5 runs of 1000 classes, one of them with an empty cell."""
+    path = tmp_path_factory.mktemp("large") / "run"
+    checkpoint = make_checkpoint(2, 0, runs=5, k=1000)
+    checkpoint.runs[3].elites.ids[17] = -1
+    checkpoint.runs[3].elites.probabilities[17] = 0
+    with make_store(path, runs=5, k=1000) as writer:
+        writer.commit(checkpoint, complete=True)
+    return path
+
+
+class TestAnswers:
+    def test_elites(self, large: Path) -> None:
+        """SQL and numpy agree."""
+        got = query(large, "select class, name, confidence from elites where run = 2 and confidence > .9")
+        confidence = StoreReader(large).elites(2).confidence
+        names = make_names(1000)
+        expected = {(int(c), names[c], float(confidence[c])) for c in np.flatnonzero(confidence > 0.9)}
+        assert got.columns == ("class", "name", "confidence")
+        assert set(got.rows) == expected
+
+    def test_operators_and_parents(self, large: Path) -> None:
+        elites = StoreReader(large).elites(0)
+        rows = query(
+            large, "select operator, parent, partner, island from elites where run = 0 order by class"
+        )
+        expected = [
+            (schema.OPERATORS[operator], int(parents[0]), int(parents[1]), int(island))
+            for operator, parents, island in zip(
+                elites.operators, elites.parents, elites.islands, strict=True
+            )
+        ]
+        assert rows.rows == expected
+
+    def test_empty_cells_are_no_elites(self, large: Path) -> None:
+        assert query(large, "select count(*) from elites").rows == [(4999,)]
+        assert query(large, "select cells from runs order by run").rows[3] == (999,)
+
+    def test_curves_are_long(self, store: Path) -> None:
+        curves = StoreReader(store).curves(1)
+        got = query(store, "select epoch, class, confidence from curves where run = 1 order by epoch, class")
+        expected = [
+            (*map(int, place), float(value)) for place, value in np.ndenumerate(curves) for place in [place]
+        ]
+        assert got.rows == expected
+
+    def test_runs(self, large: Path) -> None:
+        sql = "select median_confidence, cells_90, evaluations from runs where run = 4"
+        reader = StoreReader(large)
+        confidence = reader.elites(4).confidence
+        expected = (float(np.median(confidence)), int((confidence >= 0.9).sum()), reader.evaluations(4))
+        assert query(large, sql).rows == [expected]
+
+    @pytest.mark.parametrize("name", TABLES)
+    def test_every_table(self, store: Path, name: str) -> None:
+        """A table has the documented columns, and `select *` returns all of its rows."""
+        columns = table(StoreReader(store), name)
+        got = query(store, f"select * from {name}")
+        assert got.columns == tuple(columns) == tuple(TABLES[name])
+        assert len(got.rows) == len(next(iter(columns.values()))) > 0
+
+    def test_history_and_migrations(self, store: Path) -> None:
+        reader = StoreReader(store)
+        claimed = [int(reader.history(run)["claimed"].sum()) for run in range(2)]
+        kinds = sum(int((reader.migrations(run)["kind"] == 0).sum()) for run in range(2))
+        sql = "select count(*) from history where claimed group by run order by run"
+        assert query(store, sql).rows == [(number,) for number in claimed]
+        assert query(store, "select count(*) from migrations where kind = 'claim'").rows == [(kinds,)]
+
+    def test_at(self, store: Path) -> None:
+        """An earlier checkpoint answers as it did then."""
+        assert query(store, "select max(epoch) from curves", at=0).rows == [(0,)]
+
+    def test_joins(self, store: Path) -> None:
+        sql = "select count(*) from elites e join classes c on e.class = c.class and e.name = c.name"
+        assert query(store, sql).rows == [(20,)]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("sql", "told"),
+        [
+            ("select foo from elites", "columns: elites .run, class"),
+            ("select * from champions", "tables: elites, history"),
+            ("selec", "syntax error"),
+            ("select * from read_csv('/etc/hostname')", "disabled by configuration"),
+            ("select 'x'::int", "Could not convert"),
+        ],
+    )
+    def test_wrong_sql(self, store: Path, sql: str, told: str) -> None:
+        """One line, with what there is instead."""
+        with pytest.raises(InputError, match=told) as caught:
+            query(store, sql)
+        assert len(str(caught.value).splitlines()) == 1
+
+    def test_before_first_checkpoint(self, tmp_path: Path) -> None:
+        make_store(tmp_path / "run").close()
+        with pytest.raises(StoreError, match="no checkpoint yet"):
+            query(tmp_path / "run", "select * from elites")
+
+
+class TestStatus:
+    def test_complete(self, large: Path) -> None:
+        found = read_status(large)
+        confidence = np.concatenate([StoreReader(large).elites(run).confidence for run in range(5)])
+        assert (found.complete, found.epoch, found.checkpoints, found.cells) == (True, 0, 1, 5000)
+        assert found.cells_at["cells_50"] == (confidence >= 0.5).sum()
+        assert found.median_confidence == float(np.median(confidence))
+        assert found.bytes > 5 * 1000 * 1000
+        assert found.next.startswith("islands show")
+
+    def test_running_and_stopped(self, store: Path) -> None:
+        """While a writer is there, status says so; afterwards it says how to resume."""
+        with StoreWriter.open(store):
+            assert read_status(store).written_by is not None
+        found = read_status(store)
+        assert found.written_by is None
+        assert found.next == f"islands resume {store}"
+
+    def test_before_first_checkpoint(self, tmp_path: Path) -> None:
+        make_store(tmp_path / "run").close()
+        found = read_status(tmp_path / "run")
+        assert (found.epoch, found.last_written, found.median_confidence) == (None, None, 0.0)

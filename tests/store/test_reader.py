@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import icechunk
+import numpy as np
+import pytest
+import zarr
+
+from islands.errors import InputError, StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
+from islands.evolution.checkpoint import Checkpoint
+from islands.store.reader import StoreReader
+from islands.store.repository import create_repository, open_repository
+from islands.store.writer import StoreWriter
+from tests.store.comparing import assert_resumes, assert_same
+from tests.store.samples import FINGERPRINT, make_checkpoint, make_config, make_names, make_store
+
+ROOT = Path(__file__).parents[2]
+
+
+class TestContent:
+    def test_attributes(self, store: Path) -> None:
+        reader = StoreReader(store)
+        assert reader.config == make_config(Path(reader.config.store))
+        assert list(reader.classes) == make_names(10)
+        assert (reader.runs, reader.epoch, reader.generation, reader.complete) == (2, 3, 30, False)
+        assert reader.attributes["fingerprint"] == FINGERPRINT
+        assert reader.attributes["image"] == {"channels": 3, "size": 16}
+        assert reader.attributes["versions"]["zarr"] == zarr.__version__
+
+    def test_genome_of_one_class(self, store: Path) -> None:
+        reader = StoreReader(store)
+        expected = {name: array[4:5] for name, array in reader.elites(1).genomes.items()}
+        assert_same(reader.genome(1, 4), expected)
+
+    @pytest.mark.parametrize("by", ["epoch", "text", "id"])
+    def test_at_an_earlier_checkpoint(self, store: Path, by: str) -> None:
+        """Time travel: by epoch, as number or text, and by snapshot id."""
+        first = StoreReader(store).checkpoints()[0]
+        choices: dict[str, str | int] = {"epoch": 0, "text": "0", "id": first.id}
+        at = choices[by]
+        assert_resumes(StoreReader(store, at).checkpoint(), make_checkpoint(1, 0))
+
+    def test_checkpoints(self, store: Path) -> None:
+        infos = StoreReader(store).checkpoints()
+        runs = make_checkpoint(1, 3).runs
+        assert [info.message for info in infos] == ["epoch 0", "epoch 3"]
+        assert infos[1].evaluations == sum(run.evaluations for run in runs)
+        median = np.median(np.concatenate([run.elites.confidence for run in runs]))
+        assert infos[1].median_confidence == float(median)
+
+    def test_imports_neither_torch_nor_ray(self) -> None:
+        code = (
+            "import sys\n"
+            "import islands.store.export, islands.store.query, islands.store.status, islands.store.writer\n"
+            "assert not {'torch', 'ray'} & sys.modules.keys()"
+        )
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+    def test_moved_store(self, store: Path, tmp_path: Path) -> None:
+        """Ray #28082: a moved run directory resumes."""
+        moved = store.rename(tmp_path / "moved")
+        with StoreWriter.open(moved) as writer:
+            assert_resumes(writer.load(), make_checkpoint(1, 3))
+
+
+class TestErrors:
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreNotFoundError, match="there is no store at"):
+            StoreReader(tmp_path / "nowhere")
+        assert not (tmp_path / "nowhere").exists()
+
+    def test_foreign_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreNotFoundError, match="not an Islands store"):
+            StoreReader(tmp_path)
+
+    def test_foreign_repository(self, tmp_path: Path) -> None:
+        session = create_repository(tmp_path / "other").writable_session("main")
+        zarr.open_group(session.store, mode="w")
+        session.commit("not ours")
+        with pytest.raises(StoreNotFoundError, match="not one made by"):
+            StoreReader(tmp_path / "other")
+
+    @pytest.mark.parametrize("open_store", [StoreReader, StoreWriter.open])
+    def test_other_schema_version(self, store: Path, open_store: type[StoreReader]) -> None:
+        session = open_repository(store).writable_session("main")
+        zarr.open_group(session.store, mode="r+").attrs["schema_version"] = 99
+        session.commit("from the future")
+        with pytest.raises(StoreVersionError, match="schema version 99"):
+            open_store(store)
+
+    def test_unknown_checkpoint(self, store: Path) -> None:
+        with pytest.raises(InputError, match=r"no checkpoint 7; its epochs are 0 to 3"):
+            StoreReader(store, 7)
+
+    def test_unknown_run(self, store: Path) -> None:
+        with pytest.raises(StoreError, match="runs 0 to 1"):
+            StoreReader(store).elites(2)
+
+
+class TestDamage:
+    def test_any_file(self, tmp_path: Path) -> None:
+        """Whatever is flipped, cut or lost: an error in one line, or the right content, never a wrong one."""
+        path = tmp_path / "run"
+        with make_store(path, runs=1, k=150) as writer:
+            writer.commit(checkpoint := make_checkpoint(1, 0, runs=1, k=150), complete=False)
+        files = [file for file in path.rglob("*") if file.is_file() and file.name != "LOCK"]
+        draw = random.Random(0)
+        damaged = 0
+        for file in draw.sample(files, min(40, len(files))):
+            content = file.read_bytes()
+            _damage(file, content, draw)
+            damaged += not _reads_right(path, checkpoint)
+            file.write_bytes(content)
+        assert damaged > 0
+        assert _reads_right(path, checkpoint)
+
+
+def _damage(file: Path, content: bytes, draw: random.Random) -> None:
+    match draw.choice(["flip", "cut", "lose"]):
+        case "flip":
+            place = draw.randrange(len(content))
+            file.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
+        case "cut":
+            file.write_bytes(content[: len(content) // 2])
+        case _:
+            file.unlink()
+
+
+def _reads_right(path: Path, expected: Checkpoint) -> bool:
+    try:
+        got = StoreReader(path).checkpoint()
+    except (StoreDamagedError, StoreVersionError) as error:
+        message = str(error)
+    else:
+        assert_resumes(got, expected)
+        return True
+    assert str(path) in message
+    assert len(message.splitlines()) == 1
+    return False
+
+
+def test_repository_never_initialised(tmp_path: Path) -> None:
+    """A store killed before its first commit is damaged, not a crash."""
+    repository = create_repository(tmp_path / "run")
+    assert isinstance(repository, icechunk.Repository)
+    with pytest.raises(StoreDamagedError, match="root group"):
+        StoreReader(tmp_path / "run")
