@@ -42,9 +42,13 @@ def observer(style: Style | None) -> Iterator[Observe]:
 def _describe(progress: Progress) -> str:
     import numpy as np
 
-    median = np.median(progress.confidence)
+    cells = progress.confidence
     losses = f", {progress.losses} epochs repeated" if progress.losses else ""
-    return f"median confidence {median:.2%}, {progress.evaluations_per_second:,.0f} images/s{losses}"
+    return (
+        f"median confidence {np.median(cells):.4%}, {(cells >= 0.9).sum():,} cells at .9,"
+        f" {(cells >= 0.99).sum():,} at .99; {progress.evaluations_per_second:,.0f} images/s,"
+        f" next commit in {progress.next_checkpoint_s:.0f} s{losses}"
+    )
 
 
 def _ignore(progress: Progress) -> None:

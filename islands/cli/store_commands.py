@@ -137,7 +137,7 @@ def _status_text(found: Status) -> str:
         "state": f"{state}, written by {found.written_by}" if found.written_by else state,
         "epoch": "none yet" if found.epoch is None else str(found.epoch),
         "generations": f"{found.generation:,} of {found.generations:,}",
-        "confidence": f"median {found.median_confidence:.4%}",
+        "confidence": f"median {found.median_confidence:.4%}; generation 0: {found.median_at_start:.4%}",
         "cells": f"{cells} (of {found.cells} in {found.runs} runs)",
         "images scored": f"{found.evaluations:,}",
         "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",

@@ -12,6 +12,7 @@ from islands.archipelago.driver import Progress
 from islands.archipelago.executor import Executor, build_executor
 from islands.archipelago.host import build_host
 from islands.archipelago.messages import Inbox, IslandKey
+from islands.classifiers.catalogue import network_entry
 from islands.config import RunConfig
 from islands.config_file import override_run_config
 from islands.errors import ConfigError, InputError
@@ -24,34 +25,40 @@ MAY_CHANGE = ("evolve.generations", "workers", "ray", "checkpoint", "store")
 """What a resume may change: the budget, and where and how the work is done."""
 
 
-def _ignore(progress: Progress) -> None:
+def ignore(progress: Progress) -> None:
     """Observe nothing."""
 
 
-def launch(config: RunConfig, observe: Observe = _ignore) -> StoreReader:
+def launch(config: RunConfig, observe: Observe = ignore) -> StoreReader:
     """Make a store, evolve until the budget is spent or a signal comes, and return the store.
 
     Raises:
         InputError: the store exists, or configuration, network and machine do not fit; nothing was written.
         IslandsError: the run failed; the last commit stands.
     """
+    network_entry(config.network.name)
     require_free(config.store)
     with closing(build_executor(config)) as executor:
-        facts = executor.facts
-        class_slices(len(facts.classes), config.islands.count)
-        with StoreWriter.create(
-            config.store,
-            config,
-            facts.classes,
-            facts.fingerprint,
-            channels=facts.channels,
-            size=facts.size,
-        ) as writer:
-            evolve(config, writer, executor, observe)
+        return run_in_store(config, executor, observe)
+
+
+def run_in_store(config: RunConfig, executor: Executor, observe: Observe) -> StoreReader:
+    """Make the store, evolve on `executor`, and return the store; see `launch`."""
+    facts = executor.facts
+    class_slices(len(facts.classes), config.islands.count)
+    with StoreWriter.create(
+        config.store,
+        config,
+        facts.classes,
+        facts.fingerprint,
+        channels=facts.channels,
+        size=facts.size,
+    ) as writer:
+        evolve(config, writer, executor, observe)
     return StoreReader(config.store)
 
 
-def resume(store: str, overrides: Sequence[str] = (), observe: Observe = _ignore) -> StoreReader:
+def resume(store: str, overrides: Sequence[str] = (), observe: Observe = ignore) -> StoreReader:
     """Go on from the last commit of `store`, and return the store.
 
     Args:
@@ -65,6 +72,10 @@ def resume(store: str, overrides: Sequence[str] = (), observe: Observe = _ignore
     """
     reader = StoreReader(store)
     stored = reader.config
+    for text in overrides:
+        key = text.partition("=")[0].strip()
+        if not _may_change(key):
+            raise _changes_meaning(key)
     config = override_run_config(stored, [*overrides, f"store={store}"])
     _require_same_meaning(stored, config)
     if reader.complete and config.evolve.generations == stored.evolve.generations:
@@ -106,6 +117,7 @@ class Plan:
 
 def plan(config: RunConfig) -> Plan:
     """Measure one island of `config` for two generations, and say what the whole would take."""
+    network_entry(config.network.name)
     facts, seconds, genome_bytes = _measure(config)
     classes = len(facts.classes)
     class_slices(classes, config.islands.count)
@@ -149,13 +161,9 @@ def _measure(config: RunConfig) -> tuple[Any, float, int]:
 
 
 def _require_same_meaning(stored: RunConfig, config: RunConfig) -> None:
-    before, after = stored.model_dump(mode="json"), config.model_dump(mode="json")
-    for key, was, becomes in _differences(before, after):
-        if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in MAY_CHANGE):
-            raise ConfigError(
-                f"{key}: got {becomes}, but the run was started with {was}, and another value would change "
-                f"what its results mean; a resume may change {', '.join(MAY_CHANGE[:-1])}"
-            )
+    for key in _differences(stored.model_dump(mode="json"), config.model_dump(mode="json")):
+        if not _may_change(key):
+            raise _changes_meaning(key)
     if config.evolve.generations < stored.evolve.generations:
         raise ConfigError(
             f"evolve.generations: got {config.evolve.generations}, but the run was started with "
@@ -163,12 +171,25 @@ def _require_same_meaning(stored: RunConfig, config: RunConfig) -> None:
         )
 
 
-def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+def _may_change(key: str) -> bool:
+    """Whether a resume may change `key`, or something within it."""
+    return any(f"{key}.".startswith(f"{allowed}.") or allowed.startswith(f"{key}.") for allowed in MAY_CHANGE)
+
+
+def _changes_meaning(key: str) -> ConfigError:
+    return ConfigError(
+        f"{key}: another value would change what the results of this run mean; expected one of "
+        f"{', '.join(MAY_CHANGE[:-1])}: launch a new run for anything else"
+    )
+
+
+def _differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
+    """Return the keys whose values differ, in order."""
     if isinstance(before, dict) and isinstance(after, dict):
-        for name in before.keys() | after.keys():
+        for name in sorted(before.keys() | after.keys()):
             yield from _differences(before.get(name), after.get(name), f"{path}.{name}".lstrip("."))
     elif before != after:
-        yield path, before, after
+        yield path
 
 
 def _require_same_network(reader: StoreReader, executor: Executor) -> None:

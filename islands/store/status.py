@@ -28,6 +28,7 @@ class Status:
         complete: whether the budget is spent.
         written_by: the process that writes now; None where there is none.
         median_confidence: over all cells, empty ones as 0.
+        median_at_start: likewise of generation 0, the random images.
         cells_at: cells of at least each confidence of `query.THRESHOLDS`, under its name there.
         evaluations: images scored.
         checkpoints: commits that can be read with `--at`.
@@ -47,6 +48,7 @@ class Status:
     complete: bool
     written_by: str | None
     median_confidence: float
+    median_at_start: float
     cells_at: dict[str, int]
     evaluations: int
     checkpoints: int
@@ -79,6 +81,7 @@ def read_status(location: Path | str) -> Status:
         complete=reader.complete,
         written_by=writer,
         median_confidence=float(np.median(confidence)) if len(confidence) else 0.0,
+        median_at_start=float(np.median([reader.curves(run)[0] for run in runs])) if len(runs) else 0.0,
         cells_at={name: int((confidence >= np.float32(least)).sum()) for name, least in THRESHOLDS.items()},
         evaluations=sum(reader.evaluations(run) for run in runs),
         checkpoints=len(checkpoints),

@@ -1,0 +1,93 @@
+"""What the commands do, for Python and notebooks: no YAML and no cluster needed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from islands.archipelago.executor import InProcessExecutor
+from islands.archipelago.host import IslandHost
+from islands.classifiers.contract import Classifier
+from islands.config_file import resolve_run_config
+from islands.encodings.factory import build_encoding
+from islands.stages.evolve import Observe
+from islands.stages.launch import ignore, launch, run_in_store
+from islands.store.reader import StoreReader
+from islands.store.writer import require_free
+
+
+def open(  # noqa: A001 - read `islands.open`
+    store: str | os.PathLike[str], at: str | int | None = None
+) -> StoreReader:
+    """Open a store to read it.
+
+    Args:
+        store: its path.
+        at: an epoch, or the id of a checkpoint; None: the latest.
+
+    Raises:
+        StoreError: there is no store, or it cannot be read.
+    """
+    return StoreReader(os.fspath(store), at)
+
+
+def evolve(
+    network: str | Classifier,
+    *,
+    encoding: str | Mapping[str, Any] = "cppn",
+    generations: int = 200,
+    store: str | os.PathLike[str] | None = None,
+    observe: Observe = ignore,
+    **settings: Any,
+) -> StoreReader:
+    """Evolve images that a network is sure of, one for each of its classes.
+
+    Args:
+        network: a name that `islands networks` lists, or a classifier of your own (in this process only).
+        encoding: `direct`, `cppn`, or a mapping with a `name` and parameters.
+        generations: a multiple of `evolve.generations_per_epoch` (default 10).
+        store: where checkpoints go; None: a temporary folder that lasts as long as the result.
+        observe: called with a `Progress` about once an epoch.
+        **settings: what else a configuration file may hold, as mappings: `evolve={"children": 100}`,
+            `islands={"count": 2}`, `workers={"executor": "ray", "count": 2}`, `seed=1`, `runs=5`.
+
+    Returns:
+        The store, opened for reading.
+
+    Raises:
+        InputError: something does not fit; nothing was written.
+    """
+    folder = None if store is not None else tempfile.mkdtemp(prefix="islands-")
+    config = resolve_run_config(
+        {
+            "pipeline": "custom",
+            **settings,
+            "store": os.fspath(store) if store is not None else str(Path(str(folder)) / "run"),
+            "network": {
+                **settings.get("network", {}),
+                "name": network if isinstance(network, str) else network.name,
+            },
+            "encoding": {"name": encoding} if isinstance(encoding, str) else dict(encoding),
+            "evolve": {**settings.get("evolve", {}), "generations": generations},
+            "workers": {"executor": "in-process", **settings.get("workers", {})},
+        },
+        "islands.evolve",
+    )
+    if isinstance(network, str):
+        reader = launch(config, observe)
+    else:
+        require_free(config.store)
+        size = config.encoding.size or network.input_size
+        host = IslandHost(config, build_encoding(config.encoding, network.channels, size), network)
+        workers = config.workers
+        with closing(InProcessExecutor(host, workers.count, workers.threads)) as executor:
+            reader = run_in_store(config, executor, observe)
+    if folder is not None:
+        weakref.finalize(reader, shutil.rmtree, folder, ignore_errors=True)
+    return reader
