@@ -73,4 +73,12 @@ def build_host(config: RunConfig) -> IslandHost:
         network.name, view=network.view, batch_size=network.batch_size, device=device
     )
     size = config.encoding.size or classifier.input_size
-    return IslandHost(config, build_encoding(config.encoding, classifier.channels, size), classifier)
+    encoding = build_encoding(config.encoding, classifier.channels, size)
+    _require_fit(encoding, classifier)
+    return IslandHost(config, encoding, classifier)
+
+
+def _require_fit(encoding: Encoding, classifier: Classifier) -> None:
+    """Let the network score two images, so that what does not fit is known before anything is written."""
+    genomes = encoding.random(2, torch.Generator(classifier.device).manual_seed(0))
+    classifier.predict(encoding.render(genomes))

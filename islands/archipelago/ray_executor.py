@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from islands.archipelago.ray_session import connect, reserve  # first: it prepares Ray's environment
@@ -15,7 +16,7 @@ from ray.util.placement_group import remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from islands.archipelago.executor import Finished, Lost, StateSource
-from islands.archipelago.host import build_host
+from islands.archipelago.host import IslandHost, build_host
 from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkFacts, StepResult
 from islands.config import RunConfig
 from islands.errors import NotLoadedError, WorkersLostError
@@ -25,7 +26,12 @@ class Worker:
     """The actor. Its constructor takes a configuration, never weights: Ray must be able to restart it."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._host = build_host(RunConfig.model_validate(settings))
+        self._settings = settings
+
+    @cached_property
+    def _host(self) -> IslandHost:
+        # Built at the first call, not in the constructor: an error here then comes back as itself.
+        return build_host(RunConfig.model_validate(self._settings))
 
     def facts(self) -> NetworkFacts:
         """See `IslandHost.facts`."""
@@ -76,7 +82,7 @@ class RayExecutor:
         self._running: dict[Any, _Call] = {}
         self._failures = 0
         try:
-            self._group = reserve(config.workers)
+            self._group = reserve(config.workers, may_grow=config.ray.address != "local")
             self._slots = [_Slot(i, self._start_actor(i)) for i in range(config.workers.count)]
             self.facts: NetworkFacts = ray.get([slot.actor.facts.remote() for slot in self._slots])[0]
         except RayTaskError as error:

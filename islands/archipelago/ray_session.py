@@ -38,6 +38,9 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from islands.config import RayConfig, WorkersConfig
 from islands.errors import ConfigError
 
+LOCAL_WAIT_S = 5.0
+"""Seconds in which a local cluster offers what it has."""
+
 
 def connect(config: RayConfig, workers: WorkersConfig) -> bool:
     """Connect to Ray; return whether this call did it, so that the caller has to disconnect.
@@ -48,7 +51,12 @@ def connect(config: RayConfig, workers: WorkersConfig) -> bool:
     if ray.is_initialized():
         return False
     if config.address == "local":
-        cpus = max(1, math.ceil(workers.count * workers.cpus))
+        cpus = math.ceil(workers.count * workers.cpus)
+        if cpus > _cpus_here():
+            raise ConfigError(
+                f"workers: {workers.count} workers of {workers.cpus:g} CPUs ask for {cpus}; this machine has "
+                f"{_cpus_here()}: lower workers.count or workers.cpus, or join a cluster with ray.address"
+            )
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -66,24 +74,32 @@ def connect(config: RayConfig, workers: WorkersConfig) -> bool:
     return True
 
 
-def reserve(workers: WorkersConfig) -> Any:
+def reserve(workers: WorkersConfig, *, may_grow: bool) -> Any:
     """Return a placement group with one bundle per worker.
 
     Raises:
-        ConfigError: the cluster did not offer the resources within `workers.wait_s`.
+        ConfigError: the cluster did not offer the resources within `workers.wait_s`, or at once where no node
+            can come.
     """
     bundle = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
     group = placement_group([bundle] * workers.count, strategy="SPREAD")
-    if group.wait(workers.wait_s):
+    wait_s = workers.wait_s if may_grow else min(workers.wait_s, LOCAL_WAIT_S)
+    if group.wait(wait_s):
         return group
     remove_placement_group(group)
     totals: dict[str, float] = ray.cluster_resources()
     asked = ", ".join(f"{workers.count} x {amount:g} {name}" for name, amount in bundle.items())
     found = ", ".join(f"{totals.get(name, 0):g} {name}" for name in bundle)
     raise ConfigError(
-        f"workers: asked for {asked} and waited {workers.wait_s:g} s; the Ray cluster has {found}; lower "
+        f"workers: asked for {asked} and waited {wait_s:g} s; the Ray cluster has {found}; lower "
         "workers.count, workers.cpus or workers.gpus, or add nodes"
     )
+
+
+def _cpus_here() -> int:
+    """Return the CPUs that this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return usable or 1
 
 
 def _probe(address: str) -> None:

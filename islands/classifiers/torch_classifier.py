@@ -80,7 +80,9 @@ class TorchClassifier:
         prediction = Prediction(*(torch.cat(part) for part in zip(*parts, strict=True)))
         # A NaN or an infinity in any logit makes the sum not finite.
         if not bool(prediction.logits.sum().isfinite()):
-            raise NetworkError(f"{self.name} gave logits that are not finite; expected finite numbers")
+            raise NetworkError(
+                f"{self.name} gave logits that are not finite; expected finite numbers: check its weights"
+            )
         return prediction
 
     def _predict_chunk(self, images: Tensor) -> Prediction:
@@ -99,7 +101,7 @@ class TorchClassifier:
         if logits.shape != expected:
             raise NetworkError(
                 f"{self.name} gave outputs of shape {tuple(logits.shape)}; expected "
-                f"{expected}, one for each class"
+                f"{expected}, one for each class: give as many class names as outputs"
             )
         return logits.to(torch.float32)
 

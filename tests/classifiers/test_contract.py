@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from islands.classifiers.lenet import build_lenet
 from islands.classifiers.registry import load_classifier
-from islands.classifiers.torch_classifier import TorchClassifier, View
+from islands.classifiers.torch_classifier import Preprocessing, TorchClassifier, View
 from islands.errors import NetworkError
 
 CPU = torch.device("cpu")
@@ -109,6 +110,12 @@ def test_ten_crops_are_the_mean_over_corners_centre_and_mirrors() -> None:
         [whole.predict(crop).probabilities for view in crops for crop in (view, view.flip(3))]
     ).mean(0)
     torch.testing.assert_close(load("lenet-mnist", "ten-crop").predict(images).probabilities, expected)
+
+
+def test_a_network_with_another_number_of_outputs_is_reported() -> None:
+    two = TorchClassifier("two", build_lenet(), ("a", "b"), Preprocessing(1, 28), batch_size=8, device=CPU)
+    with pytest.raises(NetworkError, match=r"gave outputs of shape \(3, 10\); expected \(3, 2\)"):
+        two.predict(noise(two, 3, 28))
 
 
 def test_a_network_that_gives_nan_is_reported() -> None:
