@@ -76,6 +76,9 @@ class IslandsConfig(Section):
     """Whether a child that beats the posted confidence of a foreign class is mailed to its owner."""
     lag: PositiveInt = 2
     """Epochs that a parcel travels; waiting for stragglers shrinks as it grows."""
+    asynchronous: bool = False
+    """Whether islands read whatever mail has come instead of that of `lag` epochs ago. Nobody ever waits then,
+    but timing decides what is found: results cannot be repeated."""
     migration: MigrationConfig = MigrationConfig()
 
 
@@ -130,6 +133,8 @@ class WorkersConfig(Section):
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     wait_s: PositiveFloat = 60
     """Seconds to wait for the resources before giving up."""
+    epoch_timeout_s: PositiveFloat = 3600
+    """Seconds without an epoch done after which a busy worker counts as hung."""
     max_failures: Annotated[int, Field(ge=-1)] = 8
     """Worker crashes survived before the run stops; -1: no limit."""
 

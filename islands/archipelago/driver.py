@@ -69,6 +69,7 @@ class Archipelago:
         self._runs = [RunMirror(run, config, class_count) for run in range(config.runs)]
         self._busy: set[IslandKey] = set()
         self._committed = -1
+        self._barrier: int | None = None
         self._stop = threading.Event()
         self._losses = 0
 
@@ -99,15 +100,16 @@ class Archipelago:
         with _Committer(self._commit, epochs) as committer:
             try:
                 while self.epoch < epochs:
-                    if not self._stop.is_set():
-                        self._submit_ready(epochs)
-                    elif not self._busy:
+                    elapsed = time.monotonic() - committed_at
+                    due = self._committed < 0 or elapsed >= self._config.checkpoint.every_s
+                    if due or self._stop.is_set():
+                        self._align()
+                    self._submit_ready(epochs)
+                    if self._stop.is_set() and not self._busy:
                         break
                     for outcome in self._executor.wait(timeout=1.0):
                         self._take(outcome)
-                    elapsed = time.monotonic() - committed_at
-                    due = self._committed < 0 or elapsed >= self._config.checkpoint.every_s
-                    if due and self.epoch > self._committed and committer.idle:
+                    if due and self._has_news and (committer.idle or not self._busy):
                         self._cut(committer)
                         committed_at = time.monotonic()
                     self._report(started, evaluations_before, committed_at)
@@ -122,7 +124,36 @@ class Archipelago:
     def _evaluations(self) -> int:
         return sum(run.evaluations for run in self._runs)
 
+    @property
+    def _furthest(self) -> int:
+        """The last epoch that any island has done or is doing."""
+        return max(
+            mirror.epoch_of(island) + (IslandKey(run, island) in self._busy)
+            for run, mirror in enumerate(self._runs)
+            for island in mirror.islands
+        )
+
+    @property
+    def _has_news(self) -> bool:
+        """Whether a cut at `epoch` is possible and would be new.
+
+        What a deterministic island reads in an epoch is known, so any epoch will do. What an asynchronous one
+        has read is gone from the mail: all must stand at the same epoch.
+        """
+        aligned = not self._config.islands.asynchronous or self._furthest == self.epoch
+        return aligned and self.epoch > self._committed
+
+    def _align(self) -> None:
+        """Let asynchronous islands go no further than the furthest, so that a cut becomes possible."""
+        if self._config.islands.asynchronous and self._barrier is None:
+            news = self._committed + (not self._stop.is_set())
+            self._barrier = max(news, self._furthest)
+
     def _submit_ready(self, epochs: int) -> None:
+        if self._barrier is not None:
+            epochs = self._barrier
+        elif self._stop.is_set():
+            return
         for run, mirror in enumerate(self._runs):
             for island in mirror.islands:
                 key = IslandKey(run, island)
@@ -142,13 +173,14 @@ class Archipelago:
             self._losses += 1
 
     def _cut_what_is_new(self, committer: _Committer) -> None:
-        if self.epoch > self._committed:
+        if self._has_news:
             self._cut(committer)
 
     def _cut(self, committer: _Committer) -> None:
         epoch = self.epoch
         committer.submit(Checkpoint(epoch, tuple(run.cut(epoch) for run in self._runs)))
         self._committed = epoch
+        self._barrier = None
 
     def _report(self, started: float, evaluations_before: int, committed_at: float) -> None:
         now = time.monotonic()

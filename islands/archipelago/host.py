@@ -67,6 +67,7 @@ def build_host(config: RunConfig) -> IslandHost:
     from islands.encodings.factory import build_encoding
 
     torch.set_num_threads(config.workers.threads)
+    _repeatable_on_gpu()
     device = resolve_device(config.workers.device)
     network = config.network
     classifier = load_classifier(
@@ -76,6 +77,14 @@ def build_host(config: RunConfig) -> IslandHost:
     encoding = build_encoding(config.encoding, classifier.channels, size)
     _require_fit(encoding, classifier)
     return IslandHost(config, encoding, classifier)
+
+
+def _repeatable_on_gpu() -> None:
+    """Make float32 mean float32, and equal inputs give equal bits, on CUDA as well."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
 
 
 def _require_fit(encoding: Encoding, classifier: Classifier) -> None:

@@ -56,6 +56,9 @@ class RunMirror:
         self._topology = build_topology(config.islands)
         self._islands = [_IslandMirror() for _ in self._slices]
         self._posts: dict[int, _Post] = {}
+        # Of asynchronous islands, receiver -> sender -> the last epoch whose mail it has read, or reads now.
+        self._read = [dict.fromkeys(self.islands, -1) for _ in self._slices]
+        self._reading: dict[int, dict[int, int]] = {}
         self._settled_before = np.zeros(class_count, bool)
         self._evaluations_at_cut = 0
         self.evaluations = 0
@@ -84,8 +87,10 @@ class RunMirror:
     def inbox(self, island: int) -> Inbox | None:
         """Return what `island` reads at the start of its next epoch; None if it has not all arrived.
 
-        Mail of epoch e is read at the start of epoch e + lag.
+        Mail of epoch e is read at the start of epoch e + lag; asynchronous islands read what has come.
         """
+        if self._config.islands.asynchronous:
+            return self._unread(island)
         sent = self._islands[island].epoch + 1 - self._config.islands.lag
         if sent < 0:
             return Inbox()
@@ -94,9 +99,9 @@ class RunMirror:
         awaited = self.islands if self._config.islands.claims else senders
         if any(sender not in post.boards for sender in awaited):
             return None
-        claims, claim_senders = _stack(post.claims.get(island, {}))
+        claims, claim_senders = _stack(sorted(post.claims.get(island, {}).items()))
         migrants, migrant_senders = _stack(
-            {sender: post.migrants[sender] for sender in senders if sender in post.migrants}
+            [(sender, post.migrants[sender]) for sender in senders if sender in post.migrants]
         )
         board = (
             np.concatenate([post.boards[i] for i in self.islands]) if self._config.islands.claims else None
@@ -111,6 +116,7 @@ class RunMirror:
                 f"island {island} is at epoch {self._islands[island].epoch} and cannot take {delta.epoch}"
             )
         self._islands[island].pending.append(delta)
+        self._read[island] |= self._reading.pop(island, {})
         self.evaluations += delta.evaluations
         self.confidence[self._slices[island].start : self._slices[island].stop] = delta.confidence
         post = self._posts.setdefault(delta.epoch, _Post())
@@ -137,7 +143,7 @@ class RunMirror:
             island.state = _advance(island.state, done)
             deltas.append(done)
         own = Elites.concatenate([_require(island.state).elites for island in self._islands])
-        in_transit = range(max(0, epoch + 1 - self._config.islands.lag), epoch + 1)
+        in_transit = range(self._first_in_transit(epoch), epoch + 1)
         elites, overruled = self._settle(own, in_transit)
         changed = self._settled_before | overruled
         for done in deltas:
@@ -175,14 +181,58 @@ class RunMirror:
         self.confidence = own.confidence.copy()
         for offset, board in enumerate(reversed(mail.boards)):
             self._posts[epoch - offset] = self._restore_post(mail, epoch - offset, board)
+        before = epoch - len(mail.boards)
+        self._read = [dict.fromkeys(self.islands, before) for _ in self.islands]
+
+    def _senders(self, island: int, sent: int) -> tuple[int, ...]:
+        """Return the islands whose migrants of epoch `sent` go to `island`."""
+        config = self._config
+        return senders_to(island, self._topology, config.islands, config.seed, self._run, sent)
+
+    def _unread(self, island: int) -> Inbox:
+        """Return all mail to an asynchronous island since it last read."""
+        latest = {sender: self._islands[sender].epoch for sender in self.islands}
+        self._reading[island] = latest
+        claims: list[tuple[int, Elites]] = []
+        migrants: list[tuple[int, Elites]] = []
+        for sent in range(min(self._read[island].values()) + 1, max(latest.values()) + 1):
+            claims += sorted(self._unread_claims(island, sent).items())
+            migrants += [
+                (sender, self._posts[sent].migrants[sender])
+                for sender in self._senders(island, sent)
+                if sent > self._read[island][sender] and sender in self._posts[sent].migrants
+            ]
+        board = np.concatenate(
+            [
+                self._posts[latest[i]].boards[i]
+                if latest[i] >= 0
+                else np.full(len(self._slices[i]), -np.inf, np.float32)
+                for i in self.islands
+            ]
+        )
+        return Inbox(board if self._config.islands.claims else None, *_stack(claims), *_stack(migrants))
+
+    def _unread_claims(self, receiver: int, sent: int) -> dict[int, Elites]:
+        """Return by sender the claims of epoch `sent` that `receiver` has not read."""
+        claims = self._posts[sent].claims.get(receiver, {})
+        if not self._config.islands.asynchronous:
+            return claims
+        return {sender: part for sender, part in claims.items() if sent > self._read[receiver][sender]}
+
+    def _first_in_transit(self, epoch: int) -> int:
+        """Return the first epoch whose mail somebody has not read when all islands are at `epoch`."""
+        if self._config.islands.asynchronous:
+            return min(min(read.values()) for read in self._read) + 1
+        return max(0, epoch + 1 - self._config.islands.lag)
 
     def _settle(self, own: Elites, in_transit: range) -> tuple[Elites, npt.NDArray[np.bool_]]:
         """Let the claims in transit take the cells that they beat; say which rows of `own` they overrule."""
         elites, overruled = own, np.zeros(len(own), bool)
         for sent in in_transit:
             for receiver in sorted(self._posts[sent].claims):
-                claims, _ = _stack(self._posts[sent].claims[receiver])
-                assert claims is not None
+                claims, _ = _stack(sorted(self._unread_claims(receiver, sent).items()))
+                if claims is None:
+                    continue
                 best = _best_per_class(claims)
                 better = best.take(best.fitness > elites.fitness[best.classes])
                 elites = elites.put(better.classes.astype(np.intp), better)
@@ -194,8 +244,7 @@ class RunMirror:
         for sent in in_transit:
             post = self._posts[sent]
             for receiver in sorted(post.claims):
-                for sender in sorted(post.claims[receiver]):
-                    claims = post.claims[receiver][sender]
+                for sender, claims in sorted(self._unread_claims(receiver, sent).items()):
                     letters.append((Letter.CLAIM, sender, receiver, sent, claims))
             for sender in sorted(post.migrants):
                 letters.append((Letter.MIGRANT, sender, -1, sent, post.migrants[sender]))
@@ -252,14 +301,14 @@ def _best_per_class(claims: Elites) -> Elites:
 
 
 def _stack(
-    parts: dict[int, Elites],
+    parts: list[tuple[int, Elites]],
 ) -> tuple[Elites | None, npt.NDArray[np.int32] | None]:
-    """Stack tables in the order of their senders, and name the sender of each row."""
+    """Stack tables in the order given, and name the sender of each row."""
     if not parts:
         return None, None
-    senders = sorted(parts)
-    rows = np.repeat(np.array(senders, np.int32), [len(parts[sender]) for sender in senders])
-    return Elites.concatenate([parts[sender] for sender in senders]), rows
+    senders = np.array([sender for sender, _ in parts], np.int32)
+    rows = np.repeat(senders, [len(elites) for _, elites in parts])
+    return Elites.concatenate([elites for _, elites in parts]), rows
 
 
 def _rows_by_epoch(schema: records.Schema, parts: list[records.Rows]) -> records.Rows:

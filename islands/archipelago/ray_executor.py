@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -52,23 +53,38 @@ class Worker:
 
 @dataclass
 class _Slot:
-    """A place for a worker; a new actor takes it over when the last one died."""
+    """A place for a worker; a new actor takes it over when the last one died.
 
-    index: int
+    Attributes:
+        bundle: its part of the placement group.
+        actor: the worker.
+        starting: the reference that resolves when the worker can take islands; None once it has.
+        calls: epochs under way on it.
+        active: when it last took or finished an epoch, on the monotonic clock.
+    """
+
+    bundle: int
     actor: Any
-    resident: set[IslandKey] = field(default_factory=set)
+    starting: Any
+    calls: int = 0
+    active: float = 0.0
 
 
 class _Call(NamedTuple):
-    """An epoch under way, and the actor that it was given to."""
+    """An epoch under way, where it runs, and the loading that had to come before it."""
 
     key: IslandKey
     slot: _Slot
     actor: Any
+    loading: Any
 
 
 class RayExecutor:
-    """Spreads the islands over `workers.count` actors and replaces actors that die.
+    """Spreads the islands over `workers.count` actors.
+
+    Each island has a home. While the home's worker is gone, another hosts the island; it returns with its
+    next epoch when a new worker has come up there. A worker that takes longer than `workers.epoch_timeout_s`
+    for an epoch counts as hung and is killed.
 
     Raises:
         ConfigError: the cluster cannot be reached, or lacks the resources that the workers ask for.
@@ -79,12 +95,13 @@ class RayExecutor:
         self._owns_ray = connect(config.ray, config.workers)
         self._group: Any = None
         self._slots: list[_Slot] = []
+        self._hosts: dict[IslandKey, Any] = {}
         self._running: dict[Any, _Call] = {}
         self._failures = 0
         try:
             self._group = reserve(config.workers, may_grow=config.ray.address != "local")
-            self._slots = [_Slot(i, self._start_actor(i)) for i in range(config.workers.count)]
-            self.facts: NetworkFacts = ray.get([slot.actor.facts.remote() for slot in self._slots])[0]
+            self._slots = [self._open_slot(bundle) for bundle in range(config.workers.count)]
+            self.facts: NetworkFacts = ray.get([slot.starting for slot in self._slots])[0]
         except RayTaskError as error:
             self.close()
             raise error.cause from None
@@ -94,11 +111,15 @@ class RayExecutor:
 
     def submit(self, key: IslandKey, epoch: int, inbox: Inbox, state: StateSource) -> None:
         """Start one epoch; see `Executor.submit`."""
-        slot = self._slots[(key.run * self._config.islands.count + key.island) % len(self._slots)]
-        if key not in slot.resident:
-            slot.actor.load.remote(key, state())
-            slot.resident.add(key)
-        self._running[slot.actor.step.remote(key, epoch, inbox)] = _Call(key, slot, slot.actor)
+        slot = self._slot_for(key)
+        loading = None
+        if self._hosts.get(key) is not slot.actor:
+            loading = slot.actor.load.remote(key, state())
+            self._hosts[key] = slot.actor
+        if slot.calls == 0:
+            slot.active = time.monotonic()
+        slot.calls += 1
+        self._running[slot.actor.step.remote(key, epoch, inbox)] = _Call(key, slot, slot.actor, loading)
 
     def wait(self, timeout: float) -> list[Finished | Lost]:
         """Return what has ended; see `Executor.wait`."""
@@ -107,7 +128,9 @@ class RayExecutor:
         references = list(self._running)
         done, _ = ray.wait(references, num_returns=1, timeout=timeout)
         more, _ = ray.wait(references, num_returns=len(references), timeout=0)
-        return [self._outcome(reference) for reference in dict.fromkeys([*done, *more])]
+        outcomes = [self._outcome(reference) for reference in dict.fromkeys([*done, *more])]
+        self._kill_hung_workers()
+        return outcomes
 
     def close(self) -> None:
         """Stop the actors, and Ray if it was started here."""
@@ -118,38 +141,69 @@ class RayExecutor:
         if self._owns_ray:
             ray.shutdown()
 
+    def _slot_for(self, key: IslandKey) -> _Slot:
+        """Return the island's home, or the least busy worker that is up while the home is not."""
+        home = self._slots[(key.run * self._config.islands.count + key.island) % len(self._slots)]
+        if self._is_up(home):
+            return home
+        return min(filter(self._is_up, self._slots), key=lambda slot: slot.calls, default=home)
+
+    def _is_up(self, slot: _Slot) -> bool:
+        if slot.starting is not None and ray.wait([slot.starting], timeout=0)[0]:
+            slot.starting = None
+        return slot.starting is None
+
     def _outcome(self, reference: Any) -> Finished | Lost:
-        key, slot, actor = self._running.pop(reference)
+        call = self._running.pop(reference)
+        call.slot.active = time.monotonic()
+        if call.slot.actor is call.actor:
+            call.slot.calls -= 1
         try:
-            return Finished(key, ray.get(reference))
+            if call.loading is not None:
+                ray.get(call.loading)
+            return Finished(call.key, ray.get(reference))
         except RayActorError as error:
-            if slot.actor is actor:
-                self._replace(slot)
-            return Lost(key, str(error))
+            if call.slot.actor is call.actor:
+                self._replace(call.slot)
+            return Lost(call.key, str(error))
         except RayTaskError as error:
             if not isinstance(error.cause, NotLoadedError):
                 raise error.cause from None
-            slot.resident.discard(key)
-            return Lost(key, str(error.cause))
+            return self._unloaded(call.key, error)
         except ObjectLostError as error:
-            slot.resident.discard(key)
-            return Lost(key, str(error))
+            return self._unloaded(call.key, error)
+
+    def _unloaded(self, key: IslandKey, error: Exception) -> Lost:
+        self._hosts.pop(key, None)
+        self._count_failure()
+        return Lost(key, str(error))
+
+    def _kill_hung_workers(self) -> None:
+        """Kill workers that exceed the limit; their epochs then come back as lost."""
+        limit = self._config.workers.epoch_timeout_s
+        for slot in self._slots:
+            if slot.calls and time.monotonic() - slot.active > limit:
+                ray.kill(slot.actor)
+                slot.active = time.monotonic()
 
     def _replace(self, slot: _Slot) -> None:
+        self._count_failure()
+        fresh = self._open_slot(slot.bundle)
+        slot.actor, slot.starting, slot.calls = fresh.actor, fresh.starting, 0
+
+    def _count_failure(self) -> None:
         self._failures += 1
         limit = self._config.workers.max_failures
         if 0 <= limit < self._failures:
             raise WorkersLostError(
-                f"{self._failures} workers crashed, more than workers.max_failures ({limit}) allows; the "
-                "last commit stands: look for the cause (memory?) and resume"
+                f"workers failed {self._failures} times, more than workers.max_failures ({limit}) allows; "
+                "the last commit stands: look for the cause (memory?) and resume"
             )
-        slot.actor = self._start_actor(slot.index)
-        slot.resident = set()
 
-    def _start_actor(self, bundle: int) -> Any:
+    def _open_slot(self, bundle: int) -> _Slot:
         workers = self._config.workers
         strategy = PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=bundle)
-        actor = ray.remote(Worker).options(
-            num_cpus=workers.cpus, num_gpus=workers.gpus, scheduling_strategy=strategy
-        )
-        return actor.remote(self._config.model_dump(mode="json"))
+        kind: Any = ray.remote(Worker)
+        options = {"num_cpus": workers.cpus, "num_gpus": workers.gpus, "scheduling_strategy": strategy}
+        actor = kind.options(**options).remote(self._config.model_dump(mode="json"))
+        return _Slot(bundle, actor, starting=actor.facts.remote())

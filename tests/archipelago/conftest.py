@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -10,11 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from islands.archipelago.driver import Archipelago, Progress
 from islands.archipelago.executor import Executor, InProcessExecutor
 from islands.archipelago.host import IslandHost, build_host
+from islands.classifiers.contract import Classifier, Prediction
 from islands.config import RunConfig
+from islands.encodings.contract import Encoding
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.elites import COLUMNS
 
@@ -89,6 +94,41 @@ def evolve(
             archipelago.restore(checkpoint)
         evolution.complete = archipelago.run()
     return evolution
+
+
+class Recorder:
+    """A classifier that notes the best confidence it ever gave to each class, or fails when told."""
+
+    def __init__(self, classifier: Classifier, fail_at: int | None = None) -> None:
+        self._classifier = classifier
+        self._calls = 0
+        self._fail_at = fail_at
+        self._lock = threading.Lock()
+        self.best = torch.zeros(len(classifier.classes))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._classifier, name)
+
+    def predict(self, images: Tensor) -> Prediction:
+        with self._lock:
+            self._calls += 1
+            if self._calls == self._fail_at:
+                raise ZeroDivisionError("made to fail")
+        prediction = self._classifier.predict(images)
+        with self._lock:
+            self.best = torch.maximum(self.best, prediction.probabilities.amax(0))
+        return prediction
+
+
+def recording_host(config: RunConfig, fail_at: int | None = None) -> tuple[IslandHost, Recorder]:
+    encoding, classifier = parts(config)
+    recorder = Recorder(classifier, fail_at)
+    return IslandHost(config, encoding, recorder), recorder  # type: ignore[arg-type]
+
+
+def parts(config: RunConfig) -> tuple[Encoding, Classifier]:
+    host = build_host(config)
+    return host._encoding, host._classifier
 
 
 def in_process(config: RunConfig, workers: int = 1, host: IslandHost | None = None) -> Evolution:

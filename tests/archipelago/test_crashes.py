@@ -60,3 +60,23 @@ def test_more_than_the_cluster_has_is_refused(
 
     with pytest.raises(ConfigError, match=message):
         RayExecutor(small_config(workers={**workers, "wait_s": 1}))
+
+
+def test_a_hung_worker_is_killed_and_changes_no_bit(undisturbed: Evolution, ray_cluster: None) -> None:
+    import ray
+
+    from islands.archipelago.ray_executor import RayExecutor
+
+    config = small_config(workers={"count": 2, "epoch_timeout_s": 3.0})
+    executor = RayExecutor(config)
+    pids: list[int] = ray.get([slot.actor.pid.remote() for slot in executor._slots])
+    stopped = []
+
+    def hang(archipelago: Archipelago, progress: Progress) -> None:
+        if progress.epoch >= 1 and not stopped:
+            stopped.append(pids[0])
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    evolution = evolve(config, executor, on_report=hang)
+    assert evolution.reports[-1].losses > 0
+    assert digest(evolution.last) == digest(undisturbed.last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from islands.archipelago.driver import Archipelago, Progress
 from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import build_host
 from islands.config import RunConfig
-from tests.archipelago.conftest import Evolution, digest, evolve, in_process, small_config
+from tests.archipelago.conftest import Evolution, digest, evolve, in_process, recording_host, small_config
 
 
 @pytest.mark.parametrize("workers", [2, 5])
@@ -92,3 +93,35 @@ def test_an_actor_is_built_from_little(ray_cluster: None) -> None:
 def test_a_configuration_survives_its_json_form() -> None:
     config = small_config()
     assert RunConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+class TestAsynchronousIslands:
+    """Nobody waits, results cannot be repeated, and still nothing is lost."""
+
+    CONFIG = small_config(islands={"asynchronous": True}, checkpoint={"every_s": 1e-6})
+
+    def test_nothing_that_was_found_is_lost(self) -> None:
+        config = small_config(runs=1, islands={"asynchronous": True})
+        host, recorder = recording_host(config)
+        final = in_process(config, workers=3, host=host).last.runs[0].elites
+        np.testing.assert_array_equal(final.confidence, recorder.best.numpy())
+
+    @pytest.mark.parametrize("reports", [3, 11, 19])
+    def test_stop_and_resume_loses_no_fitness(self, reports: int) -> None:
+        seen = 0
+
+        def stop(archipelago: Archipelago, progress: Progress) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == reports:
+                archipelago.stop()
+
+        host = build_host(self.CONFIG)
+        stopped = evolve(self.CONFIG, InProcessExecutor(host, 3, 1), on_report=stop)
+        host = build_host(self.CONFIG)
+        resumed = evolve(self.CONFIG, InProcessExecutor(host, 3, 1), checkpoint=stopped.last)
+        assert resumed.complete
+        commits = [*stopped.commits, *resumed.commits]
+        for before, after in pairwise(commits):
+            for earlier, later in zip(before.runs, after.runs, strict=True):
+                assert (later.elites.fitness >= earlier.elites.fitness).all()

@@ -4,49 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
-from islands.archipelago.host import IslandHost, build_host
+from islands.archipelago.host import build_host
 from islands.archipelago.messages import Inbox, IslandKey
-from islands.classifiers.contract import Classifier, Prediction
-from islands.config import RunConfig
-from islands.encodings.contract import Encoding
 from islands.errors import IslandFailedError, NotLoadedError
 from islands.evolution import records
-from tests.archipelago.conftest import Evolution, in_process, small_config
-
-
-class Recorder:
-    """A classifier that notes the best confidence it ever gave to each class, or fails when told."""
-
-    def __init__(self, classifier: Classifier, fail_at: int | None = None) -> None:
-        self._classifier = classifier
-        self._calls = 0
-        self._fail_at = fail_at
-        self.best = torch.zeros(len(classifier.classes))
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._classifier, name)
-
-    def predict(self, images: Tensor) -> Prediction:
-        self._calls += 1
-        if self._calls == self._fail_at:
-            raise ZeroDivisionError("made to fail")
-        prediction = self._classifier.predict(images)
-        self.best = torch.maximum(self.best, prediction.probabilities.amax(0))
-        return prediction
-
-
-def recording_host(config: RunConfig, fail_at: int | None = None) -> tuple[IslandHost, Recorder]:
-    encoding, classifier = parts(config)
-    recorder = Recorder(classifier, fail_at)
-    return IslandHost(config, encoding, recorder), recorder  # type: ignore[arg-type]
-
-
-def parts(config: RunConfig) -> tuple[Encoding, Classifier]:
-    host = build_host(config)
-    return host._encoding, host._classifier
+from tests.archipelago.conftest import Evolution, in_process, recording_host, small_config
 
 
 def test_with_claims_nothing_that_was_found_is_lost() -> None:
