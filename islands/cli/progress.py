@@ -56,15 +56,17 @@ def _ignore(progress: Progress) -> None:
 
 
 class _Plain:
-    """A line at most every few seconds, and one for the last epoch."""
+    """A line for an epoch at most every few seconds, and one for the last."""
 
     def __init__(self) -> None:
         self._last = float("-inf")
+        self._epoch = -2
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.epoch == progress.epochs or now - self._last >= PLAIN_INTERVAL_S:
-            self._last = now
+        is_due = progress.epoch == progress.epochs or now - self._last >= PLAIN_INTERVAL_S
+        if is_due and progress.epoch != self._epoch:
+            self._last, self._epoch = now, progress.epoch
             done = (
                 f"epoch {max(progress.epoch, 0)}/{progress.epochs}, generation {max(progress.generation, 0)}"
             )
