@@ -50,7 +50,14 @@ for _command in (
 def main() -> None:
     """Run the command line of this process and exit."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    sys.exit(run(arguments or ["--help"], debug=len(arguments) < len(sys.argv) - 1))
+    code = run(arguments or ["--help"], debug=len(arguments) < len(sys.argv) - 1)
+    if "icechunk" not in sys.modules:
+        sys.exit(code)
+    # Icechunk's threads call back into Python; one that does so while Python shuts down aborts the process
+    # (measured: 6 of 300 exits). All that is ours is closed by now.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:

@@ -39,15 +39,15 @@ def observer(style: Style | None) -> Iterator[Observe]:
             yield _ignore
 
 
-def _describe(progress: Progress) -> str:
+def _describe(progress: Progress) -> tuple[str, ...]:
     import numpy as np
 
     cells = progress.confidence
-    losses = f", {progress.losses} epochs repeated" if progress.losses else ""
     return (
-        f"median confidence {np.median(cells):.4%}, {(cells >= 0.9).sum():,} cells at .9,"
-        f" {(cells >= 0.99).sum():,} at .99; {progress.evaluations_per_second:,.0f} images/s,"
-        f" next commit in {progress.next_checkpoint_s:.0f} s{losses}"
+        f"median {np.median(cells):.4%}, {(cells >= 0.9).sum():,} cells at .9,"
+        f" {(cells >= 0.99).sum():,} at .99",
+        f"{progress.evaluations_per_second:,.0f} images/s, next commit in {progress.next_checkpoint_s:.0f} s",
+        *([f"{progress.losses} epochs repeated"] if progress.losses else ()),
     )
 
 
@@ -70,7 +70,7 @@ class _Plain:
             done = (
                 f"epoch {max(progress.epoch, 0)}/{progress.epochs}, generation {max(progress.generation, 0)}"
             )
-            line = f"{done}, {progress.evaluations:,} images: {_describe(progress)}"
+            line = f"{done}, {progress.evaluations:,} images: {', '.join(_describe(progress))}"
             print(line, file=sys.stderr, flush=True)
 
 
@@ -80,7 +80,7 @@ def _rich() -> Iterator[Observe]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(10), TimeRemainingColumn())
+    columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(8), TimeRemainingColumn())
     with Bar(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=None)
 
@@ -89,7 +89,7 @@ def _rich() -> Iterator[Observe]:
                 task,
                 completed=max(progress.epoch, 0),
                 total=progress.epochs,
-                description=_describe(progress),
+                description=",\n".join(_describe(progress)),
             )
 
         yield observe

@@ -131,17 +131,19 @@ class TestLaunch:
         run(["launch", file, "--progress", "plain"])
         lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("epoch")]
         assert lines == [
-            "epoch 0/20, generation 0, 0 images: median confidence 50.00%, 123 images/s",
-            "epoch 20/20, generation 200, 4,200 images: median confidence 50.00%, 123 images/s,"
-            " 2 epochs repeated",
+            "epoch 0/20, generation 0, 0 images: median 50.0000%, 0 cells at .9, 0 at .99,"
+            " 123 images/s, next commit in 5 s",
+            "epoch 20/20, generation 200, 4,200 images: median 50.0000%, 0 cells at .9, 0 at .99,"
+            " 123 images/s, next commit in 5 s, 2 epochs repeated",
         ]
 
     @pytest.mark.usefixtures("stage")
     def test_progress_rich(self, file: str, capfd: Capture) -> None:
         run(["launch", file, "--progress", "rich"])
-        last = capfd.readouterr().err.splitlines()[-1]
-        assert last.startswith("epoch 20/20 ")
-        assert "median confidence 50.00%" in last
+        last = capfd.readouterr().err.splitlines()[-3:]
+        assert last[0].startswith("epoch 20/20 ")
+        assert last[0].endswith("median 50.0000%, 0 cells at .9, 0 at .99,")
+        assert last[1].strip() == "123 images/s, next commit in 5 s,"
 
     @pytest.mark.usefixtures("stage")
     def test_progress_none(self, file: str, capfd: Capture) -> None:

@@ -92,7 +92,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("line", "message"),
         [
-            ("network: lenet", "network: expected a mapping with keys among name, view, batch_size"),
+            ("network: lenet", "network: expected a mapping with keys among name, "),
             ("encoding: 3", "encoding: expected a mapping with name 'cppn' or 'direct', got 3"),
             (
                 "encoding: {name: dirct}",
@@ -126,7 +126,7 @@ class TestMistakes:
 
     def test_unknown_pipeline_names_the_near_one_and_hides_no_other_mistake(self, write: Write) -> None:
         first, second = mistakes(write("pipeline: mnist_cpn\nstore: x\nruns: 0\n"))
-        assert first.startswith("run.yaml:1:1: pipeline: expected one of 'imagenet_cppn', ")
+        assert first.startswith("run.yaml:1:1: pipeline: expected one of 'custom', ")
         assert first.endswith("got \"mnist_cpn\"; did you mean 'mnist_cppn'?")
         assert second.startswith("run.yaml:3:1: runs:")
 
@@ -224,7 +224,7 @@ class TestDictionaries:
         assert settings["evolve"] == {"children": 3}
 
     def test_every_pipeline_is_complete_but_for_the_store(self) -> None:
-        for name in pipelines.names():
+        for name in set(pipelines.names()) - {"custom"}:
             config = resolve_run_config({"pipeline": name, "store": "x"})
             assert pipelines.get(name).name == config.pipeline == name
 
