@@ -70,7 +70,7 @@ def test_a_hung_worker_is_killed_and_changes_no_bit(undisturbed: Evolution, ray_
     config = small_config(workers={"count": 2, "epoch_timeout_s": 3.0})
     executor = RayExecutor(config)
     pids: list[int] = ray.get([slot.actor.pid.remote() for slot in executor._slots])
-    stopped = []
+    stopped: list[int] = []
 
     def hang(archipelago: Archipelago, progress: Progress) -> None:
         if progress.epoch >= 1 and not stopped:
