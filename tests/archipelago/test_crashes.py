@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,3 +84,15 @@ def test_a_hung_worker_is_killed_and_changes_no_bit(undisturbed: Evolution, ray_
     evolution = evolve(config, executor, on_report=hang)
     assert evolution.reports[-1].losses > 0
     assert digest(evolution.last) == digest(undisturbed.last)
+
+
+def test_a_lost_node_changes_no_bit() -> None:
+    """Its islands go on with the workers of the nodes that are left."""
+    command = [sys.executable, "-m", "tests.archipelago.lose_a_node"]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["losses"] > 0
+    assert result["same_bits"]

@@ -1,0 +1,55 @@
+"""Runs islands on three Ray nodes of this machine and kills one of them; prints what came out as JSON.
+
+`python -m tests.archipelago.lose_a_node`
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+from islands.archipelago.driver import Archipelago, Progress
+from islands.archipelago.ray_executor import RayExecutor
+from tests.archipelago.conftest import digest, evolve, in_process, small_config
+
+BUDGET = {"generations": 400, "children": 40}
+LOST_AT_EPOCH = 5
+
+
+def main() -> None:
+    """Print whether the bits are those of an undisturbed run, epochs repeated, and seconds to the first."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
+    config = small_config(
+        evolve=BUDGET, workers={"count": 3}, ray={"address": cluster.address}, islands={"count": 3}
+    )
+    lost_at: list[float] = []
+    noticed_at: list[float] = []
+
+    def lose_a_node(archipelago: Archipelago, progress: Progress) -> None:
+        if progress.epoch >= LOST_AT_EPOCH and not lost_at:
+            lost_at.append(time.monotonic())
+            cluster.remove_node(nodes[0], allow_graceful=False)
+        if progress.losses and not noticed_at:
+            noticed_at.append(time.monotonic())
+
+    evolution = evolve(config, RayExecutor(config), on_report=lose_a_node)
+    ray.shutdown()
+    cluster.shutdown()
+    undisturbed = in_process(small_config(evolve=BUDGET, islands={"count": 3}))
+    result = {
+        "same_bits": digest(evolution.last) == digest(undisturbed.last),
+        "losses": evolution.reports[-1].losses,
+        "seconds_to_notice": noticed_at[0] - lost_at[0] if noticed_at else None,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
