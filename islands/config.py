@@ -37,9 +37,17 @@ class NetworkConfig(Section):
 
     name: Name
     """A registry name; `islands networks` lists them."""
-    view: Literal["whole", "center", "ten-crop"] = "whole"
-    """How an image larger than the network's input is shown to it: resized as a whole, its centre, or the
-    mean over ten crops (four corners and centre, each mirrored: the paper's section 2.1)."""
+    weights: Name | None = None
+    """Path of a state dict to use in place of the network's own weights; code in it is never run."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{8,64}$")] | None = None
+    """Of the file in `weights`, or of that in `name`, or at least the first 8 digits; null: what the file's
+    name says, as PyTorch writes it."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the forward pass; confidences are float32 always."""
+    view: Literal["whole", "center", "ten-crop", "standard"] = "whole"
+    """How an image larger than the network's input is shown to it: resized as a whole, its centre, the mean
+    over ten crops (four corners and centre, each mirrored: the paper's section 2.1), or as the weights' own
+    transforms do, which resize and then cut out the centre."""
     batch_size: PositiveInt | None = None
     """Images per forward pass at most; null: what suits the network. Part of the result: float sums depend on
     it."""
@@ -77,8 +85,8 @@ class IslandsConfig(Section):
     lag: PositiveInt = 2
     """Epochs that a parcel travels; waiting for stragglers shrinks as it grows."""
     asynchronous: bool = False
-    """Whether islands read whatever mail has come instead of that of `lag` epochs ago. Nobody ever waits then,
-    but timing decides what is found: results cannot be repeated."""
+    """Whether islands read whatever mail has come instead of that of `lag` epochs ago. Nobody ever waits
+    then, but timing decides what is found: results cannot be repeated."""
     migration: MigrationConfig = MigrationConfig()
 
 
@@ -144,6 +152,8 @@ class CheckpointConfig(Section):
 
     every_s: PositiveFloat = 30
     """Seconds between two commits."""
+    keep: Annotated[int, Field(ge=2)] | None = 20
+    """Newest commits that stay readable, beside the tagged ones; null: all. The store grows with each."""
 
 
 class RunConfig(Section):

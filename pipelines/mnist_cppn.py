@@ -12,7 +12,7 @@ PIPELINE = Pipeline(
     paper="section 3.2, figure 5",
     settings={
         "network": {"name": "lenet-mnist", "view": "whole"},
-        "encoding": {"name": "cppn", "size": 28},
+        "encoding": {"name": "cppn"},
         "evolve": {"initial": 200, "children": 200, "generations": 200, "generations_per_epoch": 10},
     },
 )

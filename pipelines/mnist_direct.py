@@ -13,7 +13,7 @@ PIPELINE = Pipeline(
     paper="section 3.1, figure 4",
     settings={
         "network": {"name": "lenet-mnist", "view": "whole"},
-        "encoding": {"name": "direct", "size": 28},
+        "encoding": {"name": "direct"},
         "evolve": {"initial": 200, "children": 200, "generations": 200, "generations_per_epoch": 10},
     },
 )

@@ -8,6 +8,7 @@ import torch
 
 from islands.archipelago.island import Island
 from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkFacts, StepResult
+from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier
 from islands.config import RunConfig
 from islands.encodings.contract import Encoding
@@ -70,12 +71,12 @@ def build_host(config: RunConfig) -> IslandHost:
     _repeatable_on_gpu()
     device = resolve_device(config.workers.device)
     network = config.network
-    classifier = load_classifier(
-        network.name, view=network.view, batch_size=network.batch_size, device=device
-    )
+    classifier = load_classifier(**network.model_dump(), device=device)
     size = config.encoding.size or classifier.input_size
     encoding = build_encoding(config.encoding, classifier.channels, size)
-    _require_fit(encoding, classifier)
+    genomes = encoding.random(2, torch.Generator(classifier.device).manual_seed(0))
+    # What does not fit must be known before anything is written.
+    require_sound(classifier, encoding.render(genomes))
     return IslandHost(config, encoding, classifier)
 
 
@@ -85,9 +86,3 @@ def _repeatable_on_gpu() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-
-
-def _require_fit(encoding: Encoding, classifier: Classifier) -> None:
-    """Let the network score two images, so that what does not fit is known before anything is written."""
-    genomes = encoding.random(2, torch.Generator(classifier.device).manual_seed(0))
-    classifier.predict(encoding.render(genomes))

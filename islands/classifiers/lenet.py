@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-import torch
 from safetensors.torch import load
 from torch import nn
 
-from islands.classifiers.verify import require_sha256
+from islands.classifiers.torch_classifier import Network, Preprocessing
+from islands.classifiers.verify import LocalFile, fill, read_state_dict, require_sha256
 
 CLASSES = tuple("0123456789")
 
@@ -32,16 +32,21 @@ def build_lenet() -> nn.Module:
     )
 
 
-def load_lenet() -> nn.Module:
+def load_lenet(weights: LocalFile | None = None) -> Network:
     """Return LeNet with the weights of this package; `lenet-mnist.json` beside them says how they were made.
 
+    Args:
+        weights: a state dict to use in their place.
+
     Raises:
-        NetworkError: the file of weights is damaged.
+        NetworkError: the file of weights is damaged or does not fit.
     """
+    if weights is not None:
+        module = fill(build_lenet(), read_state_dict(weights), str(weights.path))
+        return Network(module, CLASSES, Preprocessing(1, 28), batch_size=256)
     folder = files("islands.classifiers") / "weights"
     data = (folder / "lenet-mnist.safetensors").read_bytes()
     record = json.loads((folder / "lenet-mnist.json").read_text())
     require_sha256(data, record["sha256"], "lenet-mnist.safetensors")
-    network = build_lenet()
-    network.load_state_dict(load(data))
-    return network.to(torch.float32)
+    module = fill(build_lenet(), load(data), "lenet-mnist.safetensors")
+    return Network(module, CLASSES, Preprocessing(1, 28), batch_size=256)

@@ -3,30 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
-from islands.classifiers.catalogue import NetworkEntry, network_entry
-from islands.classifiers.torch_classifier import Preprocessing, TorchClassifier, View
-from islands.errors import ConfigError
+from islands.classifiers.catalogue import parse_network
+from islands.classifiers.combinators import Ensemble, LabelOnly
+from islands.classifiers.contract import Classifier
+from islands.classifiers.torch_classifier import Network, Precision, View, build_classifier
+from islands.classifiers.verify import LocalFile
+from islands.errors import ConfigError, NetworkError
 
 
 def load_classifier(
-    name: str, *, view: View = "whole", batch_size: int | None = None, device: torch.device
-) -> TorchClassifier:
+    name: str,
+    *,
+    view: View = "whole",
+    batch_size: int | None = None,
+    precision: Precision = "float32",
+    weights: str | None = None,
+    sha256: str | None = None,
+    device: torch.device,
+) -> Classifier:
     """Build a network with its weights and its preprocessing.
 
     Args:
-        name: one of `catalogue.NETWORKS`.
+        name: as `catalogue.NETWORKS` or `catalogue.FAMILIES` have it.
         view: how an image larger than the network's input is shown to it.
         batch_size: images per forward pass; None: what suits the network.
+        precision: of the forward pass.
+        weights: path of a state dict to use in place of the network's own weights.
+        sha256: of `weights`, or of the file that `name` holds.
         device: where images are scored.
 
     Raises:
-        NetworkError: there is no such network, or its weights are damaged.
+        NetworkError: there is no such network, or its weights are damaged or do not fit.
     """
-    entry = network_entry(name)
-    return _LOADERS[name](entry, view, batch_size or entry.batch_size, device)
+    prefix, rest = parse_network(name)
+
+    def member(name: str) -> Classifier:
+        return load_classifier(name, view=view, batch_size=batch_size, precision=precision, device=device)
+
+    if prefix in _COMBINATORS:
+        _refuse(name, weights=weights, sha256=sha256)
+        return _COMBINATORS[prefix](rest, member)
+    found = _load(name, prefix, rest, weights, sha256)
+    if isinstance(found, Network):
+        return build_classifier(
+            name, found, view=view, batch_size=batch_size, precision=precision, device=device
+        )
+    if (view, precision) != ("whole", "float32"):
+        raise NetworkError(
+            f"{name}: got a classifier of your own with network.view {view} and network.precision "
+            f"{precision}; expected whole and float32: it decides itself how images are shown"
+        )
+    return found
 
 
 def resolve_device(name: str) -> torch.device:
@@ -48,32 +79,93 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _lenet(entry: NetworkEntry, view: View, batch_size: int, device: torch.device) -> TorchClassifier:
-    from islands.classifiers.lenet import CLASSES, load_lenet
+def _load(name: str, prefix: str, rest: str, weights: str | None, sha256: str | None) -> Network | Classifier:
+    if prefix in _FROM_FILE:
+        _refuse(name, weights=weights)
+        return _FROM_FILE[prefix](rest, sha256)
+    if prefix in _WITH_WEIGHTS:
+        if weights is None:
+            _refuse(name, sha256=sha256)
+        return _WITH_WEIGHTS[prefix](rest, LocalFile(Path(weights), sha256) if weights else None)
+    _refuse(name, weights=weights, sha256=sha256)
+    if prefix.endswith("-mnist"):
+        from islands.classifiers.pixel_models import load_pixel_model
 
-    preprocessing = Preprocessing(entry.channels, entry.input_size, view=view)
-    return TorchClassifier(
-        entry.name, load_lenet(), CLASSES, preprocessing, batch_size=batch_size, device=device
-    )
+        return load_pixel_model(prefix)
+    from islands.classifiers.own import load_own
 
-
-def _efficientnet_lite0(
-    entry: NetworkEntry, view: View, batch_size: int, device: torch.device
-) -> TorchClassifier:
-    from islands.classifiers.efficientnet_lite import MEAN, STD, imagenet_classes, load_efficientnet_lite0
-
-    preprocessing = Preprocessing(entry.channels, entry.input_size, mean=MEAN, std=STD, view=view)
-    return TorchClassifier(
-        entry.name,
-        load_efficientnet_lite0(),
-        imagenet_classes(),
-        preprocessing,
-        batch_size=batch_size,
-        device=device,
-    )
+    return load_own(name)
 
 
-_LOADERS: dict[str, Callable[[NetworkEntry, View, int, torch.device], TorchClassifier]] = {
+def _refuse(name: str, **settings: str | None) -> None:
+    for key, value in settings.items():
+        if value is not None:
+            raise NetworkError(f"network.{key}: got {value!r}, but {name} takes none; expected null")
+
+
+def _lenet(_: str, weights: LocalFile | None) -> Network:
+    from islands.classifiers.lenet import load_lenet
+
+    return load_lenet(weights)
+
+
+def _lite(number: int) -> Callable[[str, LocalFile | None], Network]:
+    def load(_: str, weights: LocalFile | None) -> Network:
+        from islands.classifiers.efficientnet_lite import load_efficientnet_lite
+
+        return load_efficientnet_lite(number, weights)
+
+    return load
+
+
+def _torchvision(spec: str, weights: LocalFile | None) -> Network:
+    from islands.classifiers.torchvision_networks import load_torchvision
+
+    return load_torchvision(spec, weights)
+
+
+def _timm(spec: str, weights: LocalFile | None) -> Network:
+    from islands.classifiers.timm_networks import load_timm
+
+    return load_timm(spec, weights)
+
+
+def _torchscript(path: str, sha256: str | None) -> Network:
+    from islands.classifiers.programs import load_torchscript
+
+    return load_torchscript(LocalFile(Path(path), sha256))
+
+
+def _exported(path: str, sha256: str | None) -> Network:
+    from islands.classifiers.programs import load_exported
+
+    return load_exported(LocalFile(Path(path), sha256))
+
+
+def _caffe(spec: str, sha256: str | None) -> Network:
+    from islands.classifiers.caffe import load_caffe
+
+    return load_caffe(spec, sha256)
+
+
+_WITH_WEIGHTS: dict[str, Callable[[str, LocalFile | None], Network]] = {
     "lenet-mnist": _lenet,
-    "efficientnet-lite0": _efficientnet_lite0,
+    "efficientnet-lite0": _lite(0),
+    "efficientnet-lite1": _lite(1),
+    "efficientnet-lite2": _lite(2),
+    "torchvision": _torchvision,
+    "timm": _timm,
+}
+"""Networks that take weights of the user's in place of their own."""
+
+_FROM_FILE: dict[str, Callable[[str, str | None], Network]] = {
+    "torchscript": _torchscript,
+    "exported": _exported,
+    "caffe": _caffe,
+}
+"""Networks whose name holds the path of their weights."""
+
+_COMBINATORS: dict[str, Callable[[str, Callable[[str], Classifier]], Classifier]] = {
+    "ensemble": lambda names, load: Ensemble([load(name) for name in names.split("+")]),
+    "label-only": lambda name, load: LabelOnly(load(name)),
 }

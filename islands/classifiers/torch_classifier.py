@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ from torch.nn.functional import interpolate
 from islands.classifiers.contract import Prediction
 from islands.errors import NetworkError
 
-View = Literal["whole", "center", "ten-crop"]
+View = Literal["whole", "center", "ten-crop", "standard"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -23,23 +24,43 @@ class Preprocessing:
     Attributes:
         channels: 1 for grey images, 3 for RGB.
         input_size: height and width in pixels.
-        mean: subtracted from pixels in [0, 1], all channels alike.
-        std: what they are divided by then.
+        mean: subtracted from pixels in [0, 1]; one number for all channels, or one for each.
+        std: what they are divided by then, likewise.
+        resize: for the view `standard`, what the shorter side becomes before the centre is cut out.
+        interpolation: how images are resized.
         view: how a larger image is shown; see `islands.config.NetworkConfig.view`.
     """
 
     channels: int
     input_size: int
-    mean: float = 0.0
-    std: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    resize: int | None = None
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     view: View = "whole"
+
+
+class Network(NamedTuple):
+    """What a loader finds.
+
+    Attributes:
+        module: takes float32 (B, channels, input_size, input_size) and gives logits (B, K).
+        classes: the K class names.
+        preprocessing: what the module was trained with.
+        batch_size: images per forward pass that suit CPUs.
+    """
+
+    module: nn.Module
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    batch_size: int = 16
 
 
 class TorchClassifier:
     """Implements `islands.classifiers.contract.Classifier` for a module that gives logits.
 
-    Images pass in chunks of `batch_size`, in float32, channels last (LeNet on one CPU thread: 23,000
-    images/s, against 9,000 with contiguous channels).
+    Images pass in chunks of `batch_size`, channels last (LeNet on one CPU thread: 23,000 images/s, against
+    9,000 with contiguous channels), in `precision`; softmax is always taken in float32.
     """
 
     def __init__(
@@ -51,15 +72,23 @@ class TorchClassifier:
         *,
         batch_size: int,
         device: torch.device,
+        precision: Precision = "float32",
     ) -> None:
         self.name = name
         self.classes = classes
         self.device = device
         self._preprocessing = preprocessing
         self._batch_size = batch_size
-        module = module.eval().requires_grad_(False).to(torch.float32)
-        self.fingerprint = _fingerprint(module, preprocessing)
-        self._module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._dtype: torch.dtype = getattr(torch, precision)
+        shape = (1, -1, 1, 1)
+        self._mean = torch.tensor(preprocessing.mean, device=device).view(shape)
+        self._std = torch.tensor(preprocessing.std, device=device).view(shape)
+        module = module.eval().to(torch.float32)
+        # TorchScript refuses `module.requires_grad_`.
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
+        self.fingerprint = _fingerprint(module, preprocessing, precision)
+        self._module = module.to(device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def channels(self) -> int:
@@ -81,7 +110,8 @@ class TorchClassifier:
         # A NaN or an infinity in any logit makes the sum not finite.
         if not bool(prediction.logits.sum().isfinite()):
             raise NetworkError(
-                f"{self.name} gave logits that are not finite; expected finite numbers: check its weights"
+                f"{self.name} gave logits that are not finite; expected finite numbers: check its weights, "
+                "and in float16 use bfloat16 or float32"
             )
         return prediction
 
@@ -95,8 +125,14 @@ class TorchClassifier:
         return Prediction(probabilities, probabilities.clamp_min(torch.finfo(torch.float32).tiny).log())
 
     def _logits(self, pixels: Tensor) -> Tensor:
-        standard = (pixels - self._preprocessing.mean) / self._preprocessing.std
-        logits: Tensor = self._module(standard.contiguous(memory_format=torch.channels_last))
+        standard = ((pixels - self._mean) / self._std).to(self._dtype)
+        logits = self._module(standard.contiguous(memory_format=torch.channels_last))
+        if not isinstance(logits, Tensor) or not logits.is_floating_point():
+            got = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
+            raise NetworkError(
+                f"{self.name} gave outputs of type {str(got).removeprefix('torch.')}; expected a tensor of "
+                "floats: return logits before argmax, and without a tuple around them"
+            )
         expected = (len(pixels), len(self.classes))
         if logits.shape != expected:
             raise NetworkError(
@@ -110,9 +146,20 @@ class TorchClassifier:
         if pixels.shape[2:] == (size, size):
             return pixels
         if self._preprocessing.view == "whole":
-            return interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
+            return self._resized(pixels, size, size)
+        if self._preprocessing.view == "standard":
+            height, width = pixels.shape[2:]
+            shorter = self._preprocessing.resize or size
+            scale = shorter / min(height, width)
+            pixels = self._resized(pixels, int(height * scale), int(width * scale))
         top, left = (pixels.shape[2] - size) // 2, (pixels.shape[3] - size) // 2
         return pixels[:, :, top : top + size, left : left + size]
+
+    def _resized(self, pixels: Tensor, height: int, width: int) -> Tensor:
+        mode = self._preprocessing.interpolation
+        resized = interpolate(pixels, size=(height, width), mode=mode, antialias=True)
+        # Bicubic interpolation overshoots.
+        return resized.clamp_(0, 1)
 
     def _ten_crops(self, pixels: Tensor) -> list[Tensor]:
         """Return the four corners and the centre, each with its mirror image (paper section 2.1)."""
@@ -132,7 +179,7 @@ class TorchClassifier:
             )
         if len(images) == 0:
             raise NetworkError(f"{self.name}: got no image; expected {expected} with B of at least 1")
-        if self._preprocessing.view != "whole" and min(images.shape[2:]) < size:
+        if self._preprocessing.view in ("center", "ten-crop") and min(images.shape[2:]) < size:
             raise NetworkError(
                 f"{self.name}: got images of {images.shape[2]} x {images.shape[3]} pixels; the view "
                 f"{self._preprocessing.view!r} expects at least {size} x {size}: raise encoding.size, or set "
@@ -140,8 +187,29 @@ class TorchClassifier:
             )
 
 
-def _fingerprint(module: nn.Module, preprocessing: Preprocessing) -> str:
-    sha = hashlib.sha256(repr(sorted(asdict(preprocessing).items())).encode())
+def build_classifier(
+    name: str,
+    network: Network,
+    *,
+    view: View,
+    batch_size: int | None,
+    precision: Precision,
+    device: torch.device,
+) -> TorchClassifier:
+    """Return the classifier of a loaded network; None: the batch size that suits the network."""
+    return TorchClassifier(
+        name,
+        network.module,
+        network.classes,
+        replace(network.preprocessing, view=view),
+        batch_size=batch_size or network.batch_size,
+        device=device,
+        precision=precision,
+    )
+
+
+def _fingerprint(module: nn.Module, preprocessing: Preprocessing, precision: Precision) -> str:
+    sha = hashlib.sha256(f"{sorted(asdict(preprocessing).items())} {precision}".encode())
     for name, tensor in sorted(module.state_dict().items()):
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())

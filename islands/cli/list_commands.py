@@ -18,13 +18,17 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them; 
 
 def networks(as_json: Json = False) -> None:
     """List the networks that images can be evolved to fool."""
-    from islands.classifiers.catalogue import NETWORKS
+    from islands.classifiers.catalogue import FAMILIES, NETWORKS, OWN
 
+    families = [*FAMILIES.values(), OWN]
     if as_json:
-        print(json.dumps([asdict(entry) for entry in NETWORKS.values()]))
+        listed = [asdict(entry) for entry in NETWORKS.values()]
+        print(json.dumps(listed + [{"name": family.usage, "summary": family.summary} for family in families]))
         return
     for entry in NETWORKS.values():
-        print(f"{entry.name:<20}{entry.summary}  ({entry.input_size} x {entry.input_size}, {entry.licence})")
+        print(f"{entry.name:<36}{entry.summary}  ({entry.input_size} x {entry.input_size}, {entry.licence})")
+    for family in families:
+        print(f"{family.usage:<36}{family.summary}")
 
 
 def pipelines(as_json: Json = False) -> None:

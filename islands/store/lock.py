@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,31 +30,76 @@ class StoreLock:
 
     The file stays when the lock is released: deleting it would let two processes lock two files.
 
+    Args:
+        location: the store's directory.
+        break_stale: take the lock although it is held, if its owner is dead or on another host: network file
+            systems keep locks of hosts that are gone.
+
     Raises:
         StoreLockedError: another writer holds it.
     """
 
-    def __init__(self, location: Path) -> None:
-        self._descriptor = os.open(location / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    def __init__(self, location: Path, *, break_stale: bool = False) -> None:
+        self._location = location
+        self._descriptor = self._open()
+        if not self._try_lock():
+            owner = read_owner(location)
             os.close(self._descriptor)
-            owner = read_owner(location) or "another process"
-            raise StoreLockedError(
-                f"{location} is being written by {owner}; a store has one writer:"
-                " wait for it, or stop it and resume"
-            ) from None
+            if not break_stale or owner is None or is_alive_here(owner):
+                raise _locked(location, owner)
+            self._descriptor = self._replace()
         self._write(json.dumps(Owner(os.getpid(), socket.gethostname())._asdict()))
+
+    def require_held(self) -> None:
+        """Check that nobody has broken the lock.
+
+        Raises:
+            StoreLockedError: another process writes now.
+        """
+        if not self._is_current(self._descriptor):
+            raise _locked(self._location, read_owner(self._location))
 
     def release(self) -> None:
         """Let the next writer in."""
         self._write("")
         os.close(self._descriptor)
 
+    def _open(self) -> int:
+        return os.open(self._location / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+
+    def _try_lock(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        # Someone may have broken the lock between opening and locking.
+        return self._is_current(self._descriptor)
+
+    def _replace(self) -> int:
+        """Put another file, locked, in the place of the one whose lock cannot be had."""
+        descriptor, name = tempfile.mkstemp(dir=self._location, prefix=f"{LOCK}-")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        Path(name).replace(self._location / LOCK)
+        return descriptor
+
+    def _is_current(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), (self._location / LOCK).stat())
+        except FileNotFoundError:
+            return False
+
     def _write(self, text: str) -> None:
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, text.encode(), 0)
+
+
+def _locked(location: Path, owner: Owner | None) -> StoreLockedError:
+    advice = "wait for it, or stop it and resume"
+    if owner is not None and not is_alive_here(owner):
+        advice += f"; if it is gone for good: islands resume {location} --break-lock"
+    return StoreLockedError(
+        f"{location} is being written by {owner or 'another process'}; a store has one writer: {advice}"
+    )
 
 
 def read_owner(location: Path) -> Owner | None:
@@ -66,8 +112,13 @@ def read_owner(location: Path) -> Owner | None:
 
 def is_alive(owner: Owner) -> bool:
     """Tell whether the process still runs; one on another host counts as running."""
+    return owner.host != socket.gethostname() or is_alive_here(owner)
+
+
+def is_alive_here(owner: Owner) -> bool:
+    """Tell whether the process runs on this host."""
     if owner.host != socket.gethostname():
-        return True
+        return False
     try:
         os.kill(owner.pid, 0)
     except ProcessLookupError:

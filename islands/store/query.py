@@ -81,6 +81,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "message": "message of the commit",
         "median_confidence": "over all cells of all runs",
         "evaluations": "images scored, all runs together",
+        "tags": "names that keep it for good, which --at takes; empty: none",
     },
 }
 """What can be queried: tables, their columns and what these mean. Empty cells have no row in `elites`."""
@@ -222,6 +223,7 @@ def _checkpoints(reader: StoreReader) -> Columns:
         "message": np.array([row.message for row in rows], object),
         "median_confidence": np.array([row.median_confidence for row in rows], np.float64),
         "evaluations": np.array([row.evaluations for row in rows], np.int64),
+        "tags": np.array([", ".join(row.tags) for row in rows], object),
     }
 
 

@@ -33,7 +33,7 @@ class StoreReader:
 
     Args:
         location: the store's path.
-        at: a snapshot id or an epoch of `checkpoints()`; None for the latest.
+        at: a snapshot id, an epoch or a tag of `checkpoints()`; None for the latest.
 
     Raises:
         StoreNotFoundError: there is no store at `location`.
@@ -164,9 +164,14 @@ class StoreReader:
         """
         if self.epoch is None:
             return None
-        return Checkpoint(self.epoch, tuple(self._resumable(run) for run in range(self.runs)))
+        return Checkpoint(self.epoch, tuple(self.resumable(run) for run in range(self.runs)))
 
-    def _resumable(self, run: int) -> RunCheckpoint:
+    def resumable(self, run: int) -> RunCheckpoint:
+        """Return what a resume needs of one run, checked against its digest: see `checkpoint`.
+
+        Raises:
+            StoreDamagedError: it is not what was written.
+        """
         k = len(self.classes)
         elites, mail, evaluations = self.elites(run), self._mail(run), self.evaluations(run)
         with reading(self.path, f"run {run}"):
@@ -195,7 +200,7 @@ class StoreReader:
             with reading(self.path, "the latest commit"):
                 return self._repository.readonly_session("main")
         checkpoints = self.checkpoints()
-        found = [info.id for info in checkpoints if str(at) in (info.id, str(info.epoch))]
+        found = [info.id for info in checkpoints if str(at) in (info.id, str(info.epoch), *info.tags)]
         if not found:
             epochs = f"{checkpoints[0].epoch} to {checkpoints[-1].epoch}" if checkpoints else "none yet"
             raise InputError(

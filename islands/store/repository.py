@@ -32,6 +32,8 @@ class CheckpointInfo(NamedTuple):
     """Over all cells of all runs, empty ones as 0."""
     evaluations: int
     """Images scored so far, all runs together."""
+    tags: tuple[str, ...]
+    """Names that keep the commit for good."""
 
 
 def local_path(location: Path | str) -> Path:
@@ -96,13 +98,18 @@ def open_root(path: Path, session: icechunk.Session, mode: Any = "r") -> zarr.Gr
 
 
 def list_checkpoints(path: Path, repository: icechunk.Repository) -> list[CheckpointInfo]:
-    """Return all checkpoints, the oldest first.
+    """Return all checkpoints that are kept, the oldest first.
 
     Raises:
         StoreDamagedError: the list cannot be read.
     """
     with reading(path, "the list of checkpoints"):
-        snapshots = [entry for entry in repository.ancestry(branch="main") if "epoch" in entry.metadata]
+        tags: dict[str, list[str]] = {}
+        for tag in sorted(repository.list_tags()):
+            tags.setdefault(repository.lookup_tag(tag), []).append(tag)
+        # What a tag keeps may have gone from the history of the branch.
+        tagged = [next(iter(repository.ancestry(snapshot_id=snapshot))) for snapshot in tags]
+        entries = {entry.id: entry for entry in (*repository.ancestry(branch="main"), *tagged)}
         return [
             CheckpointInfo(
                 id=entry.id,
@@ -111,8 +118,10 @@ def list_checkpoints(path: Path, repository: icechunk.Repository) -> list[Checkp
                 message=entry.message,
                 median_confidence=float(entry.metadata["median_confidence"]),
                 evaluations=int(entry.metadata["evaluations"]),
+                tags=tuple(tags.get(entry.id, ())),
             )
-            for entry in reversed(snapshots)
+            for entry in sorted(entries.values(), key=lambda entry: entry.written_at)
+            if "epoch" in entry.metadata
         ]
 
 

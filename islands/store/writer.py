@@ -18,7 +18,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from islands.config import RunConfig
-from islands.errors import StoreExistsError
+from islands.errors import StoreError, StoreExistsError
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays
 from islands.store import schema
@@ -32,6 +32,7 @@ from islands.store.repository import (
     reading,
     writing,
 )
+from islands.store.retention import forget, free, tag_once
 from islands.store.schema import Column
 
 _PACKAGES = ("islands", "torch", "numpy", "zarr", "icechunk", "ray")
@@ -51,6 +52,8 @@ class StoreWriter:
         self._lock = lock
         self._repository = repository
         self._config: RunConfig | None = None
+        self._keep: int | None = None
+        self._commits_since_sweep = 0
 
     @classmethod
     def create(
@@ -86,14 +89,19 @@ class StoreWriter:
             writer = cls(path, StoreLock(path), repository)
             try:
                 writer._create_groups(config, classes, fingerprint, {"channels": channels, "size": size})
+                writer._keep = config.checkpoint.keep
             except BaseException:
                 writer.close()
                 raise
         return writer
 
     @classmethod
-    def open(cls, location: Path | str) -> Self:
+    def open(cls, location: Path | str, *, break_lock: bool = False) -> Self:
         """Lock an existing store to go on writing, and clear what killed commits left on the disk.
+
+        Args:
+            location: its path.
+            break_lock: take the lock from a writer that is dead or on another host.
 
         Raises:
             StoreNotFoundError: there is no store at `location`.
@@ -103,11 +111,14 @@ class StoreWriter:
         """
         path = local_path(location)
         repository = open_repository(path)
-        writer = cls(path, StoreLock(path), repository)
+        writer = cls(path, StoreLock(path, break_stale=break_lock), repository)
         try:
-            open_root(path, repository.readonly_session("main"))
+            session = repository.readonly_session("main")
+            root = open_root(path, session)
             with reading(path, "the history of commits"):
-                repository.garbage_collect(datetime.now(UTC))
+                free(repository)
+                stages: Any = root.attrs["stages"]
+                writer._tag_if_complete(stages[schema.STAGE], session.snapshot_id)
         except BaseException:
             writer.close()
             raise
@@ -116,6 +127,7 @@ class StoreWriter:
     def set_config(self, config: RunConfig) -> None:
         """Replace the stored configuration; takes effect with the next commit."""
         self._config = config
+        self._keep = config.checkpoint.keep
 
     def commit(self, checkpoint: Checkpoint, complete: bool) -> str:
         """Store a checkpoint as one commit, and return its snapshot id.
@@ -128,23 +140,57 @@ class StoreWriter:
             StoreError: it could not be written; the checkpoint before stands.
         """
         with writing(self._path):
-            return self._commit(checkpoint, complete)
+            snapshot = self._commit(checkpoint, complete)
+            self._commits_since_sweep += 1
+            # A sweep reads every commit that is kept: one for several commits keeps its share small.
+            if self._keep is not None and self._commits_since_sweep > self._keep // 4:
+                # What is forgotten here is freed by the next sweep: until then readers can finish.
+                free(self._repository)
+                forget(self._repository, self._keep)
+                self._commits_since_sweep = 0
+        return snapshot
+
+    def collect(self, keep: int | None) -> tuple[int, int]:
+        """Forget all but the newest `keep` commits and the tagged ones; None: forget none.
+
+        Returns:
+            Commits forgotten, and bytes freed at once.
+        """
+        with writing(self._path):
+            forgotten = 0 if keep is None else forget(self._repository, keep)
+            return forgotten, free(self._repository)
+
+    def tag(self, name: str, snapshot: str) -> None:
+        """Name a commit, so that it is kept for good.
+
+        Raises:
+            StoreError: another commit has that name.
+        """
+        with writing(self._path):
+            tag_once(self._repository, name, snapshot)
+            if self._repository.lookup_tag(name) != snapshot:
+                raise StoreError(f"{self._path} has another checkpoint tagged {name}; choose another name")
 
     def _commit(self, checkpoint: Checkpoint, complete: bool) -> str:
+        self._lock.require_held()
         session = self._repository.writable_session("main")
         root = open_root(self._path, session, mode="r+")
         for number, run in enumerate(checkpoint.runs):
             _write_run(root, number, run, checkpoint.epoch)
-        attributes: dict[str, Any] = {
-            "stages": {schema.STAGE: {"complete": complete, "epoch": checkpoint.epoch}}
-        }
+        stage = {"complete": complete, "epoch": checkpoint.epoch}
+        attributes: dict[str, Any] = {"stages": {schema.STAGE: stage}}
         if self._config is not None:
             attributes["config"] = self._config.model_dump(mode="json")
         root.attrs.update(attributes)
         snapshot: str = session.commit(f"epoch {checkpoint.epoch}", _summary(checkpoint))
+        self._tag_if_complete(stage, snapshot)
         # Icechunk never calls fsync: without this a power loss could take the commit back.
         os.sync()
         return snapshot
+
+    def _tag_if_complete(self, stage: Mapping[str, Any], snapshot: str) -> None:
+        if stage["complete"]:
+            tag_once(self._repository, f"complete-{stage['epoch']}", snapshot)
 
     def load(self) -> Checkpoint | None:
         """Return the latest checkpoint; None where there is none.

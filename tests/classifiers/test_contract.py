@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 from torch import Tensor
 
+from islands.classifiers.contract import Classifier
 from islands.classifiers.lenet import build_lenet
 from islands.classifiers.registry import load_classifier
 from islands.classifiers.torch_classifier import Preprocessing, TorchClassifier, View
 from islands.errors import NetworkError
+from tests.classifiers.test_caffe import caffemodel, lenet_layers
 
 CPU = torch.device("cpu")
 CASES: list[tuple[str, View, int]] = [
@@ -20,15 +26,70 @@ CASES: list[tuple[str, View, int]] = [
     ("efficientnet-lite0", "whole", 224),
     ("efficientnet-lite0", "center", 256),
     ("efficientnet-lite0", "ten-crop", 256),
+    ("efficientnet-lite1", "standard", 280),
+    ("efficientnet-lite2", "whole", 260),
+    ("linear-mnist", "whole", 28),
+    ("svm-mnist", "whole", 28),
+    ("generative-mnist", "whole", 28),
+    ("torchvision:mobilenet_v2@random:0", "standard", 256),
+    ("torchvision:alexnet@random:0", "whole", 224),
+    ("torchvision:googlenet@random:0", "whole", 224),
+    ("timm:resnet18@random:0", "whole", 224),
+    ("ensemble:lenet-mnist+svm-mnist", "whole", 28),
+    ("label-only:lenet-mnist", "whole", 28),
+    ("caffe:lenet:{files}/net.caffemodel", "whole", 28),
+    ("torchscript:{files}/net.pt", "whole", 28),
+    ("exported:{files}/net.pt2", "whole", 28),
+    ("file:{files}/own.py:build", "whole", 40),
 ]
+OWN = """
+import torch
+from islands.classifiers.lenet import build_lenet
+
+def build():
+    torch.manual_seed(0)
+    network = build_lenet()
+    network.classes, network.channels, network.input_size = "abcdefghij", 1, 28
+    return network
+"""
 
 
 @cache
-def load(name: str, view: View) -> TorchClassifier:
+def files() -> TemporaryDirectory[str]:
+    """Write a small network in each format that users bring; the folder lasts as long as this process."""
+    folder = TemporaryDirectory()
+    path, network, example = Path(folder.name), build_lenet().eval(), torch.zeros(2, 1, 28, 28)
+    (path / "net.caffemodel").write_bytes(caffemodel(lenet_layers()[0], 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.trace(network, example), path / "net.pt")
+    batch = {0: torch.export.Dim.DYNAMIC}
+    torch.export.save(torch.export.export(network, (example,), dynamic_shapes=(batch,)), path / "net.pt2")
+    for name in ("net.pt", "net.pt2"):
+        description = {"classes": list("abcdefghij"), "input_size": 28, "channels": 1}
+        (path / f"{name}.json").write_text(json.dumps(description))
+    (path / "own.py").write_text(OWN)
+    return folder
+
+
+@cache
+def load(name: str, view: View) -> Classifier:
+    return load_anew(name, view)
+
+
+def load_anew(name: str, view: View) -> Classifier:
+    if "{files}" in name:
+        name = name.format(files=files().name)
     return load_classifier(name, view=view, device=CPU)
 
 
-def noise(classifier: TorchClassifier, n: int, size: int) -> Tensor:
+def load_module(name: str, view: View = "whole") -> TorchClassifier:
+    classifier = load_classifier(name, view=view, device=CPU)
+    assert isinstance(classifier, TorchClassifier)
+    return classifier
+
+
+def noise(classifier: Classifier, n: int, size: int) -> Tensor:
     generator = torch.Generator().manual_seed(3)
     shape = (n, classifier.channels, size, size)
     return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
@@ -70,11 +131,12 @@ class TestEveryClassifier:
         classifier = load(name, view)
         prediction = classifier.predict(noise(classifier, 1, size))
         assert not prediction.logits.requires_grad
-        assert not any(module.training for module in classifier._module.modules())
-        assert not any(p.requires_grad for p in classifier._module.parameters())
+        if isinstance(classifier, TorchClassifier):
+            assert not any(module.training for module in classifier._module.modules())
+            assert not any(p.requires_grad for p in classifier._module.parameters())
 
     def test_the_fingerprint_is_stable_and_names_the_view(self, name: str, view: View, size: int) -> None:
-        assert load(name, view).fingerprint == load_classifier(name, view=view, device=CPU).fingerprint
+        assert load(name, view).fingerprint == load_anew(name, view).fingerprint
         other: View = "center" if view != "center" else "whole"
         assert load(name, view).fingerprint != load(name, other).fingerprint
 
@@ -119,7 +181,7 @@ def test_a_network_with_another_number_of_outputs_is_reported() -> None:
 
 
 def test_a_network_that_gives_nan_is_reported() -> None:
-    broken = load_classifier("lenet-mnist", device=CPU)
+    broken = load_module("lenet-mnist")
     with torch.no_grad():
         next(broken._module.parameters()).fill_(torch.nan)
     with pytest.raises(NetworkError, match="not finite"):

@@ -67,8 +67,15 @@ class Stage:
     def launch(self, config: RunConfig, observe: Callable[[Progress], None]) -> Reader:
         return self._run(observe, config)
 
-    def resume(self, store: str, overrides: Sequence[str], observe: Callable[[Progress], None]) -> Reader:
-        return self._run(observe, store, *overrides)
+    def resume(
+        self,
+        store: str,
+        overrides: Sequence[str],
+        observe: Callable[[Progress], None],
+        *,
+        break_lock: bool,
+    ) -> Reader:
+        return self._run(observe, store, *overrides, *(["--break-lock"] if break_lock else []))
 
     def plan(self, config: RunConfig) -> PlanLike:
         self.calls.append((config,))
@@ -155,6 +162,10 @@ class TestResume:
     def test_hands_over_store_and_overrides(self, stage: Stage) -> None:
         assert run(["resume", "runs/x", "--set", "evolve.generations=400"]) == 0
         assert stage.calls == [("runs/x", "evolve.generations=400")]
+
+    def test_breaks_a_lock_when_told(self, stage: Stage) -> None:
+        assert run(["resume", "runs/x", "--break-lock"]) == 0
+        assert stage.calls == [("runs/x", "--break-lock")]
 
     def test_missing_store_is_2(self, stage: Stage, capfd: Capture) -> None:
         stage.error = StoreNotFoundError("there is no store at runs/x")

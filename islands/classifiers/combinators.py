@@ -1,0 +1,74 @@
+"""Classifiers made of classifiers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from islands.classifiers.contract import Classifier, Prediction
+from islands.errors import NetworkError
+
+_CERTAIN = 1e4
+"""A lead in logits that leaves the others a probability of exactly 0."""
+
+
+class Ensemble:
+    """The mean of the members' probabilities, as in the paper's supplement B.
+
+    Every member sees the whole image, resized to what it looks at. Members may live on several devices;
+    scores are gathered on that of the first.
+    """
+
+    def __init__(self, members: Sequence[Classifier]) -> None:
+        first = members[0]
+        for member in members[1:]:
+            for what in ("classes", "channels"):
+                mine, theirs = getattr(first, what), getattr(member, what)
+                if mine != theirs:
+                    shown = (len(mine), len(theirs)) if what == "classes" else (mine, theirs)
+                    raise NetworkError(
+                        f"ensemble: got {first.name} with {shown[0]} and {member.name} with {shown[1]} "
+                        f"{what}; expected members that agree in class names and channels"
+                    )
+        self.name = "ensemble:" + "+".join(member.name for member in members)
+        self.classes = first.classes
+        self.channels = first.channels
+        self.input_size = max(member.input_size for member in members)
+        self.device = first.device
+        self.fingerprint = _combined("ensemble", [member.fingerprint for member in members])
+        self._members = members
+
+    @torch.inference_mode()
+    def predict(self, images: Tensor) -> Prediction:
+        """Score images; see `Classifier.predict`."""
+        scores = [member.predict(images).logits.to(self.device).log_softmax(1) for member in self._members]
+        logits = torch.stack(scores).logsumexp(0) - torch.tensor(len(scores), device=self.device).log()
+        return Prediction(logits.softmax(1), logits)
+
+
+class LabelOnly:
+    """Hides everything but the top label: probability 1 for it, 0 for all others."""
+
+    def __init__(self, member: Classifier) -> None:
+        self.name = f"label-only:{member.name}"
+        self.classes = member.classes
+        self.channels = member.channels
+        self.input_size = member.input_size
+        self.device = member.device
+        self.fingerprint = _combined("label-only", [member.fingerprint])
+        self._member = member
+
+    @torch.inference_mode()
+    def predict(self, images: Tensor) -> Prediction:
+        """Score images; see `Classifier.predict`."""
+        top = self._member.predict(images).logits.argmax(1)
+        probabilities = one_hot(top, len(self.classes)).to(torch.float32)
+        return Prediction(probabilities, (probabilities - 1) * _CERTAIN)
+
+
+def _combined(kind: str, fingerprints: Sequence[str]) -> str:
+    return hashlib.sha256(" ".join([kind, *fingerprints]).encode()).hexdigest()

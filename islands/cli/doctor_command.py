@@ -1,0 +1,32 @@
+"""`doctor`: would this run work?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from islands.cli.options import Json, Overrides
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="A configuration, such as cluster/local.yaml.")]
+
+
+def doctor(file: File, overrides: Overrides = None, as_json: Json = False) -> None:
+    """Check network, devices, Ray, store, disk and memory for the run that FILE describes."""
+    from islands.config_file import load_run_config
+
+    config = load_run_config(file, overrides or ())
+    from islands.cli.run_commands import stdout_for_result
+    from islands.stages.doctor import examine
+
+    with stdout_for_result():
+        findings = examine(config)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            print(f"{finding.verdict:<9}{finding.subject:<15}{finding.text}")
+    if any(finding.verdict == "failed" for finding in findings):
+        raise typer.Exit(2)

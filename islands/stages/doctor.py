@@ -1,0 +1,212 @@
+"""Examines a configuration before a run: what `islands doctor` calls."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from islands.archipelago.ray_session import connect
+from islands.classifiers.checks import require_sound
+from islands.classifiers.contract import Classifier
+from islands.classifiers.registry import load_classifier, resolve_device
+from islands.config import RunConfig
+from islands.datasets.assets import ASSETS, PHOTOGRAPH_LABELS, pull
+from islands.datasets.mnist import load_mnist
+from islands.errors import DataError, InputError
+from islands.migration.slices import class_slices
+from islands.store.writer import require_free
+
+Verdict = Literal["ok", "warning", "failed", "skipped"]
+
+_BATCH = 8
+_DRIFT = 1e-3
+_DIGITS = 500
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        subject: what was checked.
+        verdict: `failed` means that the run would fail or mean nothing.
+        text: what was found, and what to do.
+    """
+
+    subject: str
+    verdict: Verdict
+    text: str
+
+
+def examine(config: RunConfig) -> list[Finding]:
+    """Check the network, then the machine; writes nothing, and may fetch known pictures."""
+    torch.set_num_threads(config.workers.threads)
+    return [*_network(config), *_machine(config)]
+
+
+def _network(config: RunConfig) -> Iterator[Finding]:
+    try:
+        device = resolve_device(config.workers.device)
+        classifier = load_classifier(**config.network.model_dump(), device=device)
+        class_slices(len(classifier.classes), config.islands.count)
+    except InputError as error:
+        yield Finding("network", "failed", str(error))
+        return
+    size = config.encoding.size or classifier.input_size
+    yield Finding(
+        "network",
+        "ok",
+        f"{classifier.name}: {len(classifier.classes)} classes, {classifier.channels} x "
+        f"{classifier.input_size} x {classifier.input_size}, "
+        f"fingerprint {classifier.fingerprint[:12]}, on {device}",
+    )
+    images = _pictures(classifier, size)
+    try:
+        require_sound(classifier, images)
+        yield Finding(
+            "scores", "ok", "finite probabilities that sum to 1, black and white included, repeatable"
+        )
+        yield _batch_dependence(classifier, images)
+    except InputError as error:
+        yield Finding("scores", "failed", str(error))
+        return
+    yield _preprocessing(classifier)
+
+
+def _pictures(classifier: Classifier, size: int) -> Tensor:
+    """Return noise, with one black and one white picture among it."""
+    images = torch.randint(
+        256,
+        (_BATCH, classifier.channels, size, size),
+        dtype=torch.uint8,
+        generator=torch.Generator().manual_seed(0),
+    )
+    images[0], images[1] = 0, 255
+    return images
+
+
+def _batch_dependence(classifier: Classifier, images: Tensor) -> Finding:
+    together = classifier.predict(images).probabilities
+    alone = torch.cat([classifier.predict(image[None]).probabilities for image in images])
+    drift = (together - alone).abs().max().item()
+    if drift > _DRIFT:
+        text = f"got probabilities that change by {drift:.2g} with the batch; expected under {_DRIFT:g}: the "
+        return Finding(
+            "batch", "failed", text + "network looks at its neighbours, as batch norm in training does"
+        )
+    return Finding("batch", "ok", f"probabilities change by at most {drift:.1g} with the size of the batch")
+
+
+def _preprocessing(classifier: Classifier) -> Finding:
+    """Classify pictures whose class is known: a wrong normalisation shows in nothing else."""
+    try:
+        if len(classifier.classes) == 1000 and classifier.channels == 3:
+            right, n, least = (
+                _photographs_right(classifier),
+                len(PHOTOGRAPH_LABELS),
+                len(PHOTOGRAPH_LABELS) // 2,
+            )
+        elif classifier.classes == tuple("0123456789") and classifier.channels == 1:
+            digits = load_mnist("test")
+            top = classifier.predict(digits.images[:_DIGITS]).logits.argmax(1).cpu()
+            right, n, least = int((top == digits.labels[:_DIGITS]).sum()), _DIGITS, _DIGITS * 4 // 5
+        else:
+            return Finding("preprocessing", "skipped", "no pictures of these classes are known here")
+    except DataError as error:
+        return Finding("preprocessing", "skipped", str(error))
+    if right < least:
+        return Finding(
+            "preprocessing",
+            "failed",
+            f"got {right} of {n} known pictures right; expected at least {least}: the weights are untrained, "
+            "or mean and std are wrong or applied twice",
+        )
+    return Finding("preprocessing", "ok", f"{right} of {n} known pictures are classified right")
+
+
+def _photographs_right(classifier: Classifier) -> int:
+    folder = pull(ASSETS["photographs"])
+    right = 0
+    for name, label in zip(ASSETS["photographs"].digests, PHOTOGRAPH_LABELS, strict=True):
+        with Image.open(folder / name) as file:
+            picture = file.convert("RGB").resize((classifier.input_size,) * 2)
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+        right += int(classifier.predict(pixels).logits.argmax().item() == label)
+    return right
+
+
+def _machine(config: RunConfig) -> Iterator[Finding]:
+    yield _checked(
+        "device", lambda: f"{resolve_device(config.workers.device)} for {config.workers.count} workers"
+    )
+    if config.workers.executor == "ray":
+        yield _checked("ray", lambda: _ray(config))
+    yield _checked("store", lambda: _store(config))
+    yield _disk(config)
+    yield _memory(config)
+
+
+def _checked(subject: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, "ok", check())
+    except InputError as error:
+        return Finding(subject, "failed", str(error))
+
+
+def _ray(config: RunConfig) -> str:
+    import ray
+
+    mine = connect(config.ray, config.workers)
+    try:
+        resources = ray.cluster_resources()
+    finally:
+        if mine:
+            ray.shutdown()
+    return f"Ray {ray.__version__} at {config.ray.address} offers {resources.get('CPU', 0):g} CPUs"
+
+
+def _store(config: RunConfig) -> str:
+    require_free(config.store)
+    parent = _existing(Path(config.store))
+    if not os.access(parent, os.W_OK):
+        raise InputError(f"store: {parent} cannot be written to; choose another folder")
+    return f"{config.store} is free, and {parent} can be written to"
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.absolute().parent)
+
+
+def _disk(config: RunConfig) -> Finding:
+    free = shutil.disk_usage(_existing(Path(config.store))).free
+    text = f"{free / 1e9:.1f} GB free"
+    if free < 1e9:
+        return Finding("disk", "warning", f"got {text}; expected 1 GB or more: every checkpoint is kept")
+    return Finding("disk", "ok", text)
+
+
+def _memory(config: RunConfig) -> Finding:
+    """Compare what is free with what this process needed, for each worker."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    each = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    need = each * (config.workers.count if config.workers.executor == "ray" else 1)
+    if "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        return Finding(
+            "memory", "skipped", f"workers need about {need / 1e9:.1f} GB; what is free is not known"
+        )
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    text = f"workers need about {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+    if need > free:
+        return Finding("memory", "warning", f"{text}; lower workers.count or network.batch_size")
+    return Finding("memory", "ok", text)

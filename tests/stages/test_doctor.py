@@ -1,0 +1,103 @@
+"""The doctor finds what is wrong before a run does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from islands.cli.main import run
+from islands.config import RunConfig
+from islands.stages.doctor import examine
+
+SHUFFLED = """
+import torch
+from torch import nn
+from islands.classifiers.lenet import load_lenet
+
+class Wrong(nn.Module):
+    classes, channels, input_size = "0123456789", 1, 28
+    {attributes}
+
+    def __init__(self):
+        super().__init__()
+        self.network = load_lenet().module
+
+    def forward(self, x):
+        return {scores}
+
+def build():
+    return Wrong()
+"""
+
+
+def config(store: Path, **network: Any) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "pipeline": "custom",
+            "store": str(store / "run"),
+            "network": network,
+            "encoding": {"name": "cppn"},
+            "workers": {"executor": "in-process"},
+        }
+    )
+
+
+def verdicts(store: Path, **network: Any) -> dict[str, tuple[str, str]]:
+    return {found.subject: (found.verdict, found.text) for found in examine(config(store, **network))}
+
+
+def wrong(folder: Path, scores: str, attributes: str = "") -> str:
+    (folder / "wrong.py").write_text(SHUFFLED.format(scores=scores, attributes=attributes))
+    return f"file:{folder}/wrong.py:build"
+
+
+def test_a_sound_run_is_found_sound(tmp_path: Path) -> None:
+    found = verdicts(tmp_path, name="lenet-mnist")
+    assert {verdict for verdict, _ in found.values()} <= {"ok", "warning"}
+    assert "known pictures are classified right" in found["preprocessing"][1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_normalisation_is_found_by_known_digits(tmp_path: Path) -> None:
+    name = wrong(tmp_path, "self.network(x)", "mean, std = 0.9, 0.05")
+    verdict, text = verdicts(tmp_path, name=name)["preprocessing"]
+    assert verdict == "failed"
+    assert "applied twice" in text
+
+
+def test_dependence_on_the_batch_is_found(tmp_path: Path) -> None:
+    name = wrong(tmp_path, "self.network((x - x.mean(0)))")
+    assert verdicts(tmp_path, name=name)["batch"][0] == "failed"
+
+
+def test_probabilities_for_logits_are_found(tmp_path: Path) -> None:
+    name = wrong(tmp_path, "self.network(x).softmax(1)")
+    assert "leave the softmax out" in verdicts(tmp_path, name=name)["scores"][1]
+
+
+def test_a_network_that_does_not_load_leaves_the_machine_to_be_checked(tmp_path: Path) -> None:
+    found = verdicts(tmp_path, name="no_such_module:build")
+    assert found["network"][0] == "failed"
+    assert {"device", "store", "disk", "memory"} <= found.keys()
+
+
+def test_a_store_that_exists_is_found(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "file").touch()
+    assert verdicts(tmp_path, name="lenet-mnist")["store"][0] == "failed"
+
+
+def test_the_command_prints_json_and_fails_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        f"pipeline: mnist_cppn\nstore: {tmp_path}/new\nworkers: {{executor: in-process}}\n"
+        "network: {name: no_such_module:build}\n"
+    )
+    assert run(["doctor", str(file), "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found[0]["verdict"] == "failed"
+    assert run(["doctor", str(file), "--set", "network.name=lenet-mnist"]) == 0
+    assert capsys.readouterr().out.startswith("ok       network")
