@@ -22,8 +22,8 @@ CPU = torch.device("cpu")
 class ArchiveMachine(RuleBasedStateMachine):
     """A slice of the classes; few scores, so that ties are common.
 
-    QDax: at a tie, genome and scores of different children may end in one cell. pyribs #445: the objective sum
-    fell after an add.
+    QDax: at a tie, genome and scores of different children may end in one cell. pyribs #445: the sum of
+    objectives fell after an add.
     """
 
     @initialize(first=st.integers(0, CLASSES - 1), data=st.data())
@@ -121,4 +121,4 @@ class ArchiveMachine(RuleBasedStateMachine):
 
 
 TestArchive = ArchiveMachine.TestCase
-TestArchive.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestArchive.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
