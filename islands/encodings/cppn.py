@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from islands.encodings.canvas import Canvas
 from islands.encodings.contract import Children, Operator
@@ -102,8 +103,12 @@ class CppnEncoding:
         return {name: compact[name].cpu().numpy() for name in DTYPES}
 
     def from_arrays(self, arrays: Arrays, device: torch.device) -> Genomes:
-        """Invert `to_arrays`."""
+        """Invert `to_arrays`; each array may lack trailing columns of zeros."""
         fields = {name: torch.tensor(arrays[name], dtype=dtype) for name, dtype in DTYPES.items()}
+        # A connection from node 0 has a zero among its sources.
+        length = max(fields[name].shape[1] for name in ("sources", "targets", "weights"))
+        for name in ("sources", "targets", "weights"):
+            fields[name] = pad(fields[name], (0, length - fields[name].shape[1]))
         return Genomes(fields).to(device)
 
     def _compact(self, genomes: Genomes) -> Graphs:

@@ -239,3 +239,16 @@ def test_storage_does_not_widen_with_generations() -> None:
     genomes = grown(20, 60)
     assert genomes["functions"].shape[1] <= count_nodes(genomes).max().item() + INPUTS + 3
     assert genomes["targets"].shape[1] <= count_connections(genomes).max().item() + 5
+
+
+def test_arrays_may_miss_trailing_zeros() -> None:
+    """A store trims each array by itself, and a last connection from node 0 has a zero among its sources."""
+    encoding = CppnEncoding(CppnSettings(), channels=1, size=28)
+    arrays = encoding.to_arrays(grown())
+    arrays["sources"][:, -1] = 0
+    whole = encoding.from_arrays(arrays, torch.device("cpu"))
+    trimmed = encoding.from_arrays({**arrays, "sources": arrays["sources"][:, :-1]}, torch.device("cpu"))
+    assert torch.equal(encoding.render(trimmed), encoding.render(whole))
+    children = children_of(encoding, trimmed)
+    expected = children_of(encoding, whole)
+    assert all(torch.equal(children[name], expected[name]) for name in expected)
