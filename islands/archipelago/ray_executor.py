@@ -101,7 +101,7 @@ class RayExecutor:
         try:
             self._group = reserve(config.workers, may_grow=config.ray.address != "local")
             self._slots = [self._open_slot(bundle) for bundle in range(config.workers.count)]
-            self.facts: NetworkFacts = ray.get([slot.starting for slot in self._slots])[0]
+            self.facts = self._first_facts()
         except RayTaskError as error:
             self.close()
             raise error.cause from None
@@ -140,6 +140,18 @@ class RayExecutor:
             remove_placement_group(self._group)
         if self._owns_ray:
             ray.shutdown()
+
+    def _first_facts(self) -> NetworkFacts:
+        """Wait until a worker is up; those that die meanwhile are replaced."""
+        while True:
+            slots = {slot.starting: slot for slot in self._slots}
+            (ready,), _ = ray.wait(list(slots), num_returns=1)
+            try:
+                facts: NetworkFacts = ray.get(ready)
+            except RayActorError:
+                self._replace(slots[ready])
+            else:
+                return facts
 
     def _slot_for(self, key: IslandKey) -> _Slot:
         """Return the island's home, or the least busy worker that is up while the home is not."""
