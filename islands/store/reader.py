@@ -47,6 +47,7 @@ class StoreReader:
         self._repository = open_repository(self.path)
         self.session = self._open(at)
         self._root = open_root(self.path, self.session)
+        self._intact: set[int] = set()
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
@@ -123,17 +124,16 @@ class StoreReader:
         Raises:
             StoreError: there is no checkpoint yet, or no such run.
         """
-        columns = self.elite_columns(run, *(name for name in schema.ELITES if name != "confidence"))
-        return schema.elites_from(columns, self._arrays(f"{self._run(run)}/genomes"))
+        return self.resumable(run).elites
 
     def elite_columns(self, run: int, *names: str) -> Arrays:
-        """Return some columns of `schema.ELITES`, K rows each, without reading the others."""
-        self._checkpoint_epoch()
+        """Return some columns of `schema.ELITES`, K rows each."""
+        self._require_intact(run)
         return {name: self._array(f"{self._run(run)}/elites/{name}") for name in names}
 
     def genome(self, run: int, class_: int) -> Arrays:
         """Return the arrays of one elite's genome, each (1, width)."""
-        self._checkpoint_epoch()
+        self._require_intact(run)
         path = f"{self._run(run)}/genomes"
         return {name: self._array(f"{path}/{name}", slice(class_, class_ + 1)) for name in self._names(path)}
 
@@ -173,12 +173,13 @@ class StoreReader:
             StoreDamagedError: it is not what was written.
         """
         k = len(self.classes)
-        elites, mail, evaluations = self.elites(run), self._mail(run), self.evaluations(run)
+        elites, mail, evaluations = self._elites(run), self._mail(run), self.evaluations(run)
         with reading(self.path, f"run {run}"):
             # A flipped bit in Icechunk's index can hide a chunk, which Zarr then reads as never written.
             digest = schema.digest(self._checkpoint_epoch(), elites, mail, evaluations)
             if digest != self._root[self._run(run)].attrs["digest"]:
                 raise ValueError("its content is not what was written")
+        self._intact.add(run)
         return RunCheckpoint(
             elites=elites,
             changed=np.zeros(k, np.bool_),
@@ -188,6 +189,17 @@ class StoreReader:
             curves=np.empty((0, k), np.float32),
             evaluations=evaluations,
         )
+
+    def _require_intact(self, run: int) -> None:
+        """Check the digest of a run, once."""
+        if run not in self._intact:
+            self.resumable(run)
+
+    def _elites(self, run: int) -> Elites:
+        self._checkpoint_epoch()
+        path = self._run(run)
+        columns = self._columns(f"{path}/elites", *(name for name in schema.ELITES if name != "confidence"))
+        return schema.elites_from(columns, self._arrays(f"{path}/genomes"))
 
     def _mail(self, run: int) -> Mail:
         path = f"{self._run(run)}/islands"

@@ -60,7 +60,7 @@ def damage(text: str, dice: random.Random) -> str:
     return "".join(lines)
 
 
-@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.parametrize("seed", range(500))
 def test_damaged_file_is_valid_or_explained(seed: int, tmp_path: Path) -> None:
     dice = random.Random(seed)
     path = tmp_path / "run.yaml"

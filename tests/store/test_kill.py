@@ -63,20 +63,25 @@ def write_and_die(path: Path, last: int) -> None:
     write(path)
 
 
-def kill_at_every_step(template: Path, folder: Path) -> None:
-    """Copy the template for each step of `write`, and let a process die there; end when one comes through.
+_KILL_AT_EVERY_STEP = """
+import os, shutil, sys
+from pathlib import Path
 
-    Processes are forked from this one, which has imported everything and used nothing.
-    """
-    for step in range(1000):
-        copy = shutil.copytree(template, folder / f"{step:04}")
-        child = os.fork()
-        if child == 0:
-            write_and_die(copy, step)
-            os._exit(0)
-        if os.waitpid(child, 0)[1] == 0:
-            return
-    raise AssertionError("a commit never ends")
+import pydantic, pytest, zarr  # slow to import; Icechunk must not be imported before a fork
+
+template, folder = map(Path, sys.argv[1:])
+for step in range(1000):
+    copy = shutil.copytree(template, folder / f"{step:04}")
+    child = os.fork()
+    if child == 0:
+        from tests.store.test_kill import write_and_die
+
+        write_and_die(copy, step)
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        break
+"""
+"""Copies the template for each step of `write`, and lets a process die there; ends when one comes through."""
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +96,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_step_may_be_the_last(template: Path, tmp_path: Path) -> None:
     """Ray #27790: kill -9 at every write step leaves a loadable checkpoint."""
-    code = (
-        "import sys; from pathlib import Path; from tests.store.test_kill import kill_at_every_step\n"
-        "kill_at_every_step(Path(sys.argv[1]), Path(sys.argv[2]))"
-    )
-    subprocess.run([sys.executable, "-c", code, template, tmp_path], cwd=ROOT, check=True, timeout=200)
+    command = [sys.executable, "-c", _KILL_AT_EVERY_STEP, str(template), str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=200)
     copies = sorted(tmp_path.iterdir())
     assert len(copies) > 50
     epochs = []

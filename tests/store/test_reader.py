@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +10,11 @@ import pytest
 import zarr
 
 from islands.errors import InputError, StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
-from islands.evolution.checkpoint import Checkpoint
 from islands.store.reader import StoreReader
 from islands.store.repository import create_repository, open_repository
 from islands.store.writer import StoreWriter
 from tests.store.comparing import assert_resumes, assert_same
-from tests.store.samples import FINGERPRINT, make_checkpoint, make_config, make_names, make_store
+from tests.store.samples import FINGERPRINT, make_checkpoint, make_config, make_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,48 +97,6 @@ class TestErrors:
     def test_unknown_run(self, store: Path) -> None:
         with pytest.raises(StoreError, match="runs 0 to 1"):
             StoreReader(store).elites(2)
-
-
-class TestDamage:
-    def test_any_file(self, tmp_path: Path) -> None:
-        """Whatever is flipped, cut or lost: an error in one line, or the right content, never a wrong one."""
-        path = tmp_path / "run"
-        with make_store(path, runs=1, k=150) as writer:
-            writer.commit(checkpoint := make_checkpoint(1, 0, runs=1, k=150), complete=False)
-        files = [file for file in path.rglob("*") if file.is_file() and file.name != "LOCK"]
-        draw = random.Random(0)
-        damaged = 0
-        for file in draw.sample(files, min(40, len(files))):
-            content = file.read_bytes()
-            _damage(file, content, draw)
-            damaged += not _reads_right(path, checkpoint)
-            file.write_bytes(content)
-        assert damaged > 0
-        assert _reads_right(path, checkpoint)
-
-
-def _damage(file: Path, content: bytes, draw: random.Random) -> None:
-    match draw.choice(["flip", "cut", "lose"]):
-        case "flip":
-            place = draw.randrange(len(content))
-            file.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
-        case "cut":
-            file.write_bytes(content[: len(content) // 2])
-        case _:
-            file.unlink()
-
-
-def _reads_right(path: Path, expected: Checkpoint) -> bool:
-    try:
-        got = StoreReader(path).checkpoint()
-    except (StoreDamagedError, StoreVersionError) as error:
-        message = str(error)
-    else:
-        assert_resumes(got, expected)
-        return True
-    assert str(path) in message
-    assert len(message.splitlines()) == 1
-    return False
 
 
 def test_repository_never_initialised(tmp_path: Path) -> None:

@@ -1,0 +1,377 @@
+"""Kills random processes of a run at random times, and compares what comes out with the undisturbed run.
+
+    python -m tests.chaos --kills 200 --seed 0
+
+A run is driven by a process of its own on a Ray cluster of several nodes on this machine. Victims are the
+workers, the driver, which is then started again to resume, and raylets, which take their node along. A run
+that ends is compared to the last bit, and another one starts until all kills are done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import numpy as np
+import psutil
+
+from islands.config import RunConfig
+from islands.errors import StoreError
+from islands.store import schema
+from islands.store.reader import StoreReader
+
+ROOT = Path(__file__).parents[1]
+
+LONGEST_PAUSE_S = 1.5
+"""Kills are at most so far apart."""
+
+PATIENCE_S = 120
+"""Seconds without a kill within which a run must end."""
+
+LAG = 2
+
+WEIGHTS = {"worker": 7, "driver": 2, "node": 1}
+"""How often each kind of process is chosen."""
+
+
+def make_config(store: Path, address: str, workers: int) -> RunConfig:
+    """Return a run of 3 islands and 1000 short epochs, which takes some seconds undisturbed."""
+    return RunConfig.model_validate(
+        {
+            "pipeline": "mnist_cppn",
+            "store": str(store),
+            "seed": 7,
+            "network": {"name": "lenet-mnist"},
+            "encoding": {"name": "cppn"},
+            "evolve": {"initial": 10, "children": 10, "generations": 1000, "generations_per_epoch": 1},
+            "islands": {"count": 3, "lag": LAG},
+            "workers": {"count": workers, "max_failures": -1, "device": "cpu"},
+            "ray": {"address": address},
+            "checkpoint": {"every_s": 0.3, "keep": 3},
+        }
+    )
+
+
+def drive(settings: str) -> None:
+    """Be the driver: go on with the run, or start it, and print a line for each epoch."""
+    from islands.archipelago.driver import Progress
+    from islands.stages.launch import launch, resume
+
+    config = RunConfig.model_validate_json(settings)
+    last = -1
+
+    def observe(progress: Progress) -> None:
+        nonlocal last
+        if progress.epoch > last:
+            last = progress.epoch
+            print("epoch", last, flush=True)
+
+    if Path(config.store).exists():
+        resume(config.store, [f"workers.executor={config.workers.executor}"], observe)
+    else:
+        launch(config, observe)
+
+
+def digest(store: Path) -> str:
+    """Return a hash of everything that the last checkpoint of a store holds, but for its configuration."""
+    reader = StoreReader(store)
+    checkpoint = reader.checkpoint()
+    assert checkpoint is not None
+    sha = hashlib.sha256()
+    for number, run in enumerate(checkpoint.runs):
+        sha.update(schema.digest(checkpoint.epoch, run.elites, run.mail, run.evaluations).encode())
+        for rows in (reader.history(number), reader.migrations(number), {"curves": reader.curves(number)}):
+            for name, column in sorted(rows.items()):
+                sha.update(name.encode() + np.ascontiguousarray(column).tobytes())
+    return sha.hexdigest()
+
+
+class Driver:
+    """A process that drives the run, and what it says."""
+
+    def __init__(self, config: RunConfig, log: Path) -> None:
+        command = [sys.executable, "-c", "import sys, tests.chaos as c; c.drive(sys.argv[1])"]
+        with log.open("a") as errors:
+            self.process = subprocess.Popen(
+                [*command, config.model_dump_json()],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        self.is_alone = config.workers.executor == "in-process"
+        self.epochs: list[tuple[float, int]] = []
+        self.disturbed: list[tuple[str, float]] = []
+        self._moved = Event()
+        self._listener = Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait so long; return whether the process has ended."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        self._listener.join(5)
+        return True
+
+    def wait_for_an_epoch(self) -> None:
+        """Wait until the process has done an epoch, or has ended."""
+        self._moved.wait(PATIENCE_S)
+
+    def recoveries(self) -> Iterator[tuple[str, float]]:
+        """Yield for each kill that it lived through the seconds until all islands went on."""
+        for kind, killed_at in self.disturbed:
+            before = max((epoch for at, epoch in self.epochs if at < killed_at), default=-1)
+            # What is in the mail carries the others so far, and no further.
+            beyond = before + LAG
+            seconds = next((at - killed_at for at, epoch in self.epochs if epoch > beyond), None)
+            if seconds is not None:
+                yield kind, seconds
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("epoch "):
+                self.epochs.append((time.monotonic(), int(line.split()[1])))
+                self._moved.set()
+        self._moved.set()
+
+
+class Nodes:
+    """A Ray cluster on this machine: a head that takes no workers, and nodes of one CPU each."""
+
+    def __init__(self, count: int) -> None:
+        # First, for it prepares Ray's environment.
+        import islands.archipelago.ray_session  # noqa: F401, I001
+        from ray.cluster_utils import Cluster
+
+        self._options: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80_000_000}
+        head = {**self._options, "num_cpus": 0, "include_dashboard": False}
+        self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+        self._nodes = [self._cluster.add_node(**self._options) for _ in range(count)]
+
+    @property
+    def address(self) -> str:
+        """Where drivers connect."""
+        return str(self._cluster.address)
+
+    def workers(self) -> list[int]:
+        """Return the processes of actors that are up."""
+        raylets = [node.all_processes["raylet"][0].process.pid for node in self._nodes]
+        return [
+            child.pid
+            for raylet in raylets
+            for child in psutil.Process(raylet).children(recursive=True)
+            if _is_worker(child)
+        ]
+
+    def kill(self, dice: random.Random, *, replace: bool) -> None:
+        """Kill a raylet, with all that runs on its node."""
+        node = self._nodes.pop(dice.randrange(len(self._nodes)))
+        self._cluster.remove_node(node, allow_graceful=False)
+        if replace:
+            self._nodes.append(self._cluster.add_node(wait=False, **self._options))
+
+    def close(self) -> None:
+        """Stop the cluster."""
+        self._cluster.shutdown()
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "ray::Worker" in " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return False
+
+
+@dataclass
+class Tally:
+    """What a storm did and what became of the runs.
+
+    Attributes:
+        kills: the kind of each process killed.
+        recoveries: seconds until all islands went on, by kind, where the driver lived to see it.
+        runs: how many ended.
+        differing: how many of these differ from the undisturbed one.
+    """
+
+    kills: list[str] = field(default_factory=list)
+    recoveries: dict[str, list[float]] = field(default_factory=dict)
+    runs: int = 0
+    differing: int = 0
+
+    def lines(self) -> Iterator[str]:
+        """Say it."""
+        counts = ", ".join(f"{self.kills.count(kind)} {kind}s" for kind in WEIGHTS)
+        yield f"{len(self.kills)} kills ({counts}); {self.runs} runs ended, {self.differing} differ"
+        for kind, seconds in self.recoveries.items():
+            middle, longest = statistics.median(seconds), max(seconds)
+            yield f"all islands went on after {kind} kills: median {middle:.1f} s, longest {longest:.1f} s"
+
+
+class Storm:
+    """Runs that are disturbed `kills` times in all.
+
+    Args:
+        kills: how many.
+        seed: of what is killed when; a run that is disturbed elsewhere must still give the same bits.
+        folder: where the stores go.
+        nodes: of the cluster; each holds a worker.
+        kinds: what is killed, of `WEIGHTS`.
+        replace: whether a new node comes for one that was killed.
+    """
+
+    def __init__(
+        self, kills: int, seed: int, folder: Path, *, nodes: int, kinds: Sequence[str], replace: bool
+    ) -> None:
+        self._kills = kills
+        self._dice = random.Random(seed)
+        self._folder = folder
+        self._workers = nodes
+        self._kinds = kinds
+        self._replace = replace
+        self._nodes = Nodes(nodes)
+        self.tally = Tally()
+
+    def run(self) -> Tally:
+        """Let runs end until all kills are done."""
+        try:
+            expected = self._undisturbed()
+            while len(self.tally.kills) < self._kills:
+                store = self._folder / f"run-{self.tally.runs}"
+                self._disturbed(store)
+                self.tally.runs += 1
+                self.tally.differing += digest(store) != expected
+                shutil.rmtree(store)
+        finally:
+            self._nodes.close()
+        return self.tally
+
+    def _undisturbed(self) -> str:
+        store = self._folder / "undisturbed"
+        driver = self._start(store, "in-process")
+        if not driver.ends_within(PATIENCE_S):
+            driver.process.kill()
+        self._require_good_end(driver)
+        return digest(store)
+
+    def _disturbed(self, store: Path) -> None:
+        driver = self._start(store, "ray")
+        committed = -1
+        try:
+            while True:
+                pause = self._dice.uniform(0, LONGEST_PAUSE_S)
+                if self._dice.random() < 0.8:  # else the kill may come while the driver starts
+                    driver.wait_for_an_epoch()
+                is_last = len(self.tally.kills) >= self._kills
+                if driver.ends_within(PATIENCE_S if is_last else pause):
+                    self._require_good_end(driver)
+                    self._note_recoveries(driver)
+                    return
+                if is_last:
+                    raise AssertionError(f"no end within {PATIENCE_S} s after the last kill; {self._log}")
+                kind = self._kill(driver)
+                if kind == "driver":
+                    self._note_recoveries(driver)
+                    committed = self._require_progress_kept(store, committed)
+                    if committed >= 0 and StoreReader(store).complete:
+                        return
+                    driver = self._start(store, self._dice.choices(["ray", "in-process"], [5, 1])[0])
+        finally:
+            driver.process.kill()
+            driver.process.wait()
+
+    def _kill(self, driver: Driver) -> str:
+        kind = self._dice.choices(self._kinds, [WEIGHTS[kind] for kind in self._kinds])[0]
+        workers = self._nodes.workers()
+        if driver.is_alone and "driver" in self._kinds:
+            kind = "driver"
+        started = time.monotonic()
+        if kind == "node":
+            self._nodes.kill(self._dice, replace=self._replace)
+        elif kind == "driver":
+            driver.process.kill()
+            driver.process.wait()
+        elif workers:
+            os.kill(self._dice.choice(workers), signal.SIGKILL)
+        else:
+            return kind  # none is up yet: wait
+        self.tally.kills.append(kind)
+        at = driver.epochs[-1][1] if driver.epochs else None
+        print(f"{len(self.tally.kills)}: killed a {kind} at epoch {at}", flush=True)
+        driver.disturbed.append((kind, started))
+        return kind
+
+    def _note_recoveries(self, driver: Driver) -> None:
+        for kind, seconds in driver.recoveries():
+            self.tally.recoveries.setdefault(kind, []).append(seconds)
+
+    def _start(self, store: Path, executor: str) -> Driver:
+        config = make_config(store, self._nodes.address, self._workers)
+        workers = config.workers.model_copy(update={"executor": executor})
+        return Driver(config.model_copy(update={"workers": workers}), self._log)
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "stderr.txt"
+
+    def _require_progress_kept(self, store: Path, committed: int) -> int:
+        """Check that the store holds what it held before; clear one that was never made."""
+        try:
+            epoch = StoreReader(store).epoch
+        except StoreError:
+            if committed >= 0:
+                raise
+            shutil.rmtree(store, ignore_errors=True)
+            return -1
+        found = -1 if epoch is None else epoch
+        assert found >= committed, f"the store fell back from epoch {committed} to {found}"
+        return found
+
+    def _require_good_end(self, driver: Driver) -> None:
+        code = driver.process.wait()
+        assert code == 0, f"the driver ended with {code}:\n{self._log.read_text()[-3000:]}"
+
+
+def main() -> int:
+    """Run the command line; return 0 if every run gave the bits of the undisturbed one."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument("--kinds", nargs="+", choices=list(WEIGHTS), default=list(WEIGHTS))
+    parser.add_argument("--no-replacement", action="store_true", help="no new node for a killed one")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        storm = Storm(
+            chosen.kills,
+            chosen.seed,
+            Path(folder),
+            nodes=chosen.nodes,
+            kinds=chosen.kinds,
+            replace=not chosen.no_replacement,
+        )
+        tally = storm.run()
+    print(*tally.lines(), sep="\n")
+    print(json.dumps({"kills": len(tally.kills), "runs": tally.runs, "differing": tally.differing}))
+    return int(tally.differing > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
