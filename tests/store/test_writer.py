@@ -210,7 +210,7 @@ class TestKill:
         generator = np.random.default_rng(0)
         epochs = [0]
         for _ in range(10):
-            acknowledged = _kill_during_commit(path, generator.random() * 0.25)
+            acknowledged = _kill_during_commit(path, int(generator.integers(3)), generator.random() * 0.1)
             checkpoint = StoreReader(path).checkpoint()
             assert checkpoint is not None
             assert checkpoint.epoch >= max(acknowledged, epochs[-1])
@@ -221,17 +221,18 @@ class TestKill:
         assert epochs[-1] > 0
 
 
-def _kill_during_commit(path: Path, delay: float) -> int:
-    """Let another process commit, kill it within a commit, and return the last epoch it acknowledged."""
+def _kill_during_commit(path: Path, commits: int, delay: float) -> int:
+    """Kill another process within a commit after `commits`, and return the last epoch it acknowledged."""
     command = [sys.executable, "-c", _KILLED, str(path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=-1, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("start")
+        lines = [process.stdout.readline() for _ in range(2 * commits + 1)]
+        assert lines[-1].startswith("start")
         try:
             process.wait(delay)
         except subprocess.TimeoutExpired:
             process.kill()
-        done = [line.split() for line in process.stdout]
+        done = [line.split() for line in [*lines, *process.stdout]]
     return max((int(epoch) for word, epoch in done if word == "done"), default=0)
 
 
