@@ -268,4 +268,4 @@ def _columns(elites: Elites) -> dict[str, Any]:
 
 
 TestProtocol = ProtocolMachine.TestCase
-TestProtocol.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestProtocol.settings = settings(max_examples=30, stateful_step_count=40)

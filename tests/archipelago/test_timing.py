@@ -63,7 +63,7 @@ class UnreliableExecutor:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), stop_after=st.integers(1, 60))
 def test_any_order_any_losses_and_a_resume_give_the_same_bits(
     variant: str, seed: int, stop_after: int

@@ -48,7 +48,7 @@ def one(functions: list[int], edges: list[tuple[int, int, float]]) -> Genomes:
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32), channels=st.sampled_from([1, 3]), generations=st.integers(0, 25))
 def test_both_renderers_follow_the_model(seed: int, channels: int, generations: int) -> None:
     encoding = CppnEncoding(CppnSettings(), channels, 9)

@@ -64,7 +64,7 @@ def _sequences(draw: st.DrawFn) -> list[Checkpoint]:
 
 
 class TestCommitAndLoad:
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(_sequences())
     def test_load_is_bit_exact(self, checkpoints: list[Checkpoint]) -> None:
         """Whatever was committed before, the last checkpoint comes back to the bit."""
