@@ -38,7 +38,7 @@ def open(  # noqa: A001 - read `islands.open`
 
 
 def evolve(
-    network: str | Classifier,
+    network: str | Mapping[str, Any] | Classifier,
     *,
     encoding: str | Mapping[str, Any] = "cppn",
     generations: int = 200,
@@ -49,7 +49,8 @@ def evolve(
     """Evolve images that a network is sure of, one for each of its classes.
 
     Args:
-        network: a name that `islands networks` lists, or a classifier of your own (in this process only).
+        network: a name that `islands networks` lists, a mapping with a `name` and settings, or a classifier
+            of your own (in this process only).
         encoding: `direct`, `cppn`, or a mapping with a `name` and parameters.
         generations: a multiple of `evolve.generations_per_epoch` (default 10).
         store: where checkpoints go; None: a temporary folder that lasts as long as the result.
@@ -69,17 +70,14 @@ def evolve(
             "pipeline": "custom",
             **settings,
             "store": os.fspath(store) if store is not None else str(Path(str(folder)) / "run"),
-            "network": {
-                **settings.get("network", {}),
-                "name": network if isinstance(network, str) else network.name,
-            },
+            "network": _settings_of(network),
             "encoding": {"name": encoding} if isinstance(encoding, str) else dict(encoding),
             "evolve": {**settings.get("evolve", {}), "generations": generations},
             "workers": {"executor": "in-process", **settings.get("workers", {})},
         },
         "islands.evolve",
     )
-    if isinstance(network, str):
+    if isinstance(network, str | Mapping):
         reader = launch(config, observe)
     else:
         require_free(config.store)
@@ -91,3 +89,9 @@ def evolve(
     if folder is not None:
         weakref.finalize(reader, shutil.rmtree, folder, ignore_errors=True)
     return reader
+
+
+def _settings_of(network: str | Mapping[str, Any] | Classifier) -> dict[str, Any]:
+    if isinstance(network, Mapping):
+        return dict(network)
+    return {"name": network if isinstance(network, str) else network.name}

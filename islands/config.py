@@ -44,6 +44,12 @@ class NetworkConfig(Section):
     name says, as PyTorch writes it."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the forward pass; confidences are float32 always."""
+    screen: Literal["bfloat16", "float16"] | None = None
+    """Precision in which all children are scored first; only those that might take a cell are then scored in
+    float32, which alone decides. Null: all are scored in `precision` at once."""
+    screen_margin: PositiveFloat | None = None
+    """By how much the log-odds of a confidence may be off in the precision of `screen`; null: 1 in bfloat16,
+    0.125 in float16. A child that errs by more may be missed."""
     view: Literal["whole", "center", "ten-crop", "standard"] = "whole"
     """How an image larger than the network's input is shown to it: resized as a whole, its centre, the mean
     over ten crops (four corners and centre, each mirrored: the paper's section 2.1), or as the weights' own
@@ -51,6 +57,20 @@ class NetworkConfig(Section):
     batch_size: PositiveInt | None = None
     """Images per forward pass at most; null: what suits the network. Part of the result: float sums depend on
     it."""
+
+    @model_validator(mode="after")
+    def _screened_is_float32(self) -> NetworkConfig:
+        if self.screen is not None and self.precision != "float32":
+            raise ValueError(
+                f"screen is {self.screen} and precision {self.precision}; set network.precision to float32:"
+                " what is screened is scored again in float32"
+            )
+        if self.screen is None and self.screen_margin is not None:
+            raise ValueError(
+                f"screen_margin is {self.screen_margin:g} without a screen; set network.screen to bfloat16 or"
+                " float16, or leave screen_margin out"
+            )
+        return self
 
 
 class MigrationConfig(Section):

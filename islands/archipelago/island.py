@@ -17,8 +17,8 @@ from islands.errors import NotLoadedError
 from islands.evolution import records
 from islands.evolution.archive import Archive, Batch, as_batch, winners
 from islands.evolution.elites import Elites
-from islands.evolution.fitness import fitness_of
 from islands.evolution.records import Rows
+from islands.evolution.screening import score
 from islands.evolution.streams import Purpose, epoch_stream, first_id, variation_stream
 from islands.migration.policies import emigrants, replace_migrants
 from islands.migration.slices import class_slices
@@ -137,14 +137,14 @@ class Island:
     ) -> None:
         """Score a batch on every class and let it take cells, here and for the mail."""
         n = len(genomes)
-        prediction = self._classifier.predict(self._encoding.render(genomes))
-        fitness = fitness_of(prediction, self._config.evolve.tie_break)
+        images, to_beat = self._encoding.render(genomes), self._to_beat(claims)
+        fitness, probabilities = score(self._classifier, images, self._config.evolve.tie_break, to_beat)
         evolve, islands = self._config.evolve, self._config.islands
         start = first_id(generation, self._key.island, islands.count, max(evolve.initial, evolve.children))
         batch = Batch(
             genomes=genomes,
             fitness=fitness,
-            probabilities=prediction.probabilities,
+            probabilities=probabilities,
             columns={
                 "ids": torch.arange(start, start + n, device=self._device),
                 "parents": parents,
@@ -161,6 +161,13 @@ class Island:
         log.evaluations += n
         if claims is not None:
             claims.insert(batch, best, rows)
+
+    def _to_beat(self, claims: Archive | None) -> Tensor:
+        """Return the fitness (K,) that a child must exceed to be kept here or mailed; inf where none is."""
+        foreign = torch.full((len(self._classifier.classes),), torch.inf, device=self._device)
+        to_beat = foreign if claims is None else claims.fitness.clone()
+        to_beat[self._classes.start : self._classes.stop] = self._archive.fitness
+        return to_beat
 
     def _claims_archive(self, inbox: Inbox) -> Archive | None:
         """Return cells for all classes that only a child better than the board can take; none of its own."""

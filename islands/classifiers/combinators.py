@@ -40,12 +40,12 @@ class Ensemble:
         self.input_size = max(member.input_size for member in members)
         self.device = first.device
         self.fingerprint = _combined("ensemble", [member.fingerprint for member in members])
-        self._members = members
+        self.members = members
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score images; see `Classifier.predict`."""
-        scores = [member.predict(images).logits.to(self.device).log_softmax(1) for member in self._members]
+        scores = [member.predict(images).logits.to(self.device).log_softmax(1) for member in self.members]
         logits = torch.stack(scores).logsumexp(0) - torch.tensor(len(scores), device=self.device).log()
         return Prediction(logits.softmax(1), logits)
 

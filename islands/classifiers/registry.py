@@ -10,6 +10,7 @@ import torch
 from islands.classifiers.catalogue import parse_network
 from islands.classifiers.combinators import Ensemble, LabelOnly
 from islands.classifiers.contract import Classifier
+from islands.classifiers.screened import MARGINS, ScreenedClassifier, full_batch
 from islands.classifiers.torch_classifier import Network, Precision, View, build_classifier
 from islands.classifiers.verify import LocalFile
 from islands.errors import ConfigError, NetworkError
@@ -21,6 +22,8 @@ def load_classifier(
     view: View = "whole",
     batch_size: int | None = None,
     precision: Precision = "float32",
+    screen: Precision | None = None,
+    screen_margin: float | None = None,
     weights: str | None = None,
     sha256: str | None = None,
     device: torch.device,
@@ -32,6 +35,8 @@ def load_classifier(
         view: how an image larger than the network's input is shown to it.
         batch_size: images per forward pass; None: what suits the network.
         precision: of the forward pass.
+        screen: precision of a replica that finds the images worth scoring in `precision`; None: no replica.
+        screen_margin: see `ScreenedClassifier`; None: what suits `screen`.
         weights: path of a state dict to use in place of the network's own weights.
         sha256: of `weights`, or of the file that `name` holds.
         device: where images are scored.
@@ -39,6 +44,22 @@ def load_classifier(
     Raises:
         NetworkError: there is no such network, or its weights are damaged or do not fit.
     """
+    if screen is not None:
+
+        def replica(precision: Precision) -> Classifier:
+            return load_classifier(
+                name,
+                view=view,
+                batch_size=batch_size,
+                precision=precision,
+                weights=weights,
+                sha256=sha256,
+                device=device,
+            )
+
+        exact = replica(precision)
+        margin = screen_margin or MARGINS[screen]
+        return ScreenedClassifier(exact, replica(screen), batch_size=full_batch(exact), margin=margin)
     prefix, rest = parse_network(name)
 
     def member(name: str) -> Classifier:

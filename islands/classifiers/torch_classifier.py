@@ -78,7 +78,7 @@ class TorchClassifier:
         self.classes = classes
         self.device = device
         self._preprocessing = preprocessing
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._dtype: torch.dtype = getattr(torch, precision)
         shape = (1, -1, 1, 1)
         self._mean = torch.tensor(preprocessing.mean, device=device).view(shape)
@@ -105,7 +105,7 @@ class TorchClassifier:
         """Score images; see `Classifier.predict`."""
         self._require_images(images)
         images = images.to(self.device)
-        parts = [self._predict_chunk(chunk) for chunk in images.split(self._batch_size)]
+        parts = [self._predict_chunk(chunk) for chunk in images.split(self.batch_size)]
         prediction = Prediction(*(torch.cat(part) for part in zip(*parts, strict=True)))
         # A NaN or an infinity in any logit makes the sum not finite.
         if not bool(prediction.logits.sum().isfinite()):
