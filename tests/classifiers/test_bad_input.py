@@ -227,7 +227,7 @@ def test_absent_torchvision_weights_name_the_command_that_gets_them(
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(NetworkError, match="run `islands assets pull mobilenet_v2`"):
         load_classifier("torchvision:mobilenet_v2@IMAGENET1K_V1", device=CPU)
-    with pytest.raises(NetworkError, match="no package carries it; fetch https://"):
+    with pytest.raises(NetworkError, match="no package carries it: fetch https://"):
         load_classifier("torchvision:alexnet@IMAGENET1K_V1", device=CPU)
 
 

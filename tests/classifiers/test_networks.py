@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from islands.classifiers.catalogue import NETWORKS
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.classifiers.verify import require_sha256
 from islands.datasets.mnist import load_mnist
-from islands.datasets.packages import cache_directory, fetch_from_package
 from islands.errors import ConfigError, NetworkError
+from tests.classifiers.photographs import of_foolbox, right
 
 CPU = torch.device("cpu")
-LABELS = [243, 559, 438, 990, 949, 853, 609, 609, 915, 455, 541, 630, 741, 471, 129, 99, 251, 22, 317, 305]
-PHOTOS = [f"imagenet_{number:02}_{label}.jpg" for number, label in enumerate(LABELS)]
 
 
 def test_lenet_classifies_99_percent_of_the_test_digits() -> None:
@@ -33,14 +29,8 @@ def test_lenet_classifies_99_percent_of_the_test_digits() -> None:
 
 def test_efficientnet_lite0_knows_real_photographs() -> None:
     """RobustBench #59, #99: a wrong normalisation goes unnoticed until real images are classified."""
-    folder = cache_directory() / "photographs"
-    fetch_from_package("foolbox==3.3.4", {f"foolbox/data/{name}": name for name in PHOTOS}, folder)
     classifier = load_classifier("efficientnet-lite0", device=CPU)
-    hits = 0
-    for name, label in zip(PHOTOS, LABELS, strict=True):
-        pixels = torch.tensor(np.asarray(Image.open(folder / name).convert("RGB"))).permute(2, 0, 1)
-        hits += int(classifier.predict(pixels[None]).probabilities.argmax() == label)
-    assert hits >= 17
+    assert right(classifier, of_foolbox()) >= 17
 
 
 def test_weights_with_another_checksum_are_refused() -> None:

