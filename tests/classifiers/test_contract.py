@@ -17,9 +17,10 @@ from islands.classifiers.lenet import build_lenet
 from islands.classifiers.registry import load_classifier
 from islands.classifiers.torch_classifier import Preprocessing, TorchClassifier, View
 from islands.errors import NetworkError
-from tests.classifiers.test_caffe import caffemodel, lenet_layers
+from tests.classifiers.test_caffe import caffemodel, caffenet, lenet_layers
 
 CPU = torch.device("cpu")
+SCREENED = "screened "
 CASES: list[tuple[str, View, int]] = [
     ("lenet-mnist", "whole", 28),
     ("lenet-mnist", "ten-crop", 32),
@@ -36,7 +37,11 @@ CASES: list[tuple[str, View, int]] = [
     ("torchvision:googlenet@random:0", "whole", 224),
     ("timm:resnet18@random:0", "whole", 224),
     ("ensemble:lenet-mnist+svm-mnist", "whole", 28),
+    ("ensemble:lenet-mnist+linear-mnist", "ten-crop", 32),
     ("label-only:lenet-mnist", "whole", 28),
+    ("screened lenet-mnist", "whole", 28),
+    ("screened ensemble:lenet-mnist+linear-mnist", "ten-crop", 32),
+    ("{caffenet}", "center", 256),
     ("caffe:lenet:{files}/net.caffemodel", "whole", 28),
     ("torchscript:{files}/net.pt", "whole", 28),
     ("exported:{files}/net.pt2", "whole", 28),
@@ -80,7 +85,12 @@ def load(name: str, view: View) -> Classifier:
 def load_anew(name: str, view: View) -> Classifier:
     if "{files}" in name:
         name = name.format(files=files().name)
-    return load_classifier(name, view=view, device=CPU)
+    if name == "{caffenet}":
+        name, _ = caffenet()
+    screened = name.startswith(SCREENED)
+    return load_classifier(
+        name.removeprefix(SCREENED), view=view, screen="bfloat16" if screened else None, device=CPU
+    )
 
 
 def load_module(name: str, view: View = "whole") -> TorchClassifier:
