@@ -48,8 +48,8 @@ class NetworkConfig(Section):
     """Precision in which all children are scored first; only those that might take a cell are then scored in
     float32, which alone decides. Null: all are scored in `precision` at once."""
     screen_margin: PositiveFloat | None = None
-    """By how much the log-odds of a confidence may be off in the precision of `screen`; null: 1 in bfloat16,
-    0.125 in float16. A child that errs by more may be missed."""
+    """By how much log-odds may be off in the precision of `screen`; null: 0.5 in bfloat16, 0.0625 in float16.
+    A child that is off by more may be missed; what is stored is right in any case."""
     view: Literal["whole", "center", "ten-crop", "standard"] = "whole"
     """How an image larger than the network's input is shown to it: resized as a whole, its centre, the mean
     over ten crops (four corners and centre, each mirrored: the paper's section 2.1), or as the weights' own
