@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from islands.archipelago.executor import InProcessExecutor
-from islands.archipelago.host import IslandHost
+from islands.archipelago.host import assemble
 from islands.classifiers.contract import Classifier
 from islands.config_file import resolve_run_config
-from islands.encodings.factory import build_encoding
 from islands.stages.evolve import Observe
 from islands.stages.launch import ignore, launch, run_in_store
 from islands.store.reader import StoreReader
@@ -81,10 +80,10 @@ def evolve(
         reader = launch(config, observe)
     else:
         require_free(config.store)
-        size = config.encoding.size or network.input_size
-        host = IslandHost(config, build_encoding(config.encoding, network.channels, size), network)
         workers = config.workers
-        with closing(InProcessExecutor(host, workers.count, workers.threads)) as executor:
+        with closing(
+            InProcessExecutor(assemble(config, network), workers.count, workers.threads)
+        ) as executor:
             reader = run_in_store(config, executor, observe)
     if folder is not None:
         weakref.finalize(reader, shutil.rmtree, folder, ignore_errors=True)

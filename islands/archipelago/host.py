@@ -65,13 +65,21 @@ class IslandHost:
 def build_host(config: RunConfig) -> IslandHost:
     """Build network and encoding as the configuration says, on the device and threads that it names."""
     from islands.classifiers.registry import load_classifier, resolve_device
-    from islands.encodings.factory import build_encoding
 
     torch.set_num_threads(config.workers.threads)
     _repeatable_on_gpu()
     device = resolve_device(config.workers.device)
-    network = config.network
-    classifier = load_classifier(**network.model_dump(), device=device)
+    return assemble(config, load_classifier(**config.network.model_dump(), device=device))
+
+
+def assemble(config: RunConfig, classifier: Classifier) -> IslandHost:
+    """Give a classifier the encoding that the configuration says, and see whether it scores as it should.
+
+    Raises:
+        NetworkError: it does not.
+    """
+    from islands.encodings.factory import build_encoding
+
     size = config.encoding.size or classifier.input_size
     encoding = build_encoding(config.encoding, classifier.channels, size)
     genomes = encoding.random(2, torch.Generator(classifier.device).manual_seed(0))

@@ -6,19 +6,44 @@ import torch
 from torch import Tensor
 
 from islands.classifiers.contract import Classifier, Prediction
-from islands.errors import NetworkError
+from islands.errors import IslandsError, NetworkError
 
 _TOLERANCE = 1e-3
+_NEIGHBOURS = 0.01
+"""More than rounding in any precision."""
+
+
+def attempt(classifier: Classifier, images: Tensor) -> Prediction:
+    """Score images (B, channels, H, W) with a network that may be broken.
+
+    Raises:
+        NetworkError: it is; whatever it raised is told in one line.
+    """
+    try:
+        return classifier.predict(images)
+    except IslandsError:
+        raise
+    except torch.OutOfMemoryError as error:
+        raise NetworkError(
+            f"{classifier.name}: got {len(images)} images that do not fit into the memory of "
+            f"{classifier.device}; lower network.batch_size, or the number of workers that share the device"
+        ) from error
+    except Exception as error:
+        raise NetworkError(
+            f"{classifier.name}: failed on {len(images)} images {tuple(images.shape[1:])} with "
+            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}; expected scores: call it in Python "
+            "to see where"
+        ) from error
 
 
 def require_sound(classifier: Classifier, images: Tensor) -> Prediction:
-    """Score images (B, channels, H, W) twice, and return the scores.
+    """Score images (B, channels, H, W) twice, and each alone; return the scores.
 
     Raises:
-        NetworkError: the images do not fit, or the scores are no probabilities, not as many as the classes,
-            not finite, or others the second time.
+        NetworkError: the images do not fit, the network fails on them, or the scores are no probabilities,
+            not as many as the classes, not finite, or others the second time or without the other images.
     """
-    name, prediction = classifier.name, classifier.predict(images)
+    name, prediction = classifier.name, attempt(classifier, images)
     probabilities, logits = prediction
     expected = (len(images), len(classifier.classes))
     if not probabilities.is_floating_point() or not logits.is_floating_point():
@@ -43,10 +68,16 @@ def require_sound(classifier: Classifier, images: Tensor) -> Prediction:
             f"{name}: got logits that are probabilities already; expected what the network gives before "
             "softmax: leave the softmax out, or return the logarithm"
         )
-    if not torch.equal(classifier.predict(images).logits, logits):
+    if not torch.equal(attempt(classifier, images).logits, logits):
         raise NetworkError(
             f"{name}: got other scores for the same images the second time; expected equal ones: the network "
             "keeps state or draws random numbers, so put it into evaluation mode"
+        )
+    alone = torch.cat([attempt(classifier, image[None]).probabilities for image in images])
+    if (change := (alone - probabilities).abs().max().item()) > _NEIGHBOURS:
+        raise NetworkError(
+            f"{name}: got probabilities that change by {change:.2g} with the other images of the batch; "
+            "expected none to matter: the network looks at its neighbours, as batch norm in training does"
         )
     return prediction
 

@@ -100,6 +100,13 @@ class TorchClassifier:
         """Height and width that the network looks at, in pixels."""
         return self._preprocessing.input_size
 
+    @property
+    def input_range(self) -> tuple[float, float]:
+        """What the network is fed for black and for white, of the channel where they are closest."""
+        low, high = (-self._mean / self._std).flatten(), ((1 - self._mean) / self._std).flatten()
+        closest = int((high - low).argmin())
+        return low[closest].item(), high[closest].item()
+
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score images; see `Classifier.predict`."""

@@ -20,10 +20,14 @@ from islands.archipelago.ray_session import connect
 from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier, resolve_device
+from islands.classifiers.screened import ScreenedClassifier
+from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import RunConfig
 from islands.datasets.assets import ASSETS, PHOTOGRAPH_LABELS, pull
 from islands.datasets.mnist import load_mnist
-from islands.errors import DataError, InputError
+from islands.encodings.factory import build_encoding
+from islands.errors import ConfigError, DataError, InputError
+from islands.evolution.fitness import log_odds
 from islands.migration.slices import class_slices
 from islands.store.writer import require_free
 
@@ -32,6 +36,10 @@ Verdict = Literal["ok", "warning", "failed", "skipped"]
 _BATCH = 8
 _DRIFT = 1e-3
 _DIGITS = 500
+_SCREENED = 16
+_NARROW = 0.1
+"""Black and white closer than this: some network divided by 255, or by a std of bytes, once too often."""
+_ALIKE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -75,9 +83,14 @@ def _network(config: RunConfig) -> Iterator[Finding]:
     try:
         require_sound(classifier, images)
         yield Finding(
-            "scores", "ok", "finite probabilities that sum to 1, black and white included, repeatable"
+            "scores",
+            "ok",
+            "finite probabilities that sum to 1, black and white included; repeatable; each image by itself",
         )
         yield _batch_dependence(classifier, images)
+        yield _range(classifier, images)
+        if isinstance(classifier, ScreenedClassifier):
+            yield _screen(classifier, config, size)
     except InputError as error:
         yield Finding("scores", "failed", str(error))
         return
@@ -100,12 +113,56 @@ def _batch_dependence(classifier: Classifier, images: Tensor) -> Finding:
     together = classifier.predict(images).probabilities
     alone = torch.cat([classifier.predict(image[None]).probabilities for image in images])
     drift = (together - alone).abs().max().item()
+    text = f"probabilities change by at most {drift:.1g} with the size of the batch"
     if drift > _DRIFT:
-        text = f"got probabilities that change by {drift:.2g} with the batch; expected under {_DRIFT:g}: the "
         return Finding(
-            "batch", "failed", text + "network looks at its neighbours, as batch norm in training does"
+            "batch", "warning", f"{text}; expected under {_DRIFT:g}: use network.precision float32"
         )
-    return Finding("batch", "ok", f"probabilities change by at most {drift:.1g} with the size of the batch")
+    return Finding("batch", "ok", text)
+
+
+def _range(classifier: Classifier, images: Tensor) -> Finding:
+    """Find pixels that are scaled twice or not at all, where no picture of a known class tells."""
+    logits = classifier.predict(images).logits
+    spread = (logits - logits[:1]).abs().max().item()
+    fed = ""
+    if isinstance(classifier, TorchClassifier):
+        black, white = classifier.input_range
+        fed = f"black is fed as {black:.3g} and white as {white:.3g}"
+        if abs(white - black) < _NARROW:
+            return Finding(
+                "range",
+                "failed",
+                f"{fed}, so that all pictures look alike; expected them further apart: give mean and std of "
+                "pixels in [0, 1], not of bytes",
+            )
+        fed += "; "
+    if spread < _ALIKE:
+        return Finding(
+            "range",
+            "failed",
+            f"{fed}got the same scores for black, white and noise; expected scores that depend on the image: "
+            "load the weights, and check mean and std",
+        )
+    return Finding("range", "ok", f"{fed}logits of black, white and noise differ by up to {spread:.3g}")
+
+
+def _screen(classifier: ScreenedClassifier, config: RunConfig, size: int) -> Finding:
+    """Measure the low precision on the images of generation 0."""
+    encoding = build_encoding(config.encoding, classifier.channels, size)
+    stream = torch.Generator(classifier.device).manual_seed(0)
+    images = encoding.render(encoding.random(_SCREENED, stream))
+    apart = log_odds(classifier.screen(images).logits) - log_odds(classifier.predict(images).logits)
+    typical, largest = apart.square().mean().sqrt().item(), apart.abs().max().item()
+    text = f"log-odds are off by {typical:.2g} as a rule, at most by {largest:.2g}; the margin is"
+    if typical > classifier.margin / 4:
+        return Finding(
+            "screen",
+            "warning",
+            f"{text} {classifier.margin:g}; set network.screen_margin to {4 * typical:.2g}, or leave "
+            "network.screen out: winners may be missed",
+        )
+    return Finding("screen", "ok", f"{text} {classifier.margin:g}")
 
 
 def _preprocessing(classifier: Classifier) -> Finding:
@@ -173,7 +230,22 @@ def _ray(config: RunConfig) -> str:
     finally:
         if mine:
             ray.shutdown()
-    return f"Ray {ray.__version__} at {config.ray.address} offers {resources.get('CPU', 0):g} CPUs"
+    workers = config.workers
+    offers = {name: resources.get(name, 0) for name in ("CPU", "GPU")}
+    needs = {"CPU": workers.count * workers.cpus, "GPU": workers.count * workers.gpus}
+    text = f"Ray {ray.__version__} at {config.ray.address} offers {_amounts(offers)}"
+    if all(needs[name] <= offers[name] for name in needs):
+        return text
+    if config.ray.address == "local":
+        raise ConfigError(
+            f"{text}; got workers that need {_amounts(needs)}: lower workers.count, workers.cpus or "
+            "workers.gpus"
+        )
+    return f"{text}; workers need {_amounts(needs)}, and will wait up to {workers.wait_s:g} s for them"
+
+
+def _amounts(resources: dict[str, float]) -> str:
+    return " and ".join(f"{amount:g} {name}s" for name, amount in resources.items())
 
 
 def _store(config: RunConfig) -> str:
@@ -192,7 +264,11 @@ def _disk(config: RunConfig) -> Finding:
     free = shutil.disk_usage(_existing(Path(config.store))).free
     text = f"{free / 1e9:.1f} GB free"
     if free < 1e9:
-        return Finding("disk", "warning", f"got {text}; expected 1 GB or more: every checkpoint is kept")
+        return Finding(
+            "disk",
+            "warning",
+            f"got {text}; expected 1 GB or more: lower checkpoint.keep, or choose another store",
+        )
     return Finding("disk", "ok", text)
 
 

@@ -56,6 +56,8 @@ def own(module: nn.Module) -> TorchClassifier:
         (Layer(lambda x: x / 0), "not finite"),
         (Layer(lambda x: x + torch.rand(1)), "other scores for the same images"),
         (Counting(), "keeps state"),
+        (Layer(lambda x: 9 * (x - x.mean(0))), "looks at its neighbours"),
+        (Layer(lambda x: x @ x), r"failed on 3 images \(1, 28, 28\) with RuntimeError: mat1 and mat2"),
     ],
 )
 def test_networks_that_break_their_promise(module: nn.Module, message: str) -> None:

@@ -68,9 +68,33 @@ def test_wrong_normalisation_is_found_by_known_digits(tmp_path: Path) -> None:
     assert "applied twice" in text
 
 
+def test_mean_and_std_of_bytes_are_found(tmp_path: Path) -> None:
+    name = wrong(tmp_path, "self.network(x)", "mean, std = 127.5, 58.0")
+    verdict, text = verdicts(tmp_path, name=name)["range"]
+    assert verdict == "failed"
+    assert "not of bytes" in text
+
+
+def test_scores_that_do_not_depend_on_the_image_are_found(tmp_path: Path) -> None:
+    name = wrong(tmp_path, "self.network(x * 0)")
+    verdict, text = verdicts(tmp_path, name=name)["range"]
+    assert verdict == "failed"
+    assert "same scores for black, white and noise" in text
+
+
+def test_what_a_screen_errs_is_measured(tmp_path: Path) -> None:
+    sound = verdicts(tmp_path, name="lenet-mnist", screen="bfloat16")["screen"]
+    assert sound[0] == "ok"
+    narrow = verdicts(tmp_path, name="lenet-mnist", screen="bfloat16", screen_margin=0.01)["screen"]
+    assert narrow[0] == "warning"
+    assert "set network.screen_margin to" in narrow[1]
+
+
 def test_dependence_on_the_batch_is_found(tmp_path: Path) -> None:
     name = wrong(tmp_path, "self.network((x - x.mean(0)))")
-    assert verdicts(tmp_path, name=name)["batch"][0] == "failed"
+    verdict, text = verdicts(tmp_path, name=name)["scores"]
+    assert verdict == "failed"
+    assert "looks at its neighbours" in text
 
 
 def test_probabilities_for_logits_are_found(tmp_path: Path) -> None:
