@@ -204,7 +204,8 @@ def _fetch(asset: Asset, sources: tuple[Source, ...], observe: Observe | None) -
     reasons = []
     for source in sources:
         try:
-            return _FETCHERS[source](asset, observe)
+            _FETCHERS[source](asset, observe)
+            return
         except DataError as error:
             reasons.append(str(error))
     raise DataError(f"{asset.name}: {'; '.join(reasons)}; {_by_hand(asset)}")

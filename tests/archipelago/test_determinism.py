@@ -29,6 +29,11 @@ def test_ray_gives_the_same_bits(undisturbed: Evolution, ray_cluster: None, work
     assert digest(evolve(config, RayExecutor(config)).last) == digest(undisturbed.last)
 
 
+def test_a_screened_run_repeats_bit_for_bit() -> None:
+    config = small_config(network={"screen": "bfloat16", "batch_size": 8})
+    assert digest(in_process(config, 1).last) == digest(in_process(config, 5).last)
+
+
 def test_another_seed_gives_another_archive(undisturbed: Evolution) -> None:
     assert digest(in_process(small_config(seed=6)).last) != digest(undisturbed.last)
 

@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+import islands
 from islands.classifiers.catalogue import class_count, parse_network
 from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier, Prediction
@@ -64,6 +65,11 @@ def test_networks_that_break_their_promise(module: nn.Module, message: str) -> N
     with pytest.raises(NetworkError, match=message) as refusal:
         require_sound(own(module), IMAGES)
     assert "\n" not in str(refusal.value)
+
+
+def test_objects_are_examined_as_names_are() -> None:
+    with pytest.raises(NetworkError, match="keeps state"):
+        islands.evolve(own(Counting()))
 
 
 class Custom:
