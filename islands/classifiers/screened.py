@@ -16,7 +16,7 @@ MARGINS: dict[Precision, float] = {"bfloat16": 0.5, "float16": 0.0625}
 """How far log-odds in low precision may be off, unless the configuration says otherwise.
 
 Measured in bfloat16 over CPPN images: LeNet is off by 0.03 (root mean square; at most 0.22),
-EfficientNet-Lite0 by 0.09 (2.2), torchvision's MobileNetV2 by 0.3 (2.6); float16, on EfficientNet-Lite0 alone,
+EfficientNet-Lite0 by 0.09 (2.2), torchvision's MobileNetV2 by 0.3 (2.6); float16, on EfficientNet-Lite0,
 by 0.07 at most. Errors beyond the margin are rare, and matter only for a child that would have won: of 6,977
 cells taken in 160 generations of 20 children on EfficientNet-Lite0, one seed, a bfloat16 margin of 0.125
 missed 14, of 0.25 missed 4, of 0.5 none. `islands doctor` measures the network at hand.
