@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -33,7 +34,7 @@ class Section(BaseModel):
 
 
 class NetworkConfig(Section):
-    """The source network: what the images are evolved to fool."""
+    """A network: the source, which the images are evolved to fool, or a held-out one."""
 
     name: Name
     """A registry name; `islands networks` lists them."""
@@ -71,6 +72,24 @@ class NetworkConfig(Section):
                 " float16, or leave screen_margin out"
             )
         return self
+
+    @property
+    def label(self) -> str:
+        """The name, with what tells it from other settings of that name."""
+        weights = [] if self.weights is None else [Path(self.weights).name]
+        defaults = {"view": "whole", "precision": "float32"}
+        extras = weights + [
+            getattr(self, key) for key, usual in defaults.items() if getattr(self, key) != usual
+        ]
+        return f"{self.name} ({', '.join(extras)})" if extras else self.name
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+HeldOut = Annotated[NetworkConfig, BeforeValidator(_named)]
+"""A network in full, or its name alone."""
 
 
 class MigrationConfig(Section):
@@ -167,6 +186,18 @@ class WorkersConfig(Section):
     """Worker crashes survived before the run stops; -1: no limit."""
 
 
+class ScorersConfig(Section):
+    """The processes, or threads in-process, that score elites on held-out networks; evolution never waits."""
+
+    count: PositiveInt = 1
+    cpus: Annotated[float, Field(ge=0)] = 0
+    """CPUs that a scorer reserves; 0: none, it takes what others leave idle."""
+    gpus: Annotated[float, Field(ge=0)] = 0
+    """GPUs that a scorer reserves; fractions share a GPU."""
+    threads: PositiveInt = 1
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+
+
 class CheckpointConfig(Section):
     """When the archipelago is committed to the store."""
 
@@ -189,6 +220,9 @@ class RunConfig(Section):
     encoding: Annotated[DirectSettings | CppnSettings, Field(discriminator="name")]
     evolve: EvolveConfig = EvolveConfig()
     islands: IslandsConfig = IslandsConfig()
+    held_out: list[HeldOut] = []
+    """Networks that take no part in evolution and say what they see in the elites."""
     workers: WorkersConfig = WorkersConfig()
+    scorers: ScorersConfig = ScorersConfig()
     ray: RayConfig = RayConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()

@@ -11,11 +11,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 import pipelines
-from islands.config import RunConfig
+from islands.config import HeldOut, NetworkConfig, RunConfig
 from islands.config_schema import did_you_mean, explain, show
 from islands.config_yaml import Layer, Origin, Problem, parse_override, parse_yaml
 from islands.errors import ConfigError
@@ -56,6 +56,25 @@ def override_run_config(config: RunConfig, overrides: Sequence[str]) -> RunConfi
     """
     layer = Layer(Origin("settings"), config.model_dump(mode="json"))
     return _validate(_with_overrides(layer, overrides))
+
+
+def read_networks(texts: Sequence[str]) -> list[NetworkConfig]:
+    """Read networks as `--network` gives them: a name, or a mapping such as `{name: …, view: standard}`.
+
+    Raises:
+        ConfigError: with a line for each mistake.
+    """
+    values = [parse_override(f"held_out={text}").values["held_out"] for text in texts]
+    try:
+        return TypeAdapter(list[HeldOut]).validate_python(values)
+    except ValidationError as error:
+        lines = []
+        for details in error.errors(include_url=False):
+            details["loc"] = ("held_out", *details["loc"])
+            (_, place, *keys), message = explain(details)
+            key = Problem(Origin(f"--network {texts[int(place)]}"), tuple(keys), message)
+            lines.append(str(key))
+        raise ConfigError("\n".join(lines)) from None
 
 
 def _read_text(path: Path) -> str:

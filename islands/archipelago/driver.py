@@ -15,6 +15,7 @@ import numpy.typing as npt
 from islands.archipelago.executor import Executor, Finished, Lost
 from islands.archipelago.messages import IslandKey
 from islands.archipelago.mirror import RunMirror
+from islands.archipelago.scoring import CommitScores, Scoring
 from islands.config import RunConfig
 from islands.evolution.checkpoint import Checkpoint
 
@@ -35,6 +36,7 @@ class Progress:
         confidence: (runs, K) float32 of every cell.
         next_checkpoint_s: seconds until the next commit.
         losses: epochs that had to be repeated because a worker went away.
+        unscored: scores on held-out networks that the last checkpoint lacks.
     """
 
     epoch: int
@@ -45,6 +47,7 @@ class Progress:
     confidence: npt.NDArray[np.float32]
     next_checkpoint_s: float
     losses: int
+    unscored: int = 0
 
 
 class Archipelago:
@@ -61,11 +64,15 @@ class Archipelago:
         executor: Executor,
         commit: Commit,
         observe: Callable[[Progress], None],
+        scoring: Scoring | None = None,
+        commit_scores: CommitScores = lambda _: None,
     ) -> None:
         self._config = config
         self._executor = executor
         self._commit = commit
         self._observe = observe
+        self._scoring = scoring
+        self._commit_scores = commit_scores
         self._runs = [RunMirror(run, config, class_count) for run in range(config.runs)]
         self._busy: set[IslandKey] = set()
         self._committed = -1
@@ -83,6 +90,9 @@ class Archipelago:
         for mirror, run in zip(self._runs, checkpoint.runs, strict=True):
             mirror.restore(checkpoint.epoch, run)
         self._committed = checkpoint.epoch
+        if self._scoring is not None:
+            self._scoring.restore(checkpoint.scores)
+            self._scoring.watch(checkpoint)
 
     def stop(self) -> None:
         """Finish the epochs that run, commit, and return from `run`. May be called from a signal handler."""
@@ -92,12 +102,13 @@ class Archipelago:
         """Evolve until the budget is spent or `stop` is called; return whether the budget is spent.
 
         The last consistent cut is committed before this returns or raises, but for a KeyboardInterrupt: then
-        the last commit stands.
+        the last commit stands. When the budget is spent, what held-out networks still have to say of the last
+        checkpoint is awaited and committed, unless `stop` is called.
         """
         epochs = self._config.evolve.epochs
         started, evaluations_before = time.monotonic(), self._evaluations
         committed_at = started
-        with _Committer(self._commit, epochs) as committer:
+        with _Committer() as committer:
             try:
                 while self.epoch < epochs:
                     elapsed = time.monotonic() - committed_at
@@ -109,6 +120,8 @@ class Archipelago:
                         break
                     for outcome in self._executor.wait(timeout=1.0):
                         self._take(outcome)
+                    if self._scoring is not None:
+                        self._scoring.poll()
                     if due and self._has_news and (committer.idle or not self._busy):
                         self._cut(committer)
                         committed_at = time.monotonic()
@@ -117,7 +130,15 @@ class Archipelago:
                 self._cut_what_is_new(committer)
                 raise
             self._cut_what_is_new(committer)
+            if self._scoring is not None:
+                while self._scoring.pending and not self._stop.is_set():
+                    self._scoring.poll(timeout=1.0)
+                    self._report(started, evaluations_before, time.monotonic())
+                if news := self._scoring.take():
+                    committer.submit(partial(self._commit_scores, news))
         self._report(started, evaluations_before, time.monotonic())
+        if self._scoring is not None:
+            self._scoring.require_sound()
         return self.epoch >= epochs
 
     @property
@@ -178,7 +199,12 @@ class Archipelago:
 
     def _cut(self, committer: _Committer) -> None:
         epoch = self.epoch
-        committer.submit(Checkpoint(epoch, tuple(run.cut(epoch) for run in self._runs)))
+        scores = () if self._scoring is None else self._scoring.take()
+        checkpoint = Checkpoint(epoch, tuple(run.cut(epoch) for run in self._runs), scores)
+        complete = epoch >= self._config.evolve.epochs
+        committer.submit(partial(self._commit, checkpoint, complete))
+        if self._scoring is not None:
+            self._scoring.watch(checkpoint)
         self._committed = epoch
         self._barrier = None
 
@@ -195,6 +221,7 @@ class Archipelago:
                 confidence=np.stack([run.confidence for run in self._runs]),
                 next_checkpoint_s=max(0.0, committed_at + self._config.checkpoint.every_s - now),
                 losses=self._losses,
+                unscored=0 if self._scoring is None else self._scoring.pending,
             )
         )
 
@@ -205,9 +232,7 @@ class _Committer:
     A failed commit is raised at the next use; the last good one stands.
     """
 
-    def __init__(self, commit: Commit, epochs: int) -> None:
-        self._commit = commit
-        self._epochs = epochs
+    def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._running: Future[object] | None = None
 
@@ -219,11 +244,11 @@ class _Committer:
             running.result()
         return self._running is None
 
-    def submit(self, checkpoint: Checkpoint) -> None:
+    def submit(self, commit: Callable[[], object]) -> None:
         """Start a commit when the one before has ended."""
         if self._running is not None:
             self._running.result()
-        self._running = self._pool.submit(self._commit, checkpoint, checkpoint.epoch >= self._epochs)
+        self._running = self._pool.submit(commit)
 
     def __enter__(self) -> _Committer:
         return self

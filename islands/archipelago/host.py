@@ -67,7 +67,7 @@ def build_host(config: RunConfig) -> IslandHost:
     from islands.classifiers.registry import load_classifier, resolve_device
 
     torch.set_num_threads(config.workers.threads)
-    _repeatable_on_gpu()
+    repeatable_on_gpu()
     device = resolve_device(config.workers.device)
     return assemble(config, load_classifier(**config.network.model_dump(), device=device))
 
@@ -88,7 +88,7 @@ def assemble(config: RunConfig, classifier: Classifier) -> IslandHost:
     return IslandHost(config, encoding, classifier)
 
 
-def _repeatable_on_gpu() -> None:
+def repeatable_on_gpu() -> None:
     """Make float32 mean float32, and equal inputs give equal bits, on CUDA as well."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

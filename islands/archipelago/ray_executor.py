@@ -92,14 +92,16 @@ class RayExecutor:
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
-        self._owns_ray = connect(config.ray, config.workers)
+        self._owns_ray = connect(config.ray, config.workers, config.scorers if config.held_out else None)
         self._group: Any = None
         self._slots: list[_Slot] = []
         self._hosts: dict[IslandKey, Any] = {}
         self._running: dict[Any, _Call] = {}
         self._failures = 0
         try:
-            self._group = reserve(config.workers, may_grow=config.ray.address != "local")
+            self._group = reserve(
+                config.workers, wait_s=config.workers.wait_s, may_grow=config.ray.address != "local"
+            )
             self._slots = [self._open_slot(bundle) for bundle in range(config.workers.count)]
             self.facts = self._first_facts()
         except RayTaskError as error:

@@ -35,15 +35,17 @@ _prepare_environment()
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
-from islands.config import RayConfig, WorkersConfig
+from islands.config import RayConfig, ScorersConfig, WorkersConfig
 from islands.errors import ConfigError
 
 LOCAL_WAIT_S = 5.0
 """Seconds in which a local cluster offers what it has."""
 
 
-def connect(config: RayConfig, workers: WorkersConfig) -> bool:
+def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | None = None) -> bool:
     """Connect to Ray; return whether this call did it, so that the caller has to disconnect.
+
+    A local Ray is started with the CPUs that workers, and scorers where there are any, ask for.
 
     Raises:
         ConfigError: nothing answers at the address.
@@ -51,11 +53,16 @@ def connect(config: RayConfig, workers: WorkersConfig) -> bool:
     if ray.is_initialized():
         return False
     if config.address == "local":
-        cpus = math.ceil(workers.count * workers.cpus)
+        asking = f"workers: {workers.count} workers of {workers.cpus:g} CPUs"
+        asked = workers.count * workers.cpus
+        if scorers is not None and scorers.cpus:
+            asking += f" and {scorers.count} scorers of {scorers.cpus:g}"
+            asked += scorers.count * scorers.cpus
+        cpus = math.ceil(asked)
         if cpus > _cpus_here():
             raise ConfigError(
-                f"workers: {workers.count} workers of {workers.cpus:g} CPUs ask for {cpus}; this machine has "
-                f"{_cpus_here()}: lower workers.count or workers.cpus, or join a cluster with ray.address"
+                f"{asking} ask for {cpus}; this machine has {_cpus_here()}: lower workers.count or "
+                "workers.cpus, or join a cluster with ray.address"
             )
         ray.init(
             address="local",
@@ -74,16 +81,18 @@ def connect(config: RayConfig, workers: WorkersConfig) -> bool:
     return True
 
 
-def reserve(workers: WorkersConfig, *, may_grow: bool) -> Any:
-    """Return a placement group with one bundle per worker.
+def reserve(workers: WorkersConfig | ScorersConfig, *, wait_s: float, may_grow: bool) -> Any:
+    """Return a placement group with one bundle per worker, or per scorer.
 
     Raises:
-        ConfigError: the cluster did not offer the resources within `workers.wait_s`, or at once where no node
+        ConfigError: the cluster did not offer the resources within `wait_s` seconds, or at once where no node
             can come.
     """
-    bundle = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
+    section = "workers" if isinstance(workers, WorkersConfig) else "scorers"
+    amounts = {"CPU": workers.cpus, "GPU": workers.gpus}
+    bundle = {name: amount for name, amount in amounts.items() if amount}
     group = placement_group([bundle] * workers.count, strategy="SPREAD")
-    wait_s = workers.wait_s if may_grow else min(workers.wait_s, LOCAL_WAIT_S)
+    wait_s = wait_s if may_grow else min(wait_s, LOCAL_WAIT_S)
     if group.wait(wait_s):
         return group
     remove_placement_group(group)
@@ -91,8 +100,8 @@ def reserve(workers: WorkersConfig, *, may_grow: bool) -> Any:
     asked = ", ".join(f"{workers.count} x {amount:g} {name}" for name, amount in bundle.items())
     found = ", ".join(f"{totals.get(name, 0):g} {name}" for name in bundle)
     raise ConfigError(
-        f"workers: asked for {asked} and waited {wait_s:g} s; the Ray cluster has {found}; lower "
-        "workers.count, workers.cpus or workers.gpus, or add nodes"
+        f"{section}: asked for {asked} and waited {wait_s:g} s; the Ray cluster has {found}; lower "
+        f"{section}.count, {section}.cpus or {section}.gpus, or add nodes"
     )
 
 

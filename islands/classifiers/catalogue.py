@@ -79,6 +79,13 @@ FAMILIES: dict[str, Family] = {
     family.prefix: family
     for family in (
         Family(
+            "lenet",
+            "lenet:SEED",
+            "the LeNet of `lenet-mnist` trained with another seed: once, here, in a minute or two",
+            r"\d{1,9}",
+            10,
+        ),
+        Family(
             "torchvision",
             "torchvision:NAME@WEIGHTS",
             "any classification network of torchvision, such as alexnet@IMAGENET1K_V1; untrained: "
@@ -107,6 +114,12 @@ FAMILIES: dict[str, Family] = {
             "ensemble",
             "ensemble:A+B",
             "the mean of the probabilities of networks A and B",
+            r"[^+]+(\+[^+]+)+",
+        ),
+        Family(
+            "weakest",
+            "weakest:A+B",
+            "the least of the probabilities of networks A and B: what all of them must see",
             r"[^+]+(\+[^+]+)+",
         ),
         Family("label-only", "label-only:A", "network A with all but its top label hidden", r".+"),
@@ -160,7 +173,7 @@ def class_count(name: str) -> int | None:
         return NETWORKS[prefix].class_count
     if prefix == "label-only":
         return class_count(rest)
-    if prefix == "ensemble":
+    if prefix in ("ensemble", "weakest"):
         counts = [class_count(member) for member in rest.split("+")]
         return next((count for count in counts if count is not None), None)
     return FAMILIES[prefix].class_count if prefix else None

@@ -23,6 +23,8 @@ class Ensemble:
     scores are gathered on that of the first.
     """
 
+    kind = "ensemble"
+
     def __init__(self, members: Sequence[Classifier]) -> None:
         first = members[0]
         for member in members[1:]:
@@ -31,22 +33,46 @@ class Ensemble:
                 if mine != theirs:
                     shown = (len(mine), len(theirs)) if what == "classes" else (mine, theirs)
                     raise NetworkError(
-                        f"ensemble: got {first.name} with {shown[0]} and {member.name} with {shown[1]} "
+                        f"{self.kind}: got {first.name} with {shown[0]} and {member.name} with {shown[1]} "
                         f"{what}; expected members that agree in class names and channels"
                     )
-        self.name = "ensemble:" + "+".join(member.name for member in members)
+        self.name = f"{self.kind}:" + "+".join(member.name for member in members)
         self.classes = first.classes
         self.channels = first.channels
         self.input_size = max(member.input_size for member in members)
         self.device = first.device
-        self.fingerprint = _combined("ensemble", [member.fingerprint for member in members])
+        self.fingerprint = _combined(self.kind, [member.fingerprint for member in members])
         self.members = members
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score images; see `Classifier.predict`."""
-        scores = [member.predict(images).logits.to(self.device).log_softmax(1) for member in self.members]
-        logits = torch.stack(scores).logsumexp(0) - torch.tensor(len(scores), device=self.device).log()
+        scores = self._log_probabilities(images)
+        logits = scores.logsumexp(0) - torch.tensor(len(scores), device=self.device).log()
+        return Prediction(logits.softmax(1), logits)
+
+    def _log_probabilities(self, images: Tensor) -> Tensor:
+        """Return (members, B, K)."""
+        parts = (member.predict(images).logits.to(self.device) for member in self.members)
+        return torch.stack([logits.log_softmax(1) for logits in parts])
+
+
+class Weakest(Ensemble):
+    """The least of the members' probabilities of each class: high only where every member is sure.
+
+    What the members do not agree on is spread evenly over all K classes, so that the scores sum to 1: a class
+    reads up to 1/K too high. Scaling the minima up instead would make an image certain of whatever little
+    is left when the members contradict each other.
+    """
+
+    kind = "weakest"
+
+    @torch.inference_mode()
+    def predict(self, images: Tensor) -> Prediction:
+        """Score images; see `Classifier.predict`."""
+        least = self._log_probabilities(images).amin(0)
+        contested = (1 - least.exp().sum(1, keepdim=True)).clamp(min=0)
+        logits = torch.logaddexp(least, (contested / len(self.classes)).log())
         return Prediction(logits.softmax(1), logits)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from safetensors.torch import load
 from torch import nn
 
 from islands.classifiers.torch_classifier import Network, Preprocessing
 from islands.classifiers.verify import LocalFile, fill, read_state_dict, require_sha256
+from islands.datasets.packages import cache_directory
+from islands.errors import NetworkError
 
 CLASSES = tuple("0123456789")
 
@@ -44,7 +48,31 @@ def load_lenet(weights: LocalFile | None = None) -> Network:
     if weights is not None:
         module = fill(build_lenet(), read_state_dict(weights), str(weights.path))
         return Network(module, CLASSES, Preprocessing(1, 28), batch_size=256)
-    folder = files("islands.classifiers") / "weights"
+    return _recorded(files("islands.classifiers") / "weights")
+
+
+def trained_folder(seed: int) -> Path:
+    """Return where the LeNet trained here with `seed` is kept."""
+    return cache_directory() / "trained" / f"lenet-{seed}"
+
+
+def load_trained_lenet(seed: int) -> Network:
+    """Return the LeNet that was trained here with `seed`; see `islands.stages.train`.
+
+    Raises:
+        NetworkError: it was not, or its weights are damaged.
+    """
+    folder = trained_folder(seed)
+    if not (folder / "lenet-mnist.json").is_file():
+        raise NetworkError(
+            f"lenet:{seed} has not been trained here yet: a run that names it does it in a minute or two, "
+            f"and so does `python -m islands.stages.train --seed {seed} --out {folder}`"
+        )
+    return _recorded(folder)
+
+
+def _recorded(folder: Traversable) -> Network:
+    """Return the LeNet of a folder of weights, with the record of how they were made."""
     data = (folder / "lenet-mnist.safetensors").read_bytes()
     record = json.loads((folder / "lenet-mnist.json").read_text())
     require_sha256(data, record["sha256"], "lenet-mnist.safetensors")

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from islands.classifiers.catalogue import parse_network
-from islands.classifiers.combinators import Ensemble, LabelOnly
+from islands.classifiers.combinators import Ensemble, LabelOnly, Weakest
 from islands.classifiers.contract import Classifier
 from islands.classifiers.screened import MARGINS, ScreenedClassifier, full_batch
 from islands.classifiers.torch_classifier import Network, Precision, View, build_classifier
@@ -169,6 +169,12 @@ def _caffe(spec: str, sha256: str | None) -> Network:
     return load_caffe(spec, sha256)
 
 
+def _trained_lenet(seed: str, _: str | None) -> Network:
+    from islands.classifiers.lenet import load_trained_lenet
+
+    return load_trained_lenet(int(seed))
+
+
 _WITH_WEIGHTS: dict[str, Callable[[str, LocalFile | None], Network]] = {
     "lenet-mnist": _lenet,
     "efficientnet-lite0": _lite(0),
@@ -183,10 +189,12 @@ _FROM_FILE: dict[str, Callable[[str, str | None], Network]] = {
     "torchscript": _torchscript,
     "exported": _exported,
     "caffe": _caffe,
+    "lenet": _trained_lenet,
 }
-"""Networks whose name holds the path of their weights."""
+"""Networks whose name says where their weights are."""
 
 _COMBINATORS: dict[str, Callable[[str, Callable[[str], Classifier]], Classifier]] = {
     "ensemble": lambda names, load: Ensemble([load(name) for name in names.split("+")]),
+    "weakest": lambda names, load: Weakest([load(name) for name in names.split("+")]),
     "label-only": lambda name, load: LabelOnly(load(name)),
 }

@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from islands.cli import asset_commands, doctor_command, list_commands, run_commands, store_commands
+from islands.cli import (
+    asset_commands,
+    doctor_command,
+    list_commands,
+    run_commands,
+    score_commands,
+    store_commands,
+)
 from islands.errors import InputError, IslandsError
 
 # Newer typers bring a click of their own, so click's base class is reached through what typer exports.
@@ -40,6 +47,7 @@ for _command in (
     store_commands.show,
     store_commands.export,
     store_commands.verify,
+    score_commands.score,
     store_commands.tag,
     store_commands.gc,
     doctor_command.doctor,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
+from islands.evolution.scores import HeldOutScores
 
 
 class Letter(IntEnum):
@@ -73,7 +74,15 @@ class RunCheckpoint:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All runs at the end of `epoch` (epoch 0 is generation 0)."""
+    """All runs at the end of `epoch` (epoch 0 is generation 0).
+
+    Attributes:
+        epoch: the epoch.
+        runs: each run.
+        scores: what held-out networks say, of those that have said anything new since the last checkpoint;
+            no part of what evolves.
+    """
 
     epoch: int
     runs: tuple[RunCheckpoint, ...]
+    scores: tuple[HeldOutScores, ...] = ()

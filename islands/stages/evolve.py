@@ -9,19 +9,33 @@ from contextlib import contextmanager
 
 from islands.archipelago.driver import Archipelago, Progress
 from islands.archipelago.executor import Executor
+from islands.archipelago.scorers import Scorers
+from islands.archipelago.scoring import Scoring
 from islands.config import RunConfig
 from islands.store.writer import StoreWriter
 
 Observe = Callable[[Progress], None]
 
 
-def evolve(config: RunConfig, writer: StoreWriter, executor: Executor, observe: Observe) -> bool:
+def evolve(
+    config: RunConfig,
+    writer: StoreWriter,
+    executor: Executor,
+    observe: Observe,
+    scorers: Scorers | None = None,
+) -> bool:
     """Evolve from the last checkpoint of the store to the end of the budget; return whether it is spent.
+
+    Scorers, where there are any, score the elites of each checkpoint on the held-out networks meanwhile.
 
     The first Ctrl-C or SIGTERM finishes the epochs that run and commits; the second stops at once, and the
     last commit stands.
     """
-    archipelago = Archipelago(config, len(executor.facts.classes), executor, writer.commit, observe)
+    class_count = len(executor.facts.classes)
+    scoring = None if scorers is None else Scoring(config.held_out, scorers, config.runs, class_count)
+    archipelago = Archipelago(
+        config, class_count, executor, writer.commit, observe, scoring, writer.commit_scores
+    )
     checkpoint = writer.load()
     if checkpoint is not None:
         archipelago.restore(checkpoint)

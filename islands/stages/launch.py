@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from islands.archipelago.driver import Progress
 from islands.archipelago.executor import Executor, build_executor
 from islands.archipelago.host import build_host
-from islands.archipelago.messages import Inbox, IslandKey
+from islands.archipelago.messages import Inbox, IslandKey, NetworkFacts
+from islands.archipelago.scorers import Scorers, build_scorers
 from islands.classifiers.catalogue import class_count
-from islands.config import RunConfig
+from islands.config import NetworkConfig, RunConfig
 from islands.config_file import override_run_config
 from islands.errors import ConfigError, InputError
 from islands.migration.slices import class_slices
 from islands.stages.evolve import Observe, evolve
+from islands.stages.train import train_missing
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter, require_free
 
-MAY_CHANGE = ("evolve.generations", "workers", "ray", "checkpoint", "store")
-"""What a resume may change: the budget, and where and how the work is done."""
+MAY_CHANGE = ("evolve.generations", "held_out", "workers", "scorers", "ray", "checkpoint", "store")
+"""What a resume may change: the budget, who else looks at the elites, and where and how the work is done."""
 
 
 def ignore(progress: Progress) -> None:
@@ -38,6 +42,7 @@ def launch(config: RunConfig, observe: Observe = ignore) -> StoreReader:
     """
     _require_fit(config)
     require_free(config.store)
+    train_missing([config.network, *config.held_out])
     with closing(build_executor(config)) as executor:
         return run_in_store(config, executor, observe)
 
@@ -46,15 +51,18 @@ def run_in_store(config: RunConfig, executor: Executor, observe: Observe) -> Sto
     """Make the store, evolve on `executor`, and return the store; see `launch`."""
     facts = executor.facts
     class_slices(len(facts.classes), config.islands.count)
-    with StoreWriter.create(
-        config.store,
-        config,
-        facts.classes,
-        facts.fingerprint,
-        channels=facts.channels,
-        size=facts.size,
-    ) as writer:
-        evolve(config, writer, executor, observe)
+    with (
+        scorers_for(config, facts) as scorers,
+        StoreWriter.create(
+            config.store,
+            config,
+            facts.classes,
+            facts.fingerprint,
+            channels=facts.channels,
+            size=facts.size,
+        ) as writer,
+    ):
+        evolve(config, writer, executor, observe, scorers)
     return StoreReader(config.store)
 
 
@@ -81,19 +89,44 @@ def resume(
             raise _changes_meaning(key)
     config = override_run_config(stored, [*overrides, f"store={store}"])
     _require_same_meaning(stored, config)
-    if reader.complete and config.evolve.generations == stored.evolve.generations:
+    spent = reader.complete and config.evolve.generations == stored.evolve.generations
+    if spent and not lacks_scores(reader, config.held_out):
         raise InputError(
             f"{store} is complete at generation {stored.evolve.generations}; to go on, raise the budget: "
             f"islands resume {store} --set evolve.generations={2 * stored.evolve.generations}"
         )
+    train_missing([config.network, *config.held_out])
     with (
         StoreWriter.open(store, break_lock=break_lock) as writer,
         closing(build_executor(config)) as executor,
+        scorers_for(config, executor.facts) as scorers,
     ):
         _require_same_network(reader, executor)
         writer.set_config(config)
-        evolve(config, writer, executor, observe)
+        evolve(config, writer, executor, observe, scorers)
     return StoreReader(store)
+
+
+@contextmanager
+def scorers_for(config: RunConfig, source: NetworkFacts) -> Iterator[Scorers | None]:
+    """Give the scorers of a configuration, and stop them in the end; see `build_scorers`."""
+    scorers = build_scorers(config, source)
+    try:
+        yield scorers
+    finally:
+        if scorers is not None:
+            scorers.close()
+
+
+def lacks_scores(reader: StoreReader, held_out: Sequence[NetworkConfig]) -> bool:
+    """Tell whether an elite of the checkpoint was not scored on one of the networks."""
+    stored = {NetworkConfig.model_validate(scores.settings): scores.runs for scores in reader.scores()}
+    ids = [reader.elite_columns(run, "id")["id"] for run in range(reader.runs)]
+    return any(
+        network not in stored
+        or any(not np.array_equal(scores.ids, own) for scores, own in zip(stored[network], ids, strict=True))
+        for network in held_out
+    )
 
 
 @dataclass(frozen=True)

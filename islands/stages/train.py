@@ -8,6 +8,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +19,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from islands.classifiers.lenet import build_lenet
+from islands.classifiers.lenet import build_lenet, trained_folder
+from islands.config import NetworkConfig
 from islands.datasets.mnist import MD5, Labelled, load_mnist
 
 BATCH = 128
@@ -24,6 +28,10 @@ LEARNING_RATE = 0.05
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 THREADS = 1
+EPOCHS = 12
+
+_TRAINED = re.compile(r"(?:^|[:+])lenet:(\d+)(?=\+|$)")
+"""A LeNet of this stage in a network's name, which may be a combination of several."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +106,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     options = parser.parse_args()
+    record = train_into(options.out, options.seed, options.epochs)
+    print(f"{options.out}: test accuracy {record.test_accuracy:.2%}")
+
+
+def train_missing(networks: Iterable[NetworkConfig]) -> None:
+    """Train each LeNet that a network's name asks for, alone or as a member, unless it was trained before."""
+    seeds = {int(seed) for network in networks for seed in _TRAINED.findall(network.name)}
+    for seed in sorted(seeds):
+        folder = trained_folder(seed)
+        if not (folder / "lenet-mnist.json").exists():
+            train_into(folder, seed)
+
+
+def train_into(folder: Path, seed: int, epochs: int = EPOCHS) -> TrainingRecord:
+    """Train, and write weights and their record into a folder; the record comes last and whole."""
     train = load_mnist("train")
-    network = train_lenet(options.seed, options.epochs, train)
+    network = train_lenet(seed, epochs, train)
     weights = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
     record = TrainingRecord(
         network="LeNet",
-        command=f"python -m islands.stages.train --seed {options.seed} --epochs {options.epochs} --out DIR",
-        seed=options.seed,
-        epochs=options.epochs,
+        command=f"python -m islands.stages.train --seed {seed} --epochs {epochs} --out DIR",
+        seed=seed,
+        epochs=epochs,
         training_images=len(train.labels),
         optimiser=f"SGD(momentum={MOMENTUM}, nesterov, weight_decay={WEIGHT_DECAY}), batches of {BATCH}",
         schedule=f"OneCycleLR(max_lr={LEARNING_RATE}); images shifted by up to 2 pixels",
@@ -117,10 +140,15 @@ def main() -> None:
         test_accuracy=accuracy(network, load_mnist("test")),
         sha256=hashlib.sha256(weights).hexdigest(),
     )
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "lenet-mnist.safetensors").write_bytes(weights)
-    (options.out / "lenet-mnist.json").write_text(json.dumps(asdict(record), indent=2) + "\n")
-    print(f"{options.out}: test accuracy {record.test_accuracy:.2%}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in (
+        ("lenet-mnist.safetensors", weights),
+        ("lenet-mnist.json", f"{json.dumps(asdict(record), indent=2)}\n".encode()),
+    ):
+        unfinished = folder / f".{name}.{os.getpid()}"
+        unfinished.write_bytes(data)
+        unfinished.replace(folder / name)
+    return record
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from islands.errors import InputError
+from islands.evolution.scores import HeldOutScores, Scores
 from islands.store import schema
 from islands.store.reader import StoreReader
 
@@ -61,6 +62,20 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "epoch": "epoch, 0 is generation 0",
         "class": "class, counted from 0",
         "confidence": "probability of the class at the end of the epoch",
+    },
+    "scores": {
+        "run": "run, counted from 0",
+        "class": "class whose cell the elite holds, counted from 0: the target",
+        "name": "name of the class",
+        "network": "held-out network that was asked",
+        "target_probability": "its probability of the target, 0 to 1",
+        "target_rank": "rank of the target among all classes, 1 for the top",
+        "top1": "class that it sees first",
+        "top1_name": "name of that class",
+        "top1_probability": "its probability of that class",
+        "id": "genome id of the elite that was scored",
+        "epoch": "epoch of the checkpoint that it was an elite of",
+        "late": "true where another elite has taken the cell since",
     },
     "runs": {
         "run": "run, counted from 0",
@@ -192,6 +207,42 @@ def _curves_of(reader: StoreReader, run: int) -> Columns:
     return {"epoch": epochs.ravel(), "class": classes.ravel(), "confidence": curves.ravel()}
 
 
+def _scores(reader: StoreReader) -> Columns:
+    return score_columns(reader, reader.scores())
+
+
+def score_columns(reader: StoreReader, networks: Sequence[HeldOutScores]) -> Columns:
+    """Return what held-out networks say of the store's elites, with the columns of the table `scores`."""
+    elites = [reader.elite_columns(run, "id")["id"] for run in range(reader.runs)]
+    names = np.array(reader.classes, object)
+    parts = [
+        _scores_of(network.name, run, scores, elites[run], names)
+        for network in networks
+        for run, scores in enumerate(network.runs)
+    ] or [_scores_of("", 0, Scores.none_yet(len(names)), elites[0], names)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _scores_of(
+    network: str, run: int, scores: Scores, elites: npt.NDArray[Any], names: npt.NDArray[Any]
+) -> Columns:
+    columns = {
+        "run": np.full(len(names), run, np.int32),
+        "class": np.arange(len(names), dtype=np.int32),
+        "name": names,
+        "network": np.full(len(names), network, object),
+        "target_probability": scores.target_probability,
+        "target_rank": scores.target_rank,
+        "top1": scores.top1,
+        "top1_name": names[scores.top1],
+        "top1_probability": scores.top1_probability,
+        "id": scores.ids,
+        "epoch": scores.epochs,
+        "late": scores.ids != elites,
+    }
+    return {name: column[scores.ids >= 0] for name, column in columns.items()}
+
+
 def _runs(reader: StoreReader) -> Columns:
     rows = [_run_of(reader, run) for run in range(reader.runs)]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -232,6 +283,7 @@ _MAKERS: Mapping[str, Callable[[StoreReader], Columns]] = {
     "history": _history,
     "migrations": _migrations,
     "curves": _curves,
+    "scores": _scores,
     "runs": _runs,
     "classes": _classes,
     "checkpoints": _checkpoints,

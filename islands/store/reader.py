@@ -17,6 +17,7 @@ from islands.errors import InputError, StoreError, StoreVersionError
 from islands.evolution import records
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays, Elites
+from islands.evolution.scores import HeldOutScores, Scores
 from islands.store import schema
 from islands.store.repository import (
     CheckpointInfo,
@@ -152,6 +153,20 @@ class StoreReader:
         self._checkpoint_epoch()
         return self._array(f"{self._run(run)}/curves").astype(np.float32, copy=False)
 
+    def scores(self) -> tuple[HeldOutScores, ...]:
+        """Return what held-out networks said of the elites, in the order of their groups' names.
+
+        A row is of the genome `ids` and the checkpoint `epochs`, which may be earlier than this one.
+
+        Raises:
+            StoreDamagedError: they are not what was written.
+        """
+        paths = f"{self._run(0)}/scores"
+        with reading(self.path, paths):
+            found = self._root.get(paths)
+            keys = sorted(found.group_keys()) if isinstance(found, zarr.Group) else []
+        return tuple(self._scores(key) for key in keys)
+
     def checkpoints(self) -> list[CheckpointInfo]:
         """Return all checkpoints of the store, the oldest first."""
         return list_checkpoints(self.path, self._repository)
@@ -164,7 +179,7 @@ class StoreReader:
         """
         if self.epoch is None:
             return None
-        return Checkpoint(self.epoch, tuple(self.resumable(run) for run in range(self.runs)))
+        return Checkpoint(self.epoch, tuple(self.resumable(run) for run in range(self.runs)), self.scores())
 
     def resumable(self, run: int) -> RunCheckpoint:
         """Return what a resume needs of one run, checked against its digest: see `checkpoint`.
@@ -206,6 +221,24 @@ class StoreReader:
         names = (*schema.MAIL, *(name for name in schema.ELITES if name != "confidence"))
         boards = self._array(f"{path}/boards").astype(np.float32, copy=False)
         return schema.mail_from(self._columns(path, *names), self._arrays(f"{path}/genomes"), boards)
+
+    def _scores(self, key: str) -> HeldOutScores:
+        path = f"{self._run(0)}/scores/{key}"
+        with reading(self.path, path):
+            attributes: dict[str, Any] = dict(self._root[path].attrs.asdict())
+        return HeldOutScores(
+            name=attributes["network"],
+            settings=attributes["settings"],
+            fingerprint=attributes["fingerprint"],
+            runs=tuple(self._scores_of(f"{self._run(run)}/scores/{key}") for run in range(self.runs)),
+        )
+
+    def _scores_of(self, path: str) -> Scores:
+        scores = schema.scores_from(self._arrays(path))
+        with reading(self.path, path):
+            if schema.scores_digest(scores) != self._root[path].attrs["digest"]:
+                raise ValueError("its content is not what was written")
+        return scores
 
     def _open(self, at: str | int | None) -> icechunk.Session:
         if at is None:

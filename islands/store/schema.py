@@ -9,13 +9,17 @@
                /history      `HISTORY`, append-only
                /migrations   `MIGRATIONS`, append-only
                /curves       (epochs + 1, K) float32: confidence at the end of each epoch
+               /scores/<network>   `SCORES`, one row per class: what a held-out network says of the elites;
+                             attributes: its name, the settings that load it, its fingerprint
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +27,10 @@ import numpy.typing as npt
 from islands.evolution import records
 from islands.evolution.checkpoint import Letter, Mail
 from islands.evolution.elites import COLUMNS, Arrays, Elites
+from islands.evolution.scores import Scores
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 SCHEMA_VERSION = 1
 
@@ -131,6 +139,20 @@ CURVES = Column(
 )
 
 
+SCORES: Mapping[str, Column] = {
+    "id": Column(np.int64, "genome that was scored; -1: none yet", fill=-1),
+    "epoch": Column(np.int32, "epoch of the checkpoint that it was an elite of", fill=-1),
+    "target_probability": Column(np.float32, "probability of the row's own class", units="1"),
+    "target_rank": Column(np.int32, "rank of the row's own class among all classes, 1 for the top"),
+    "top1": Column(np.int32, "class of the highest probability", fill=-1),
+    "top1_probability": Column(np.float32, "its probability", units="1"),
+    "probabilities": ELITES["probabilities"],
+}
+"""Columns of the scores of one held-out network; `probabilities` only where they were asked for."""
+
+_SCORE_FIELDS = {"id": "ids", "epoch": "epochs"}
+
+
 def genome_column(field: str, dtype: np.dtype[np.generic]) -> Column:
     """Describe the array of one field of a genome."""
     return Column(dtype.type, f"genomes, field {field}", (f"{field}_entry",), chunk=GENOME_CHUNK)
@@ -166,9 +188,34 @@ def mail_from(
     return Mail(**columns, elites=elites_from(arrays, genomes), boards=boards)  # type: ignore[arg-type]
 
 
+def scores_path(run: int, name: str, fingerprint: str) -> str:
+    """Return the group of the scores of a held-out network; its name made safe, and told from others."""
+    safe = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")[:60]
+    return f"{run_path(run)}/scores/{safe}-{fingerprint[:8]}"
+
+
+def score_arrays(scores: Scores) -> Arrays:
+    """Return the columns of `SCORES` that there are."""
+    columns = scores.columns()
+    fields = ((name, _SCORE_FIELDS.get(name, name)) for name in SCORES)
+    return {name: columns[field] for name, field in fields if field in columns}
+
+
+def scores_from(arrays: Mapping[str, npt.NDArray[np.generic]]) -> Scores:
+    """Invert `score_arrays`."""
+    return Scores(**{_SCORE_FIELDS.get(name, name): array for name, array in arrays.items()})  # type: ignore[arg-type]
+
+
+def scores_digest(scores: Scores) -> str:
+    """Return a sha256 over every dtype, shape and bit."""
+    total = sha256()
+    _add(total, score_arrays(scores))
+    return total.hexdigest()
+
+
 def digest(epoch: int, elites: Elites, mail: Mail, evaluations: int) -> str:
     """Return a sha256 over what a resume reads of a run: every dtype, shape and bit."""
-    tables = (
+    tables: tuple[Arrays, ...] = (
         elite_arrays(elites),
         elites.genomes,
         mail_arrays(mail),
@@ -177,7 +224,11 @@ def digest(epoch: int, elites: Elites, mail: Mail, evaluations: int) -> str:
     )
     total = sha256(f"{epoch} {evaluations}".encode())
     for arrays in tables:
-        for name, array in sorted(arrays.items()):
-            total.update(f"{name} {array.dtype} {array.shape}".encode())
-            total.update(array.tobytes())
+        _add(total, arrays)
     return total.hexdigest()
+
+
+def _add(total: Hash, arrays: Arrays) -> None:
+    for name, array in sorted(arrays.items()):
+        total.update(f"{name} {array.dtype} {array.shape}".encode())
+        total.update(array.tobytes())

@@ -21,6 +21,7 @@ from islands.config import RunConfig
 from islands.errors import StoreError, StoreExistsError
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays
+from islands.evolution.scores import HeldOutScores
 from islands.store import schema
 from islands.store.lock import StoreLock
 from islands.store.reader import StoreReader
@@ -150,6 +151,25 @@ class StoreWriter:
                 self._commits_since_sweep = 0
         return snapshot
 
+    def commit_scores(self, scores: Sequence[HeldOutScores]) -> str:
+        """Store scores of the latest checkpoint as a commit of the same epoch, and return its snapshot id.
+
+        Raises:
+            StoreError: they could not be written, or there is no checkpoint; what was there before stands.
+        """
+        with writing(self._path):
+            self._lock.require_held()
+            latest = next(iter(self._repository.ancestry(branch="main")))
+            if "epoch" not in latest.metadata:
+                raise StoreError(f"{self._path} has no checkpoint yet: there is nothing to score")
+            session = self._repository.writable_session("main")
+            root = open_root(self._path, session, mode="r+")
+            _write_scores(root, scores)
+            root.attrs.update(self._new_config())
+            snapshot: str = session.commit(f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
+            os.sync()
+        return snapshot
+
     def collect(self, keep: int | None) -> tuple[int, int]:
         """Forget all but the newest `keep` commits and the tagged ones; None: forget none.
 
@@ -177,16 +197,17 @@ class StoreWriter:
         root = open_root(self._path, session, mode="r+")
         for number, run in enumerate(checkpoint.runs):
             _write_run(root, number, run, checkpoint.epoch)
+        _write_scores(root, checkpoint.scores)
         stage = {"complete": complete, "epoch": checkpoint.epoch}
-        attributes: dict[str, Any] = {"stages": {schema.STAGE: stage}}
-        if self._config is not None:
-            attributes["config"] = self._config.model_dump(mode="json")
-        root.attrs.update(attributes)
+        root.attrs.update({"stages": {schema.STAGE: stage}, **self._new_config()})
         snapshot: str = session.commit(f"epoch {checkpoint.epoch}", _summary(checkpoint))
         self._tag_if_complete(stage, snapshot)
         # Icechunk never calls fsync: without this a power loss could take the commit back.
         os.sync()
         return snapshot
+
+    def _new_config(self) -> dict[str, Any]:
+        return {} if self._config is None else {"config": self._config.model_dump(mode="json")}
 
     def _tag_if_complete(self, stage: Mapping[str, Any], snapshot: str) -> None:
         if stage["complete"]:
@@ -294,6 +315,28 @@ def _write_run(root: zarr.Group, number: int, run: RunCheckpoint, epoch: int) ->
     _append(group, {"curves": run.curves})
     digest = schema.digest(epoch, run.elites, run.mail, run.evaluations)
     group.attrs.update({"evaluations": run.evaluations, "digest": digest})
+
+
+def _write_scores(root: zarr.Group, networks: Sequence[HeldOutScores]) -> None:
+    for network in networks:
+        for number, scores in enumerate(network.runs):
+            group = root.require_group(schema.scores_path(number, network.name, network.fingerprint))
+            arrays = schema.score_arrays(scores)
+            for name in set(group.array_keys()) - arrays.keys():
+                del group[name]  # probabilities of elites that have been scored anew
+            for name, values in arrays.items():
+                if name in group:
+                    _array(group, name)[:] = values
+                else:
+                    _replace(group, name, schema.SCORES[name], values, "class")
+            group.attrs.update(
+                {
+                    "network": network.name,
+                    "settings": dict(network.settings),
+                    "fingerprint": network.fingerprint,
+                    "digest": schema.scores_digest(scores),
+                }
+            )
 
 
 def _update(group: zarr.Group, arrays: Arrays, changed: npt.NDArray[np.bool_]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,14 @@ from torch import Tensor
 from islands.archipelago.driver import Archipelago, Progress
 from islands.archipelago.executor import Executor, InProcessExecutor
 from islands.archipelago.host import IslandHost, build_host
+from islands.archipelago.scorers import Scorers
+from islands.archipelago.scoring import Scoring
 from islands.classifiers.contract import Classifier, Prediction
 from islands.config import RunConfig
 from islands.encodings.contract import Encoding
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.elites import COLUMNS
+from islands.evolution.scores import HeldOutScores
 
 
 def small_config(**sections: Any) -> RunConfig:
@@ -61,6 +64,7 @@ class Evolution:
     complete: bool
     commits: list[Checkpoint] = field(default_factory=list)
     reports: list[Progress] = field(default_factory=list)
+    scores: list[tuple[HeldOutScores, ...]] = field(default_factory=list)
 
     @property
     def last(self) -> Checkpoint:
@@ -74,21 +78,30 @@ def evolve(
     *,
     checkpoint: Checkpoint | None = None,
     on_report: Callable[[Archipelago, Progress], None] = lambda archipelago, progress: None,
+    scorers: Scorers | None = None,
+    on_commit: Callable[[Checkpoint, bool], None] = lambda checkpoint, complete: None,
 ) -> Evolution:
-    """Run `config` on `executor` and close it."""
+    """Run `config` on `executor` and close it; scores of held-out networks are noted as committed."""
     evolution = Evolution(complete=False)
 
     def observe(progress: Progress) -> None:
         evolution.reports.append(progress)
         on_report(archipelago, progress)
 
-    with closing(executor):
+    def commit(checkpoint: Checkpoint, complete: bool) -> None:
+        evolution.commits.append(checkpoint)
+        evolution.scores.append(checkpoint.scores)
+        on_commit(checkpoint, complete)
+
+    with ExitStack() as stack:
+        stack.enter_context(closing(executor))
+        class_count = len(executor.facts.classes)
+        scoring = None
+        if scorers is not None:
+            stack.enter_context(closing(scorers))
+            scoring = Scoring(config.held_out, scorers, config.runs, class_count)
         archipelago = Archipelago(
-            config,
-            len(executor.facts.classes),
-            executor,
-            lambda checkpoint, complete: evolution.commits.append(checkpoint),
-            observe,
+            config, class_count, executor, commit, observe, scoring, evolution.scores.append
         )
         if checkpoint is not None:
             archipelago.restore(checkpoint)

@@ -1,0 +1,140 @@
+"""`score`: what networks that took no part in evolution see in its images."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from islands.cli.options import Json
+from islands.cli.store_commands import At
+from islands.errors import InputError
+
+if TYPE_CHECKING:
+    from islands.store.query import Columns
+
+PROGRESS_INTERVAL_S = 5.0
+
+Network = Annotated[
+    list[str],
+    typer.Option(
+        "--network",
+        metavar="NAME",
+        help="As `islands networks` lists them, or '{name: NAME, view: standard}'; may be repeated.",
+    ),
+]
+
+
+def score(
+    images: Annotated[
+        Path, typer.Argument(metavar="STORE|FOLDER", help="The folder of a run, or one of PNGs.")
+    ],
+    networks: Network,
+    at: At = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Keep the probabilities over all classes as well.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write a .json or .csv instead of into the store."),
+    ] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="Score on Ray instead of in this process.")] = False,
+    count: Annotated[int, typer.Option("--scorers", min=1, help="Threads, or processes of Ray.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Score the images of a run, or a folder of PNGs, on networks that they were not evolved against."""
+    from islands.config_file import read_networks
+
+    read = read_networks(networks)
+    _require_sensible(images, at, full, out, ray)
+    from islands.cli.run_commands import stdout_for_result
+    from islands.config import ScorersConfig
+    from islands.stages.score import score_folder, score_store
+
+    with stdout_for_result():
+        if _is_store(images):
+            columns = score_store(
+                images,
+                read,
+                at=at,
+                full=full,
+                into_store=out is None and at is None,
+                executor="ray" if ray else "in-process",
+                scorers=ScorersConfig(count=count),
+                observe=_Remaining(),
+            )
+        else:
+            columns = score_folder(images, read, full=full)
+    if out is not None:
+        _write(columns, out)
+    print(json.dumps(_rows(columns)) if as_json else _summary(columns))
+
+
+class _Remaining:
+    """Tells on stderr, every few seconds, how many scores are still to come."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, remaining: int) -> None:
+        if remaining and time.monotonic() - self._last >= PROGRESS_INTERVAL_S:
+            self._last = time.monotonic()
+            print(f"{remaining:,} to score", file=sys.stderr, flush=True)
+
+
+def _is_store(images: Path) -> bool:
+    return (images / "snapshots").is_dir() and (images / "refs").is_dir()
+
+
+def _require_sensible(images: Path, at: str | None, full: bool, out: Path | None, ray: bool) -> None:
+    if not images.is_dir():
+        raise InputError(f"{images} is no folder; expected a store or a folder of PNGs")
+    if not _is_store(images) and (at is not None or ray):
+        raise InputError(
+            f"{images} is no store, and --at and --ray are for stores; expected a folder of a run"
+        )
+    if out is not None and out.suffix not in (".json", ".csv"):
+        raise InputError(f"--out {out}: expected a file that ends in .json or .csv")
+    if full and out is not None and out.suffix == ".csv":
+        raise InputError(f"--out {out}: a table has no place for the probabilities of --full; expected .json")
+
+
+def _write(columns: Columns, file: Path) -> None:
+    rows = _rows(columns)
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        if file.suffix == ".json":
+            json.dump(rows, opened)
+        else:
+            writer = csv.DictWriter(opened, list(columns), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def _rows(columns: Columns) -> list[dict[str, Any]]:
+    values = [[_finite(value) for value in column.tolist()] for column in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _summary(columns: Columns) -> str:
+    import numpy as np
+
+    lines = []
+    for network in dict.fromkeys(columns["network"]):
+        rows = columns["network"] == network
+        top1 = int((columns["target_rank"][rows] == 1).sum())
+        lines.append(
+            f"{network}: {top1} of {rows.sum()} images are taken for what they were meant for; median "
+            f"probability {np.median(columns['target_probability'][rows]):.4%}, median rank "
+            f"{np.median(columns['target_rank'][rows]):g}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,237 @@
+"""Scores images on held-out networks after the fact: what `islands score` calls."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from islands.archipelago.messages import NetworkFacts
+from islands.archipelago.scoring import Scoring
+from islands.classifiers.contract import Classifier
+from islands.classifiers.registry import load_classifier, resolve_device
+from islands.config import NetworkConfig, RunConfig, ScorersConfig
+from islands.errors import InputError, StoreLockedError
+from islands.evolution.outcomes import outcomes
+from islands.evolution.scores import HeldOutScores
+from islands.stages.launch import scorers_for
+from islands.stages.train import train_missing
+from islands.store.classes import find_class
+from islands.store.query import Columns, score_columns
+from islands.store.reader import StoreReader
+from islands.store.writer import StoreWriter
+
+COMMIT_EVERY_S = 30.0
+"""Seconds between two commits; what was scored before a crash is not scored again."""
+
+_BATCH = 32
+
+_CLASS_IN_NAME = (
+    re.compile(r"map_\d+_(?P<class>\d+)_(?P<confidence>[-+.\deE]+)\.png"),  # the authors' release
+    re.compile(r"run-\d+_class-(?P<class>\d+)\.png"),  # `islands export --layout flat`
+)
+
+Observe = Callable[[int], object]
+"""Called now and then with the number of scores that are still to come."""
+
+
+def ignore(_remaining: int) -> None:
+    """Observe nothing."""
+
+
+def score_store(
+    location: Path | str,
+    networks: Sequence[NetworkConfig],
+    *,
+    at: str | None = None,
+    full: bool = False,
+    into_store: bool = True,
+    executor: str = "in-process",
+    scorers: ScorersConfig | None = None,
+    observe: Observe = ignore,
+) -> Columns:
+    """Score every elite of a checkpoint on held-out networks; the source network is not needed.
+
+    Args:
+        location: the store.
+        networks: which.
+        at: an earlier checkpoint; its scores cannot go into the store.
+        full: whether the probabilities over all classes are kept as well.
+        into_store: whether to commit the scores.
+        executor: `in-process` or `ray`.
+        scorers: their number and resources.
+        observe: see `Observe`.
+
+    Returns:
+        The columns of the table `scores`, and with `full` one of `probabilities` (K,).
+
+    Raises:
+        StoreError: there is no checkpoint, or the store cannot be written to.
+        InputError: a network cannot be had, or cannot be compared with the source.
+    """
+    reader = StoreReader(location, at)
+    checkpoint = reader.checkpoint()
+    if checkpoint is None:
+        raise InputError(f"{reader.path} has no checkpoint yet: there is nothing to score")
+    if into_store and at is not None:
+        raise InputError("scores of an earlier checkpoint do not go into the store; give --out for them")
+    train_missing(networks)
+    config = _config(reader.config, networks, executor, scorers or ScorersConfig())
+    with ExitStack() as stack:
+        writer = stack.enter_context(_open(location)) if into_store else None
+        running = stack.enter_context(scorers_for(config, _source(reader)))
+        assert running is not None
+        scoring = Scoring(networks, running, reader.runs, len(reader.classes), full=full)
+        if at is None:
+            scoring.restore(checkpoint.scores)
+        scoring.watch(checkpoint)
+        committed_at = time.monotonic()
+        while scoring.pending:
+            scoring.poll(timeout=1.0)
+            observe(scoring.pending)
+            if writer and time.monotonic() - committed_at >= COMMIT_EVERY_S:
+                writer.commit_scores(scoring.take())
+                committed_at = time.monotonic()
+        if writer and (news := scoring.take()):
+            writer.commit_scores(news)
+        scoring.require_sound()
+        return _columns(reader, scoring.scores(), full)
+
+
+def score_folder(
+    folder: Path, networks: Sequence[NetworkConfig], *, full: bool = False, device: str = "auto"
+) -> Columns:
+    """Score a folder of PNGs.
+
+    The class that an image is meant for is in its name, as in the authors' release
+    (`map_<generation>_<class>_<confidence>.png`) or `islands export`, or is the name of its folder.
+
+    Returns:
+        Equally long columns: file, class, source_confidence (that in the name, or NaN), network, fingerprint,
+        target_probability, target_rank, top1, top1_name, top1_probability; with `full` probabilities (K,).
+
+    Raises:
+        InputError: there are no such images, or a network cannot be had.
+    """
+    files = sorted(folder.rglob("*.png"))
+    if not files:
+        raise InputError(f"{folder} has no *.png in it or below; expected a store or a folder of images")
+    train_missing(networks)
+    rows: list[dict[str, Any]] = []
+    for network in networks:
+        classifier = load_classifier(**network.model_dump(), device=resolve_device(device))
+        pictures = (_read(folder, file, classifier) for file in files)
+        for _, same_size in groupby(pictures, key=lambda picture: picture.pixels.shape):
+            batch: list[_Picture] = []
+            for picture in same_size:
+                batch.append(picture)
+                if len(batch) == _BATCH:
+                    rows += _score_batch(network, classifier, batch, full)
+                    batch = []
+            if batch:
+                rows += _score_batch(network, classifier, batch, full)
+    return {name: np.array([row[name] for row in rows], _DTYPES.get(name)) for name in rows[0]}
+
+
+_DTYPES = {"file": object, "network": object, "fingerprint": object, "top1_name": object}
+
+
+class _Picture(NamedTuple):
+    file: str
+    class_: int
+    confidence: float
+    pixels: torch.Tensor
+
+
+def _read(folder: Path, file: Path, classifier: Classifier) -> _Picture:
+    name = file.relative_to(folder).as_posix()
+    class_, confidence = _meaning(file, classifier)
+    if class_ >= len(classifier.classes):
+        raise InputError(
+            f"{file}: got class {class_}; {classifier.name} has classes 0 to {len(classifier.classes) - 1}"
+        )
+    try:
+        with Image.open(file) as opened:
+            pixels = np.array(opened.convert("L" if classifier.channels == 1 else "RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{file}: expected a PNG image: {error}") from None
+    height, width = pixels.shape[:2]
+    tensor = torch.from_numpy(pixels).reshape(height, width, classifier.channels).permute(2, 0, 1)
+    return _Picture(name, class_, confidence, tensor)
+
+
+def _meaning(file: Path, classifier: Classifier) -> tuple[int, float]:
+    """Return the class that an image is meant for, and the confidence in its name or NaN."""
+    for pattern in _CLASS_IN_NAME:
+        if found := pattern.fullmatch(file.name):
+            return int(found["class"]), float(found.groupdict().get("confidence", "nan"))
+    try:
+        return find_class(classifier.classes, file.parent.name), float("nan")
+    except InputError as error:
+        raise InputError(
+            f"{file}: its class is neither in its name (map_<generation>_<class>_<score>.png) nor the name of "
+            f"its folder ({error})"
+        ) from None
+
+
+def _score_batch(
+    network: NetworkConfig, classifier: Classifier, batch: Sequence[_Picture], full: bool
+) -> Iterator[dict[str, Any]]:
+    prediction = classifier.predict(torch.stack([picture.pixels for picture in batch]))
+    targets = torch.tensor([picture.class_ for picture in batch], device=classifier.device)
+    found = [column.tolist() for column in outcomes(prediction, targets)]
+    for number, (picture, probability, rank, top1, top1_probability) in enumerate(
+        zip(batch, *found, strict=True)
+    ):
+        yield {
+            "file": picture.file,
+            "class": picture.class_,
+            "source_confidence": picture.confidence,
+            "network": network.label,
+            "fingerprint": classifier.fingerprint,
+            "target_probability": probability,
+            "target_rank": rank,
+            "top1": top1,
+            "top1_name": classifier.classes[top1],
+            "top1_probability": top1_probability,
+            **({"probabilities": prediction.probabilities[number].tolist()} if full else {}),
+        }
+
+
+def _config(
+    stored: RunConfig, networks: Sequence[NetworkConfig], executor: str, scorers: ScorersConfig
+) -> RunConfig:
+    workers = stored.workers.model_copy(update={"executor": executor, "count": 1})
+    held_out = list(networks)
+    return stored.model_copy(update={"held_out": held_out, "scorers": scorers, "workers": workers})
+
+
+def _source(reader: StoreReader) -> NetworkFacts:
+    image = reader.attributes["image"]
+    return NetworkFacts(reader.classes, reader.attributes["fingerprint"], image["channels"], image["size"])
+
+
+def _open(location: Path | str) -> StoreWriter:
+    try:
+        return StoreWriter.open(location)
+    except (StoreLockedError, PermissionError) as error:
+        hint = "or give --out FILE.json or FILE.csv to write the scores elsewhere"
+        raise StoreLockedError(f"{error}, {hint}") from None
+
+
+def _columns(reader: StoreReader, scores: Sequence[HeldOutScores], full: bool) -> Columns:
+    columns = score_columns(reader, scores)
+    if full:
+        tables = [run for network in scores for run in network.runs]
+        columns["probabilities"] = np.concatenate(
+            [run.probabilities[run.ids >= 0] for run in tables if run.probabilities is not None]
+        )
+    return columns
