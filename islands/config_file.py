@@ -58,6 +58,23 @@ def override_run_config(config: RunConfig, overrides: Sequence[str]) -> RunConfi
     return _validate(_with_overrides(layer, overrides))
 
 
+def variants_of(config: RunConfig) -> dict[str, RunConfig]:
+    """Return the runs side by side that the pipeline is made of, by name; empty where it is a single run."""
+    if config.pipeline not in pipelines.names():
+        return {}
+    values = config.model_dump(mode="json")
+    variants = {}
+    for name, settings in pipelines.get(config.pipeline).variants.items():
+        top = {
+            **settings,
+            "store": str(Path(config.store) / name),
+            "held_out": [*settings.get("held_out", ()), *values["held_out"]],
+        }
+        source = f"pipeline {config.pipeline}, variant {name}"
+        variants[name] = _validate(Layer(Origin(source), values).below(Layer(Origin(source), top)))
+    return variants
+
+
 def read_networks(texts: Sequence[str]) -> list[NetworkConfig]:
     """Read networks as `--network` gives them: a name, or a mapping such as `{name: …, view: standard}`.
 

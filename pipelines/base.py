@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -19,3 +19,14 @@ class Pipeline:
     """As in a configuration file; a file's own settings win."""
     stages: tuple[str, ...] = ("evolve",)
     """What is done, in order."""
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Runs side by side, by name: settings laid over those above and the file's. Each has a store of its own,
+    which its name is, in the folder that `store` names; held-out networks of the file come in addition."""
+
+
+def crossed(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return a variant for each network: evolved against it, scored on all others."""
+    return {
+        name: {"network": network, "held_out": [other for key, other in networks.items() if key != name]}
+        for name, network in networks.items()
+    }

@@ -48,6 +48,7 @@ for _command in (
     store_commands.export,
     store_commands.verify,
     score_commands.score,
+    score_commands.transfer,
     store_commands.tag,
     store_commands.gc,
     doctor_command.doctor,

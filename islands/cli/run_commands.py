@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from islands.cli.options import Json, Overrides, ProgressStyle
-from islands.cli.progress import observer
+from islands.cli.progress import Style, observer
 from islands.cli.store_commands import status
 
 if TYPE_CHECKING:
+    from islands.config import RunConfig
     from islands.stages.launch import Plan
     from islands.store.reader import StoreReader
 
@@ -27,15 +28,31 @@ Store = Annotated[str, typer.Argument(metavar="STORE", help="The folder of a run
 def launch(
     file: File, overrides: Overrides = None, progress: ProgressStyle = None, as_json: Json = False
 ) -> None:
-    """Start the run that FILE describes."""
-    from islands.config_file import load_run_config
+    """Start the run that FILE describes, or the several that it compares."""
+    from islands.config_file import load_run_config, variants_of
 
     config = load_run_config(file, overrides or ())
+    if variants_of(config):
+        _compare(config, progress, as_json)
+        return
     from islands.stages import launch as stage
 
     with stdout_for_result(), observer(progress) as observe:
         reader = stage.launch(config, observe)
     _report(reader, as_json)
+
+
+def _compare(config: RunConfig, progress: Style | None, as_json: bool) -> None:
+    """Launch runs side by side, or go on with them, and print how their images transfer."""
+    from islands.report.transfer_table import as_text
+    from islands.stages.comparison import compare
+
+    with stdout_for_result(), observer(progress) as observe:
+        found = compare(config, observe)
+    if found is None:
+        print(f"stopped; the same command goes on with what is in {config.store}", file=sys.stderr)
+        raise typer.Exit(130)
+    print(json.dumps(found.as_json()) if as_json else as_text(found))
 
 
 def resume(

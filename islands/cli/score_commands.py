@@ -1,4 +1,4 @@
-"""`score`: what networks that took no part in evolution see in its images."""
+"""`score` and `transfer`: what networks that took no part in evolution see in its images."""
 
 from __future__ import annotations
 
@@ -74,6 +74,42 @@ def score(
     if out is not None:
         _write(columns, out)
     print(json.dumps(_rows(columns)) if as_json else _summary(columns))
+
+
+def transfer(
+    stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Folders of runs.")],
+    threshold: Annotated[
+        float, typer.Option("--threshold", min=0, max=1, help="What counts as confident on the source.")
+    ] = 0.99,
+    controls: Annotated[
+        int, typer.Option("--controls", min=0, help="Images of each control; 0: none, loads no network.")
+    ] = 200,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row for each number.")] = False,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", metavar="FILE", help="Draw the matrix: .png, .pdf or .svg.")
+    ] = None,
+) -> None:
+    """Say how well images evolved against one network fool others: matrix, intervals, controls."""
+    if as_json and as_csv:
+        raise InputError("give --json or --csv, not both")
+    if figure is not None and figure.suffix not in (".png", ".pdf", ".svg"):
+        raise InputError(f"--figure {figure}: expected a file that ends in .png, .pdf or .svg")
+    from islands.cli.run_commands import stdout_for_result
+    from islands.report.transfer_table import as_text, draw
+    from islands.stages.transfer import transfer as compare
+
+    with stdout_for_result():
+        found = compare(stores, threshold=threshold, controls=controls)
+    if figure is not None:
+        draw(found, figure)
+    if as_csv:
+        rows = found.rows()
+        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    else:
+        print(json.dumps(found.as_json()) if as_json else as_text(found))
 
 
 class _Remaining:

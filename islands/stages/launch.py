@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import pipelines
 from islands.archipelago.driver import Progress
 from islands.archipelago.executor import Executor, build_executor
 from islands.archipelago.host import build_host
@@ -17,7 +19,7 @@ from islands.archipelago.messages import Inbox, IslandKey, NetworkFacts
 from islands.archipelago.scorers import Scorers, build_scorers
 from islands.classifiers.catalogue import class_count
 from islands.config import NetworkConfig, RunConfig
-from islands.config_file import override_run_config
+from islands.config_file import override_run_config, variants_of
 from islands.errors import ConfigError, InputError
 from islands.migration.slices import class_slices
 from islands.stages.evolve import Observe, evolve
@@ -89,22 +91,45 @@ def resume(
             raise _changes_meaning(key)
     config = override_run_config(stored, [*overrides, f"store={store}"])
     _require_same_meaning(stored, config)
-    spent = reader.complete and config.evolve.generations == stored.evolve.generations
-    if spent and not lacks_scores(reader, config.held_out):
+    if _is_done(reader, config):
         raise InputError(
             f"{store} is complete at generation {stored.evolve.generations}; to go on, raise the budget: "
             f"islands resume {store} --set evolve.generations={2 * stored.evolve.generations}"
         )
+    return _go_on(reader, config, observe, break_lock=break_lock)
+
+
+def launch_or_resume(config: RunConfig, observe: Observe = ignore) -> StoreReader:
+    """Launch, or go on with what is in the store; what is complete is returned as it is.
+
+    Raises:
+        InputError: as of `launch` and `resume`.
+        IslandsError: the run failed; the last commit stands.
+    """
+    path = Path(config.store)
+    if not path.is_dir() or not any(path.iterdir()):
+        return launch(config, observe)
+    reader = StoreReader(path)
+    _require_same_meaning(reader.config, config)
+    return reader if _is_done(reader, config) else _go_on(reader, config, observe, break_lock=False)
+
+
+def _is_done(reader: StoreReader, config: RunConfig) -> bool:
+    spent = reader.complete and config.evolve.generations == reader.config.evolve.generations
+    return spent and not lacks_scores(reader, config.held_out)
+
+
+def _go_on(reader: StoreReader, config: RunConfig, observe: Observe, *, break_lock: bool) -> StoreReader:
     train_missing([config.network, *config.held_out])
     with (
-        StoreWriter.open(store, break_lock=break_lock) as writer,
+        StoreWriter.open(config.store, break_lock=break_lock) as writer,
         closing(build_executor(config)) as executor,
         scorers_for(config, executor.facts) as scorers,
     ):
         _require_same_network(reader, executor)
         writer.set_config(config)
         evolve(config, writer, executor, observe, scorers)
-    return StoreReader(store)
+    return StoreReader(config.store)
 
 
 @contextmanager
@@ -155,8 +180,21 @@ class Plan:
 
 
 def plan(config: RunConfig) -> Plan:
-    """Measure one island of `config` for two generations, and say what the whole would take."""
+    """Measure one island of `config` for two generations, and say what the whole would take.
+
+    Of runs side by side, each is measured, and the sum returned.
+    """
+    parts = [_plan(each) for each in variants_of(config).values() or [config]]
+    sums = ("runs", "evaluations", "forwards", "seconds", "archive_bytes")
+    stages = pipelines.get(config.pipeline).stages
+    return replace(
+        parts[0], stages=stages, **{key: sum(getattr(part, key) for part in parts) for key in sums}
+    )
+
+
+def _plan(config: RunConfig) -> Plan:
     _require_fit(config)
+    train_missing([config.network])
     facts, seconds, genome_bytes = _measure(config)
     classes = len(facts.classes)
     class_slices(classes, config.islands.count)

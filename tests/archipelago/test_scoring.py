@@ -190,7 +190,7 @@ def test_a_killed_scorer_changes_no_bit(undisturbed: Evolution, ray_cluster: Non
     scorers = RayScorers(config, channels=1, size=28)
     first = scorers._slots[0].actor
     pid: int = ray.get(first.pid.remote())
-    killed: list[object] = []
+    killed: list[Any] = []
 
     def kill(archipelago: Archipelago, progress: Progress) -> None:
         """Kill the first scorer, and the one that replaced it."""

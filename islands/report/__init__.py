@@ -1,0 +1,1 @@
+"""Numbers, tables and figures made of what stores hold."""

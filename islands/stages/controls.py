@@ -1,0 +1,106 @@
+"""Images that no evolution made, to compare with those that it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from islands.classifiers.contract import Classifier
+from islands.datasets.assets import ASSETS, pull
+from islands.datasets.mnist import load_mnist
+from islands.encodings.factory import build_encoding
+from islands.encodings.settings import CppnSettings
+from islands.evolution.streams import first_id, variation_stream
+from islands.store.images import stored_encoding
+from islands.store.reader import StoreReader
+
+_BATCH = 32
+_REAL = 2000
+
+
+class Meant(NamedTuple):
+    """Images uint8 (n, channels, size, size), and the classes (n,) that they stand for."""
+
+    images: Tensor
+    classes: npt.NDArray[np.int64]
+
+
+def noise(channels: int, size: int, class_count: int, n: int) -> Meant:
+    """Return pixels drawn uniformly; image i stands for class i mod K."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (n, channels, size, size)
+    images = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+    return Meant(images, np.arange(n) % class_count)
+
+
+def random_cppns(channels: int, size: int, class_count: int, n: int) -> Meant:
+    """Return random patterns; image i stands for class i mod K."""
+    encoding = build_encoding(CppnSettings(), channels, size)
+    genomes = encoding.random(n, torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        return Meant(encoding.render(genomes), np.arange(n) % class_count)
+
+
+def generation_0(reader: StoreReader, n: int) -> Meant:
+    """Return the elites of generation 0, or `n` of them, drawn again from the seed of the run.
+
+    The history says which of the random images took each cell. The images are those of the run on the kind of
+    hardware that it evolved on; elsewhere other random images come in their place.
+    """
+    config, encoding = reader.config, stored_encoding(reader)
+    evolve, count = config.evolve, config.islands.count
+    cpu = torch.device("cpu")
+    images, classes = [], []
+    for run in range(reader.runs):
+        history = reader.history(run)
+        first = history["epoch"] == 0
+        for island in range(count):
+            rows = first & (history["island"] == island)
+            start = first_id(0, island, count, max(evolve.initial, evolve.children))
+            drawn = encoding.random(evolve.initial, variation_stream(cpu, config.seed, run, island, 0))
+            chosen = torch.from_numpy(history["id"][rows].astype(np.int64) - start)
+            with torch.inference_mode():
+                images.append(encoding.render(drawn.take(chosen)))
+            classes.append(history["class"][rows].astype(np.int64))
+    found = Meant(torch.cat(images), np.concatenate(classes))
+    if len(found.classes) <= n:
+        return found
+    kept = np.sort(np.random.default_rng(0).choice(len(found.classes), n, replace=False))
+    return Meant(found.images[torch.from_numpy(kept)], found.classes[kept])
+
+
+def real_images(classes: tuple[str, ...], channels: int, size: int) -> Tensor | None:
+    """Return real images of these classes, uint8 (n, channels, size, size); None where none are known.
+
+    2000 test digits, or the 20 photographs of ImageNet's classes that a package carries.
+
+    Raises:
+        DataError: they cannot be had.
+    """
+    if classes == tuple("0123456789") and channels == 1:
+        return load_mnist("test").images[:_REAL]
+    if len(classes) != 1000 or channels != 3:
+        return None
+    folder = pull(ASSETS["photographs"])
+    pictures = []
+    for name in ASSETS["photographs"].digests:
+        with Image.open(folder / name) as file:
+            pictures.append(np.array(file.convert("RGB").resize((size, size))))
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+
+
+def batches(images: Tensor) -> Iterator[Tensor]:
+    """Return the images a few at a time."""
+    yield from images.split(_BATCH)
+
+
+def max_softmax(classifier: Classifier, images: Tensor) -> npt.NDArray[np.float32]:
+    """Return the highest probability (n,) that the network gives to any class."""
+    found = [classifier.predict(batch).probabilities.amax(1).cpu() for batch in batches(images)]
+    return torch.cat(found).numpy()
