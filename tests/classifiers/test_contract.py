@@ -38,6 +38,7 @@ CASES: list[tuple[str, View, int]] = [
     ("timm:resnet18@random:0", "whole", 224),
     ("ensemble:lenet-mnist+svm-mnist", "whole", 28),
     ("ensemble:lenet-mnist+linear-mnist", "ten-crop", 32),
+    ("weakest:lenet-mnist+svm-mnist+linear-mnist", "whole", 28),
     ("label-only:lenet-mnist", "whole", 28),
     ("screened lenet-mnist", "whole", 28),
     ("screened ensemble:lenet-mnist+linear-mnist", "ten-crop", 32),
@@ -182,6 +183,17 @@ def test_ten_crops_are_the_mean_over_corners_centre_and_mirrors() -> None:
         [whole.predict(crop).probabilities for view in crops for crop in (view, view.flip(3))]
     ).mean(0)
     torch.testing.assert_close(load("lenet-mnist", "ten-crop").predict(images).probabilities, expected)
+
+
+def test_the_weakest_member_decides() -> None:
+    """The least probability of each class, with what is left over spread evenly."""
+    names = ("lenet-mnist", "svm-mnist", "linear-mnist")
+    images = noise(load(names[0], "whole"), 50, 28)
+    least = torch.stack([load(name, "whole").predict(images).probabilities for name in names]).amin(0)
+    expected = least + (1 - least.sum(1, keepdim=True)) / 10
+    found = load("weakest:" + "+".join(names), "whole").predict(images).probabilities
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+    assert (found < least + 0.1 + 1e-6).all()
 
 
 def test_a_network_with_another_number_of_outputs_is_reported() -> None:
