@@ -145,7 +145,7 @@ def scorers_for(config: RunConfig, source: NetworkFacts) -> Iterator[Scorers | N
 
 def lacks_scores(reader: StoreReader, held_out: Sequence[NetworkConfig]) -> bool:
     """Tell whether an elite of the checkpoint was not scored on one of the networks."""
-    stored = {NetworkConfig.model_validate(scores.settings): scores.runs for scores in reader.scores()}
+    stored = {NetworkConfig.model_validate(scores.settings): scores.runs for scores in reader.intact_scores()}
     ids = [reader.elite_columns(run, "id")["id"] for run in range(reader.runs)]
     return any(
         network not in stored

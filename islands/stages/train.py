@@ -121,9 +121,9 @@ def train_missing(networks: Iterable[NetworkConfig]) -> None:
             train_into(folder, seed)
 
 
-def train_into(folder: Path, seed: int, epochs: int = EPOCHS) -> TrainingRecord:
-    """Train, and write weights and their record into a folder; the record comes last and whole."""
-    train = load_mnist("train")
+def train_into(folder: Path, seed: int, epochs: int = EPOCHS, data: Labelled | None = None) -> TrainingRecord:
+    """Train on `data`, or all of MNIST, and write weights and, last, their record into a folder."""
+    train = data or load_mnist("train")
     network = train_lenet(seed, epochs, train)
     weights = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
     record = TrainingRecord(
@@ -141,12 +141,12 @@ def train_into(folder: Path, seed: int, epochs: int = EPOCHS) -> TrainingRecord:
         sha256=hashlib.sha256(weights).hexdigest(),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in (
+    for name, content in (
         ("lenet-mnist.safetensors", weights),
         ("lenet-mnist.json", f"{json.dumps(asdict(record), indent=2)}\n".encode()),
     ):
         unfinished = folder / f".{name}.{os.getpid()}"
-        unfinished.write_bytes(data)
+        unfinished.write_bytes(content)
         unfinished.replace(folder / name)
     return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pydantic
 import zarr
 
 from islands.config import RunConfig
-from islands.errors import InputError, StoreError, StoreVersionError
+from islands.errors import InputError, StoreDamagedError, StoreError, StoreVersionError
 from islands.evolution import records
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays, Elites
@@ -161,11 +162,16 @@ class StoreReader:
         Raises:
             StoreDamagedError: they are not what was written.
         """
-        paths = f"{self._run(0)}/scores"
-        with reading(self.path, paths):
-            found = self._root.get(paths)
-            keys = sorted(found.group_keys()) if isinstance(found, zarr.Group) else []
-        return tuple(self._scores(key) for key in keys)
+        return tuple(self._scores(key) for key in self._score_keys())
+
+    def intact_scores(self) -> tuple[HeldOutScores, ...]:
+        """Return the scores of those networks whose scores can be read."""
+        found = []
+        with suppress(StoreDamagedError):
+            for key in self._score_keys():
+                with suppress(StoreDamagedError):
+                    found.append(self._scores(key))
+        return tuple(found)
 
     def checkpoints(self) -> list[CheckpointInfo]:
         """Return all checkpoints of the store, the oldest first."""
@@ -175,11 +181,13 @@ class StoreReader:
         """Return what a resume needs; None before the first checkpoint.
 
         History, migrations and curves are empty, and no row is marked as changed. The rest is checked against
-        the digest that was stored with it.
+        the digest that was stored with it; scores that cannot be read are left out, to be made again.
         """
         if self.epoch is None:
             return None
-        return Checkpoint(self.epoch, tuple(self.resumable(run) for run in range(self.runs)), self.scores())
+        return Checkpoint(
+            self.epoch, tuple(self.resumable(run) for run in range(self.runs)), self.intact_scores()
+        )
 
     def resumable(self, run: int) -> RunCheckpoint:
         """Return what a resume needs of one run, checked against its digest: see `checkpoint`.
@@ -222,14 +230,21 @@ class StoreReader:
         boards = self._array(f"{path}/boards").astype(np.float32, copy=False)
         return schema.mail_from(self._columns(path, *names), self._arrays(f"{path}/genomes"), boards)
 
+    def _score_keys(self) -> list[str]:
+        path = f"{self._run(0)}/scores"
+        with reading(self.path, path):
+            group = self._root.get(path)
+            return sorted(group.group_keys()) if isinstance(group, zarr.Group) else []
+
     def _scores(self, key: str) -> HeldOutScores:
         path = f"{self._run(0)}/scores/{key}"
         with reading(self.path, path):
             attributes: dict[str, Any] = dict(self._root[path].attrs.asdict())
+            name, settings, fingerprint = (attributes[key] for key in ("network", "settings", "fingerprint"))
         return HeldOutScores(
-            name=attributes["network"],
-            settings=attributes["settings"],
-            fingerprint=attributes["fingerprint"],
+            name=name,
+            settings=settings,
+            fingerprint=fingerprint,
             runs=tuple(self._scores_of(f"{self._run(run)}/scores/{key}") for run in range(self.runs)),
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pipelines
+from islands.classifiers.catalogue import class_count
 from islands.cli.list_commands import cluster_folder
 from islands.cli.main import run
 from islands.config_file import load_run_config
@@ -42,13 +43,9 @@ class TestPipelines:
     def test_are_listed(self, capsys: Capture) -> None:
         assert run(["pipelines"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert [line.split()[0] for line in lines] == [
-            "custom",
-            "imagenet_cppn",
-            "imagenet_direct",
-            "mnist_cppn",
-            "mnist_direct",
-        ]
+        listed = [line.split()[0] for line in lines]
+        assert listed == sorted(listed)
+        assert {"custom", "imagenet_cppn", "lenet_pair", "mnist_direct"} <= set(listed)
 
     def test_as_json(self, capsys: Capture) -> None:
         assert run(["pipelines", "--json"]) == 0
@@ -62,11 +59,12 @@ class TestNetworks:
         names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
         assert {"lenet-mnist", "efficientnet-lite0"} <= set(names)
 
-    def test_hold_those_of_all_pipelines(self, capsys: Capture) -> None:
-        assert run(["networks", "--json"]) == 0
-        listed = {entry["name"] for entry in json.loads(capsys.readouterr().out)}
-        experiments = [pipelines.get(name).settings for name in pipelines.names() if name != "custom"]
-        assert {settings["network"]["name"] for settings in experiments} <= listed
+    def test_hold_those_of_all_pipelines(self) -> None:
+        experiments = [pipelines.get(name) for name in pipelines.names() if name != "custom"]
+        for experiment in experiments:
+            for settings in (experiment.settings, *experiment.variants.values()):
+                for network in (settings["network"], *settings.get("held_out", ())):
+                    assert class_count(network["name"]) in (10, 1000)
 
 
 def test_version(capsys: Capture) -> None:

@@ -127,7 +127,7 @@ class TestMistakes:
 
     def test_unknown_pipeline_names_the_near_one_and_hides_no_other_mistake(self, write: Write) -> None:
         first, second = mistakes(write("pipeline: mnist_cpn\nstore: x\nruns: 0\n"))
-        assert first.startswith("run.yaml:1:1: pipeline: expected one of 'custom', ")
+        assert first.startswith("run.yaml:1:1: pipeline: expected one of 'alexnet_googlenet', ")
         assert first.endswith("got \"mnist_cpn\"; did you mean 'mnist_cppn'?")
         assert second.startswith("run.yaml:3:1: runs:")
 

@@ -11,6 +11,7 @@ from islands.archipelago.driver import Progress
 from islands.classifiers.lenet import trained_folder
 from islands.config import RunConfig
 from islands.config_file import resolve_run_config, variants_of
+from islands.datasets.mnist import Labelled, load_mnist
 from islands.datasets.packages import cache_directory
 from islands.errors import ConfigError, NetworkError
 from islands.stages.comparison import compare
@@ -20,13 +21,15 @@ from islands.stages.train import train_into, train_missing
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with MNIST, and LeNets that were trained for one epoch only."""
+    """A cache with MNIST, and LeNets that were trained on a thirtieth of it."""
     folder = tmp_path_factory.mktemp("cache")
     (folder / "mnist").symlink_to(cache_directory() / "mnist")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ISLANDS_CACHE", str(folder))
+        digits = load_mnist("train")
+        few = Labelled(digits.images[:2000], digits.labels[:2000])
         for seed in (1, 2):
-            train_into(trained_folder(seed), seed, epochs=1)
+            train_into(trained_folder(seed), seed, epochs=1, data=few)
     return folder
 
 

@@ -126,7 +126,7 @@ def test_a_store_that_is_being_written_says_so(store: Path, tmp_path: Path, caps
         assert "--out" in error
         out = tmp_path / "x.csv"
         assert run(["score", str(store), "--network", "svm-mnist", "--out", str(out)]) == 0
-    assert len(list(csv.DictReader(out.open()))) == 20
+    assert len(list(csv.DictReader(out.read_text().splitlines()))) == 20
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,10 @@ def assert_same(got: Any, expected: Any) -> None:
         assert got.keys() == expected.keys()
         for key in expected:
             assert_same(got[key], expected[key])
+    elif isinstance(expected, tuple):
+        assert len(got) == len(expected)
+        for mine, theirs in zip(got, expected, strict=True):
+            assert_same(mine, theirs)
     elif hasattr(expected, "__dataclass_fields__"):
         for field in fields(expected):
             assert_same(getattr(got, field.name), getattr(expected, field.name))
@@ -32,6 +36,7 @@ def assert_resumes(got: Checkpoint | None, expected: Checkpoint) -> None:
     assert got.epoch == expected.epoch
     for mine, theirs in zip(got.runs, expected.runs, strict=True):
         _assert_run(mine, theirs)
+    assert_same(got.scores, expected.scores)
 
 
 def _assert_run(got: RunCheckpoint, expected: RunCheckpoint) -> None:

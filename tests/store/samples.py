@@ -11,6 +11,7 @@ from islands.encodings.settings import CppnSettings, DirectSettings
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays, Elites
 from islands.evolution.records import HISTORY, MIGRATIONS, Rows, Schema
+from islands.evolution.scores import HeldOutScores, Scores
 from islands.store.writer import StoreWriter
 
 FINGERPRINT = "f" * 64
@@ -116,4 +117,24 @@ def make_run(
 def make_checkpoint(seed: int, epoch: int, runs: int = 2, k: int = 10, width: int = 8) -> Checkpoint:
     """A checkpoint that follows from its arguments alone."""
     generator = np.random.default_rng([seed, epoch])
-    return Checkpoint(epoch, tuple(make_run(generator, k, width) for _ in range(runs)))
+    made = tuple(make_run(generator, k, width) for _ in range(runs))
+    return Checkpoint(epoch, made, (make_scores(generator, runs, k),))
+
+
+def make_scores(
+    generator: np.random.Generator, runs: int = 2, k: int = 10, name: str = "a:network", full: bool = False
+) -> HeldOutScores:
+    """What a held-out network says of every elite."""
+    tables = tuple(
+        Scores(
+            ids=generator.integers(0, 2**62, k),
+            epochs=generator.integers(0, 9, k).astype(np.int32),
+            target_probability=generator.random(k).astype(np.float32),
+            target_rank=generator.integers(1, k + 1, k).astype(np.int32),
+            top1=generator.integers(0, k, k).astype(np.int32),
+            top1_probability=generator.random(k).astype(np.float32),
+            probabilities=generator.random((k, k)).astype(np.float32) if full else None,
+        )
+        for _ in range(runs)
+    )
+    return HeldOutScores(name, NetworkConfig(name=name).model_dump(mode="json"), FINGERPRINT, tables)
