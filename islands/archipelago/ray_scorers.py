@@ -12,7 +12,7 @@ from islands.archipelago.ray_session import connect, reserve  # first: it prepar
 
 # isort: split
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.util.placement_group import remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -150,6 +150,8 @@ class RayScorers:
         except RayActorError:
             if current:
                 self._replace(call.slot)
+            return Scored(call.task, None)
+        except ObjectLostError:
             return Scored(call.task, None)
         except RayTaskError as error:
             raise error.cause from None

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import islands
 from islands.archipelago.driver import Archipelago, Progress
 from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import build_host
@@ -21,11 +23,12 @@ from islands.archipelago.scorer import Scorer, build_scorer
 from islands.archipelago.scorers import InProcessScorers, build_scorers
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier
-from islands.config import RunConfig
+from islands.config import NetworkConfig, RunConfig
 from islands.encodings.factory import build_encoding
 from islands.errors import ConfigError, IslandsError, WorkersLostError
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.scores import HeldOutScores
+from islands.stages.score import score_store
 from tests.archipelago.conftest import Evolution, digest, evolve, small_config
 
 HELD_OUT = ["linear-mnist", "svm-mnist"]
@@ -224,6 +227,17 @@ def test_scorers_that_die_too_often_end_the_scoring_alone(undisturbed: Evolution
             on_commit=lambda checkpoint, complete: commits.append(checkpoint),
         )
     assert digest(commits[-1]) == digest(undisturbed.last)
+
+
+def test_ray_scores_a_store_as_this_process_does(tmp_path: Path, ray_cluster: None) -> None:
+    store, networks = tmp_path / "run", [NetworkConfig(name=name) for name in HELD_OUT]
+    islands.evolve("lenet-mnist", generations=10, store=store, evolve={"initial": 20, "children": 20})
+    here = score_store(store, networks, into_store=False, full=True)
+    on_ray = score_store(store, networks, into_store=False, full=True, executor="ray")
+    assert here.keys() == on_ray.keys()
+    assert len(here["id"]) == 20
+    for name, column in here.items():
+        np.testing.assert_array_equal(column, on_ray[name])
 
 
 @pytest.mark.parametrize(
