@@ -1,7 +1,8 @@
 """The paper's own pair: images evolved against AlexNet, shown to GoogLeNet, and the other way round.
 
 Section 3.5 of the paper: 20.7 % of GoogLeNet's images keep their label on AlexNet, and 17.3 % the other way
-(recalled, not checked). The weights are torchvision's, which downloads them.
+(recalled, not checked). The weights are torchvision's, which downloads them; then
+`islands launch cluster/gpu.yaml --set pipeline=alexnet_googlenet --set store=runs/alexnet-googlenet`.
 """
 
 from pipelines.base import Pipeline, crossed
