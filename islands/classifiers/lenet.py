@@ -12,7 +12,7 @@ from torch import nn
 
 from islands.classifiers.torch_classifier import Network, Preprocessing
 from islands.classifiers.verify import LocalFile, fill, read_state_dict, require_sha256
-from islands.datasets.packages import cache_directory
+from islands.datasets.assets import cache_directory
 from islands.errors import NetworkError
 
 CLASSES = tuple("0123456789")

@@ -11,8 +11,8 @@ from islands.archipelago.driver import Progress
 from islands.classifiers.lenet import trained_folder
 from islands.config import RunConfig
 from islands.config_file import resolve_run_config, variants_of
+from islands.datasets.assets import cache_directory
 from islands.datasets.mnist import Labelled, load_mnist
-from islands.datasets.packages import cache_directory
 from islands.errors import ConfigError, NetworkError
 from islands.stages.comparison import compare
 from islands.stages.launch import plan
