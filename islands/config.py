@@ -154,6 +154,11 @@ class EvolveConfig(Section):
         return self
 
     @property
+    def largest_batch(self) -> int:
+        """The largest number of genomes that a generation of an island may have."""
+        return max(self.initial, self.children)
+
+    @property
     def epochs(self) -> int:
         """Epochs after epoch 0, which is generation 0."""
         return self.generations // self.generations_per_epoch
@@ -205,6 +210,9 @@ class CheckpointConfig(Section):
     """Seconds between two commits."""
     keep: Annotated[int, Field(ge=2)] | None = 20
     """Newest commits that stay readable, beside the tagged ones; null: all. The store grows with each."""
+    ancestors: Literal["auto", "genomes", "ids"] = "auto"
+    """Whether the genomes of all that today's elites descend from are kept, so that lineages can be drawn, or
+    their ids only; auto: genomes, but for direct images of more than 16,384 values."""
 
 
 class RunConfig(Section):

@@ -94,6 +94,8 @@ def digest(store: Path) -> str:
     assert checkpoint is not None
     sha = hashlib.sha256()
     for number, run in enumerate(checkpoint.runs):
+        assert run.ancestors is not None
+        sha.update(schema.ancestors_digest(run.ancestors).encode())
         sha.update(schema.digest(checkpoint.epoch, run.elites, run.mail, run.evaluations).encode())
         for rows in (reader.history(number), reader.migrations(number), {"curves": reader.curves(number)}):
             for name, column in sorted(rows.items()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,13 +15,17 @@ from islands.encodings.contract import Encoding, Operator
 from islands.encodings.genomes import Genomes
 from islands.errors import NotLoadedError
 from islands.evolution import records
+from islands.evolution.ancestors import Ancestors, descent
 from islands.evolution.archive import Archive, Batch, as_batch, winners
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
 from islands.evolution.screening import score
-from islands.evolution.streams import Purpose, epoch_stream, first_id, variation_stream
+from islands.evolution.streams import Purpose, epoch_stream, first_id, places, variation_stream
 from islands.migration.policies import emigrants, replace_migrants
 from islands.migration.slices import class_slices
+
+_SMALL = 16_384
+"""Values of a direct genome up to which ancestors are kept by default: 16 KB each."""
 
 
 @dataclass
@@ -33,6 +37,8 @@ class _Log:
     migrations: list[Rows] = field(default_factory=list)
     evaluations: int = 0
     held_changed: bool = False
+    genomes: dict[int, Genomes] = field(default_factory=dict)
+    """Of each generation, where ancestors are kept."""
 
 
 class Island:
@@ -54,6 +60,7 @@ class Island:
         self._archive = self._new_archive()
         self._held: Elites | None = None
         self._held_genomes: Genomes | None = None
+        self._keeps_ancestors = _keeps_ancestors(config, encoding)
         self.epoch = -1
 
     def load(self, state: IslandState) -> None:
@@ -81,7 +88,10 @@ class Island:
             for generation in range((epoch - 1) * per_epoch + 1, epoch * per_epoch + 1):
                 self._generation(epoch, generation, claims, log)
         self.epoch = epoch
-        return StepResult(self._delta(epoch, log), self._outbox(epoch, claims))
+        delta, outbox = self._delta(epoch, log), self._outbox(epoch, claims)
+        if self._keeps_ancestors:
+            delta = replace(delta, ancestors=self._ancestors(log.genomes, delta, outbox))
+        return StepResult(delta, outbox)
 
     def _receive(self, epoch: int, inbox: Inbox, log: _Log) -> None:
         if inbox.claims is not None and inbox.claim_senders is not None:
@@ -140,7 +150,7 @@ class Island:
         images, to_beat = self._encoding.render(genomes), self._to_beat(claims)
         fitness, probabilities = score(self._classifier, images, self._config.evolve.tie_break, to_beat)
         evolve, islands = self._config.evolve, self._config.islands
-        start = first_id(generation, self._key.island, islands.count, max(evolve.initial, evolve.children))
+        start = first_id(generation, self._key.island, islands.count, evolve.largest_batch)
         batch = Batch(
             genomes=genomes,
             fitness=fitness,
@@ -159,6 +169,8 @@ class Island:
         log.changed[taken] = True
         log.history.append(self._history_rows(epoch, taken, claimed=False))
         log.evaluations += n
+        if self._keeps_ancestors:
+            log.genomes[generation] = genomes
         if claims is not None:
             claims.insert(batch, best, rows)
 
@@ -206,6 +218,27 @@ class Island:
             cells = (claims.columns["ids"] >= 0).nonzero().squeeze(1)
             claimed = claims.elites(cells, self._encoding) if len(cells) else None
         return Outbox(board=self._archive.fitness.cpu().numpy().copy(), claims=claimed, migrants=migrants)
+
+    def _ancestors(self, genomes: dict[int, Genomes], delta: Delta, outbox: Outbox) -> Ancestors:
+        """Find `Delta.ancestors` among the genomes of the epoch, given by generation."""
+        living = [delta.elites] if outbox.claims is None else [delta.elites, outbox.claims]
+        born_here = ~delta.history["claimed"].astype(bool)
+        ids, rows = np.unique(delta.history["id"][born_here].astype(np.int64), return_index=True)
+        parents = delta.history["parents"][born_here][rows].astype(np.int64)
+        born_of = np.concatenate([elites.parents for elites in living])
+        lost = np.setdiff1d(descent(born_of, ids, parents), np.concatenate([elites.ids for elites in living]))
+        if len(lost) == 0:
+            return Ancestors(lost, parents[:0], {})
+        config = self._config
+        generations, places_in = places(lost, config.islands.count, config.evolve.largest_batch)
+        parts = [
+            genomes[int(generation)].take(
+                torch.tensor(places_in[generations == generation], device=self._device)
+            )
+            for generation in np.unique(generations)
+        ]
+        arrays = self._encoding.to_arrays(Genomes.concatenate(parts))
+        return Ancestors(lost, parents[np.searchsorted(ids, lost)], arrays)
 
     def _candidates(self, drawn: Tensor) -> tuple[Genomes, Tensor]:
         """Return genomes and ids of parent candidates: own cells first, then the migrants held."""
@@ -267,3 +300,9 @@ class Island:
 
     def _column(self, value: int, n: int) -> Tensor:
         return torch.full((n,), value, dtype=torch.int32, device=self._device)
+
+
+def _keeps_ancestors(config: RunConfig, encoding: Encoding) -> bool:
+    if config.checkpoint.ancestors != "auto":
+        return config.checkpoint.ancestors == "genomes"
+    return config.encoding.name == "cppn" or encoding.channels * encoding.size**2 <= _SMALL

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from islands.evolution.ancestors import Ancestors
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
 
@@ -96,6 +97,8 @@ class Delta:
         migrations: `records.MIGRATIONS` rows.
         confidence: (slice,) float32, of every own cell at the end.
         evaluations: images scored.
+        ancestors: children of this epoch that lost their cells in it again, but whose descendants hold some
+            or leave as claims; None where only ids of ancestors are kept.
     """
 
     epoch: int
@@ -105,6 +108,7 @@ class Delta:
     migrations: Rows
     confidence: npt.NDArray[np.float32]
     evaluations: int
+    ancestors: Ancestors | None = None
 
 
 class StepResult(NamedTuple):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from islands.archipelago.messages import Delta, Inbox, IslandState, StepResult
 from islands.config import RunConfig
 from islands.evolution import records
+from islands.evolution.ancestors import Ancestors, ancestors_among
 from islands.evolution.checkpoint import Letter, Mail, RunCheckpoint
 from islands.evolution.elites import Elites
 from islands.migration.policies import senders_to
@@ -60,6 +61,7 @@ class RunMirror:
         self._read = [dict.fromkeys(self.islands, -1) for _ in self._slices]
         self._reading: dict[int, dict[int, int]] = {}
         self._settled_before = np.zeros(class_count, bool)
+        self._ancestors: Ancestors | None = None
         self._evaluations_at_cut = 0
         self.evaluations = 0
         self.confidence = np.zeros(class_count, np.float32)
@@ -137,6 +139,7 @@ class RunMirror:
         if self.epoch < epoch:
             raise ValueError(f"run {self._run} is at epoch {self.epoch}, before epoch {epoch}")
         deltas: list[list[Delta]] = []
+        known = self._genomes_known(epoch)
         for island in self._islands:
             done = [delta for delta in island.pending if delta.epoch <= epoch]
             island.pending = island.pending[len(done) :]
@@ -153,8 +156,11 @@ class RunMirror:
         self._evaluations_at_cut += sum(delta.evaluations for done in deltas for delta in done)
         self._posts = {sent: post for sent, post in self._posts.items() if sent >= in_transit.start}
         mail = self._mail(own, overruled, in_transit)
+        living = [own, elites, mail.elites]
+        self._ancestors = None if known is None else ancestors_among(known, living, elites.ids)
         if self._config.encoding.padded:
             elites, mail = elites.trimmed(), replace(mail, elites=mail.elites.trimmed())
+            self._ancestors = None if self._ancestors is None else self._ancestors.trimmed()
         return RunCheckpoint(
             elites=elites,
             changed=changed,
@@ -165,6 +171,7 @@ class RunMirror:
             if deltas[0]
             else np.empty((0, len(own)), np.float32),
             evaluations=self._evaluations_at_cut,
+            ancestors=self._ancestors,
         )
 
     def restore(self, epoch: int, checkpoint: RunCheckpoint) -> None:
@@ -177,6 +184,7 @@ class RunMirror:
             held = mail.elites.take((mail.kinds == Letter.HELD) & (mail.receivers == index))
             island.state = IslandState(epoch, own.take(np.arange(classes.start, classes.stop)), held)
             island.pending = []
+        self._ancestors = checkpoint.ancestors
         self.evaluations = self._evaluations_at_cut = checkpoint.evaluations
         self.confidence = own.confidence.copy()
         for offset, board in enumerate(reversed(mail.boards)):
@@ -224,6 +232,23 @@ class RunMirror:
         if self._config.islands.asynchronous:
             return min(min(read.values()) for read in self._read) + 1
         return max(0, epoch + 1 - self._config.islands.lag)
+
+    def _genomes_known(self, epoch: int) -> list[Elites | Ancestors] | None:
+        """Return all that the next cut's elites and mail may descend from; None where only ids are kept."""
+        known: list[Elites | Ancestors] = [] if self._ancestors is None else [self._ancestors]
+        for island in self._islands:
+            if island.state is not None:
+                known += [island.state.elites, island.state.held]
+            for delta in island.pending:
+                if delta.epoch <= epoch:
+                    if delta.ancestors is None:
+                        return None
+                    known += [delta.elites, delta.ancestors]
+        for sent, post in self._posts.items():
+            if sent <= epoch:
+                known += [table for claims in post.claims.values() for table in claims.values()]
+                known += post.migrants.values()
+        return known
 
     def _settle(self, own: Elites, in_transit: range) -> tuple[Elites, npt.NDArray[np.bool_]]:
         """Let the claims in transit take the cells that they beat; say which rows of `own` they overrule."""

@@ -8,6 +8,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from islands.evolution.ancestors import Ancestors
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
 from islands.evolution.scores import HeldOutScores
@@ -61,6 +62,8 @@ class RunCheckpoint:
         curves: (epochs since the previous checkpoint, K) float32, confidence at the end of each epoch; the
             first row of a run is generation 0.
         evaluations: images scored since the start of the run.
+        ancestors: genomes that hold no cell but have descendants that do, or that are in the mail, in the
+            order of ids; None where only ids of ancestors are kept.
     """
 
     elites: Elites
@@ -70,6 +73,7 @@ class RunCheckpoint:
     migrations: Rows
     curves: npt.NDArray[np.float32]
     evaluations: int
+    ancestors: Ancestors | None = None
 
 
 @dataclass(frozen=True)

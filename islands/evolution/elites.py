@@ -71,24 +71,34 @@ class Elites:
 
         For encodings whose arrays are padded: how wide a table grew on its way is no part of a result.
         """
-        genomes = {}
-        for name, array in self.genomes.items():
-            used = np.flatnonzero((array != 0).any(0))
-            genomes[name] = np.ascontiguousarray(array[:, : used[-1] + 1 if len(used) else 0])
-        return replace(self, genomes=genomes)
+        return replace(self, genomes=trim_genomes(self.genomes))
 
     @staticmethod
     def concatenate(parts: Sequence[Elites]) -> Elites:
         """Stack tables of one run, padding genomes to the widest."""
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
-        genomes = {}
-        for name in parts[0].genomes:
-            width = max(part.genomes[name].shape[1] for part in parts)
-            genomes[name] = np.concatenate([_widen(part.genomes[name], width) for part in parts])
-        return Elites(**columns, genomes=genomes)
+        return Elites(**columns, genomes=stack_genomes([part.genomes for part in parts]))
 
 
 COLUMNS = tuple(field.name for field in fields(Elites) if field.name != "genomes")
+
+
+def stack_genomes(parts: Sequence[Arrays]) -> Arrays:
+    """Stack genomes of one encoding, padding to the widest."""
+    stacked = {}
+    for name in parts[0]:
+        width = max(part[name].shape[1] for part in parts)
+        stacked[name] = np.concatenate([_widen(part[name], width) for part in parts])
+    return stacked
+
+
+def trim_genomes(genomes: Arrays) -> Arrays:
+    """Return genomes without the trailing columns that are zero in all rows."""
+    trimmed = {}
+    for name, array in genomes.items():
+        used = np.flatnonzero((array != 0).any(0))
+        trimmed[name] = np.ascontiguousarray(array[:, : used[-1] + 1 if len(used) else 0])
+    return trimmed
 
 
 def _widen(array: npt.NDArray[np.generic], width: int, copy: bool = False) -> npt.NDArray[np.generic]:

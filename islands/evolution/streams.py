@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 
@@ -44,3 +45,10 @@ def first_id(generation: int, island: int, island_count: int, batch: int) -> int
     Ids are unique within a run. `batch` is the largest number of genomes that a generation may have.
     """
     return (generation * island_count + island) * batch
+
+
+def places(
+    ids: npt.NDArray[np.int64], island_count: int, batch: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the generation (n,) and the row in it (n,) of each of `ids` (n,): inverts `first_id`."""
+    return ids // (island_count * batch), ids % batch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import zarr
 from islands.config import RunConfig
 from islands.errors import InputError, StoreDamagedError, StoreError, StoreVersionError
 from islands.evolution import records
+from islands.evolution.ancestors import Ancestors
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays, Elites
 from islands.evolution.scores import HeldOutScores, Scores
@@ -154,6 +156,29 @@ class StoreReader:
         self._checkpoint_epoch()
         return self._array(f"{self._run(run)}/curves").astype(np.float32, copy=False)
 
+    def ancestors(self, run: int) -> Ancestors | None:
+        """Return the genomes that today's elites descend from; None where only their ids are kept.
+
+        Raises:
+            StoreDamagedError: they are not what was written.
+        """
+        path = f"{self._run(run)}/ancestors"
+        with reading(self.path, path):
+            expected: Any = self._root[self._run(run)].attrs.get("ancestors")
+            if expected is None:
+                return None
+            stored = self._columns(path, *schema.ANCESTORS)
+            rows = np.flatnonzero(stored["alive"])
+            rows = rows[np.argsort(stored["id"][rows])]
+            genomes = {
+                name: np.ascontiguousarray(self._array(f"{path}/genomes/{name}")[rows, :width])
+                for name, width in expected["widths"].items()
+            }
+            found = Ancestors(stored["id"][rows], stored["parents"][rows], genomes)  # type: ignore[arg-type]
+            if schema.ancestors_digest(found) != expected["digest"]:
+                raise ValueError("its content is not what was written")
+        return found
+
     def scores(self) -> tuple[HeldOutScores, ...]:
         """Return what held-out networks said of the elites, in the order of their groups' names.
 
@@ -185,12 +210,11 @@ class StoreReader:
         """
         if self.epoch is None:
             return None
-        return Checkpoint(
-            self.epoch, tuple(self.resumable(run) for run in range(self.runs)), self.intact_scores()
-        )
+        runs = (replace(self.resumable(run), ancestors=self.ancestors(run)) for run in range(self.runs))
+        return Checkpoint(self.epoch, tuple(runs), self.intact_scores())
 
     def resumable(self, run: int) -> RunCheckpoint:
-        """Return what a resume needs of one run, checked against its digest: see `checkpoint`.
+        """Return what a resume needs of one run but for ancestors, checked against its digest.
 
         Raises:
             StoreDamagedError: it is not what was written.

@@ -11,20 +11,24 @@
                /curves       (epochs + 1, K) float32: confidence at the end of each epoch
                /scores/<network>   `SCORES`, one row per class: what a held-out network says of the elites;
                              attributes: its name, the settings that load it, its fingerprint
+               /ancestors    `ANCESTORS` and, in its own group `genomes`, the encoding's arrays, one row per
+                             genome that was an ancestor at some commit, in no order; not there where only ids
+                             are kept; the run's attribute `ancestors` says what to expect of it
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from islands.evolution import records
+from islands.evolution.ancestors import Ancestors
 from islands.evolution.checkpoint import Letter, Mail
 from islands.evolution.elites import COLUMNS, Arrays, Elites
 from islands.evolution.scores import Scores
@@ -133,6 +137,13 @@ def _columns(schema: records.Schema) -> dict[str, Column]:
 HISTORY: Mapping[str, Column] = _columns(records.HISTORY)
 MIGRATIONS: Mapping[str, Column] = _columns(records.MIGRATIONS)
 
+ANCESTORS: Mapping[str, Column] = {
+    "id": ELITES["id"],
+    "parents": ELITES["parents"],
+    "alive": Column(np.bool_, "some elite or letter descends from it; rows of others await removal"),
+}
+"""Columns of the genomes that lost their cells to their descendants."""
+
 BOARDS = Column(np.float32, "fitness of every cell at the end of each epoch in transit", ("class",))
 CURVES = Column(
     np.float32, "confidence of every cell at the end of each epoch", ("class",), chunk=64, units="1"
@@ -214,7 +225,7 @@ def scores_digest(scores: Scores) -> str:
 
 
 def digest(epoch: int, elites: Elites, mail: Mail, evaluations: int) -> str:
-    """Return a sha256 over what a resume reads of a run: every dtype, shape and bit."""
+    """Return a sha256 over what a resume reads of a run, but for ancestors: every dtype, shape and bit."""
     tables: tuple[Arrays, ...] = (
         elite_arrays(elites),
         elites.genomes,
@@ -222,7 +233,22 @@ def digest(epoch: int, elites: Elites, mail: Mail, evaluations: int) -> str:
         mail.elites.genomes,
         {"boards": mail.boards},
     )
-    total = sha256(f"{epoch} {evaluations}".encode())
+    return _digest(f"{epoch} {evaluations}", tables)
+
+
+def ancestors_digest(ancestors: Ancestors) -> str:
+    """Return a sha256 over every dtype, shape and bit of `ancestors`."""
+    return _digest("ancestors", ({"id": ancestors.ids, "parents": ancestors.parents}, ancestors.genomes))
+
+
+def describe_ancestors(ancestors: Ancestors) -> dict[str, Any]:
+    """Return what a reader needs to know beforehand: the digest, and the widths of genomes unpadded."""
+    widths = {name: values.shape[1] for name, values in ancestors.genomes.items()}
+    return {"digest": ancestors_digest(ancestors), "widths": widths}
+
+
+def _digest(start: str, tables: Sequence[Arrays]) -> str:
+    total = sha256(start.encode())
     for arrays in tables:
         _add(total, arrays)
     return total.hexdigest()

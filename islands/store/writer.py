@@ -19,6 +19,7 @@ from zarr.codecs import ZstdCodec
 
 from islands.config import RunConfig
 from islands.errors import StoreError, StoreExistsError
+from islands.evolution.ancestors import Ancestors
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays
 from islands.evolution.scores import HeldOutScores
@@ -37,6 +38,9 @@ from islands.store.retention import forget, free, tag_once
 from islands.store.schema import Column
 
 _PACKAGES = ("islands", "torch", "numpy", "zarr", "icechunk", "ray")
+
+_GENOME_ROOM = 32
+"""Genomes of ancestors are stored in arrays whose width is a multiple of this."""
 
 # Icechunk does not check what it reads from a disk; the checksum turns a flipped bit into an error.
 _COMPRESSOR = ZstdCodec(level=1, checksum=True)
@@ -313,8 +317,10 @@ def _write_run(root: zarr.Group, number: int, run: RunCheckpoint, epoch: int) ->
     _append(_group(group, "history"), run.history)
     _append(_group(group, "migrations"), run.migrations)
     _append(group, {"curves": run.curves})
+    _write_ancestors(group, run.ancestors)
     digest = schema.digest(epoch, run.elites, run.mail, run.evaluations)
-    group.attrs.update({"evaluations": run.evaluations, "digest": digest})
+    ancestors = None if run.ancestors is None else schema.describe_ancestors(run.ancestors)
+    group.attrs.update({"evaluations": run.evaluations, "digest": digest, "ancestors": ancestors})
 
 
 def _write_scores(root: zarr.Group, networks: Sequence[HeldOutScores]) -> None:
@@ -372,6 +378,49 @@ def _replace_mail(group: zarr.Group, mail: Mail) -> None:
     genomes = _group(group, "genomes")
     for name, values in mail.elites.genomes.items():
         _replace(genomes, name, schema.genome_column(name, values.dtype), values, "letter")
+
+
+def _write_ancestors(run: zarr.Group, ancestors: Ancestors | None) -> None:
+    """Append what is new; write all anew when most rows are extinct or genomes have outgrown the arrays."""
+    if ancestors is None:
+        if "ancestors" in run:
+            del run["ancestors"]
+        return
+    stored = np.asarray(_array(run, "ancestors/id")[:]) if "ancestors" in run else np.empty(0, np.int64)
+    is_new = ~np.isin(ancestors.ids, stored)
+    rows = len(stored) + int(is_new.sum())
+    if rows > 2 * len(ancestors) or not _fit(run, ancestors.genomes):
+        _create_ancestors(run, ancestors.genomes)
+        stored, is_new = np.empty(0, np.int64), np.ones(len(ancestors), np.bool_)
+    new = ancestors.take(is_new)
+    ids = np.concatenate([stored, new.ids])
+    group = _group(run, "ancestors")
+    _append(group, {"id": new.ids, "parents": new.parents})
+    for name, values in new.genomes.items():
+        array = _array(group, f"genomes/{name}")
+        _append(group, {f"genomes/{name}": np.pad(values, ((0, 0), (0, array.shape[1] - values.shape[1])))})
+    alive = _array(group, "alive")
+    alive.resize((len(ids),))
+    alive[:] = np.isin(ids, ancestors.ids)
+
+
+def _fit(run: zarr.Group, genomes: Arrays) -> bool:
+    """Tell whether there are arrays that take `genomes`."""
+    if "ancestors" not in run:
+        return False
+    room = {name: array.shape[1] for name, array in _group(run, "ancestors/genomes").arrays()}
+    return all(values.shape[1] <= room.get(name, -1) for name, values in genomes.items())
+
+
+def _create_ancestors(run: zarr.Group, genomes: Arrays) -> None:
+    group = run.create_group("ancestors", overwrite=True)
+    for name, column in schema.ANCESTORS.items():
+        _create(group, name, column, (0, *(2 for _ in column.dimensions)), "row")
+    arrays = group.create_group("genomes")
+    for name, values in genomes.items():
+        # Genomes grow: with some room, few commits write all rows anew.
+        width = -(-values.shape[1] // _GENOME_ROOM) * _GENOME_ROOM
+        _create(arrays, name, schema.genome_column(name, values.dtype), (0, width), "row")
 
 
 def _append(group: zarr.Group, arrays: Arrays) -> None:

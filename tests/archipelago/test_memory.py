@@ -27,7 +27,8 @@ def evolve_long(epochs: int, observe: Callable[[Archipelago, Progress], None]) -
         encoding={"name": "direct"},  # its genomes do not grow
         evolve={"initial": 4, "children": 2, "generations": epochs, "generations_per_epoch": 1},
         islands={"lag": LAG},
-        checkpoint={"every_s": 0.02},
+        # Lineages lengthen as long as a run improves, and the genomes of ancestors with them.
+        checkpoint={"every_s": 0.02, "ancestors": "ids"},
     )
     with closing(InProcessExecutor(build_host(config), 2, 1)) as executor:
         archipelago = Archipelago(

@@ -40,7 +40,7 @@ def assert_resumes(got: Checkpoint | None, expected: Checkpoint) -> None:
 
 
 def _assert_run(got: RunCheckpoint, expected: RunCheckpoint) -> None:
-    for name in ("elites", "mail", "evaluations"):
+    for name in ("elites", "mail", "evaluations", "ancestors"):
         assert_same(getattr(got, name), getattr(expected, name))
     assert not got.changed.any()
     assert got.changed.shape == expected.changed.shape

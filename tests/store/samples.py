@@ -8,6 +8,7 @@ import numpy as np
 
 from islands.config import EvolveConfig, NetworkConfig, RunConfig
 from islands.encodings.settings import CppnSettings, DirectSettings
+from islands.evolution.ancestors import Ancestors
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays, Elites
 from islands.evolution.records import HISTORY, MIGRATIONS, Rows, Schema
@@ -94,6 +95,12 @@ def make_mail(generator: np.random.Generator, n: int, k: int, width: int = 8) ->
     )
 
 
+def make_ancestors(generator: np.random.Generator, n: int, width: int = 8) -> Ancestors:
+    """`n` genomes in the order of ids."""
+    ids = np.sort(generator.integers(0, 2**62, n))
+    return Ancestors(ids, np.stack([ids - 1, ids - 2], axis=1), make_genomes(generator, n, width))
+
+
 def make_run(
     generator: np.random.Generator,
     k: int = 10,
@@ -111,6 +118,7 @@ def make_run(
         migrations=make_rows(generator, MIGRATIONS, rows, k),
         curves=generator.random((epochs, k)).astype(np.float32),
         evaluations=int(generator.integers(1, 10**6)),
+        ancestors=make_ancestors(generator, 30, width),
     )
 
 
