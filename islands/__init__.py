@@ -2,7 +2,7 @@
 
 >>> import islands
 >>> run = islands.evolve("lenet-mnist", encoding="cppn", generations=50)
->>> run.elites(0).confidence  # of the first run: numpy float32 (10,)
+>>> run.confidence[0]  # of the first run: numpy float32 (10,)
 >>> run.image(3)  # of class 3: numpy uint8 (28, 28, 1)
 >>> run = islands.open("runs/mnist-cppn")
 """

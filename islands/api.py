@@ -15,15 +15,15 @@ from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import assemble
 from islands.classifiers.contract import Classifier
 from islands.config_file import resolve_run_config
+from islands.results import Results
 from islands.stages.evolve import Observe
 from islands.stages.launch import ignore, launch, run_in_store
-from islands.store.reader import StoreReader
 from islands.store.writer import require_free
 
 
 def open(  # noqa: A001 - read `islands.open`
     store: str | os.PathLike[str], at: str | int | None = None
-) -> StoreReader:
+) -> Results:
     """Open a store to read it.
 
     Args:
@@ -33,7 +33,7 @@ def open(  # noqa: A001 - read `islands.open`
     Raises:
         StoreError: there is no store, or it cannot be read.
     """
-    return StoreReader(os.fspath(store), at)
+    return Results(os.fspath(store), at)
 
 
 def evolve(
@@ -44,7 +44,7 @@ def evolve(
     store: str | os.PathLike[str] | None = None,
     observe: Observe = ignore,
     **settings: Any,
-) -> StoreReader:
+) -> Results:
     """Evolve images that a network is sure of, one for each of its classes.
 
     Args:
@@ -77,17 +77,18 @@ def evolve(
         "islands.evolve",
     )
     if isinstance(network, str | Mapping):
-        reader = launch(config, observe)
+        launch(config, observe)
     else:
         require_free(config.store)
         workers = config.workers
         with closing(
             InProcessExecutor(assemble(config, network), workers.count, workers.threads)
         ) as executor:
-            reader = run_in_store(config, executor, observe)
+            run_in_store(config, executor, observe)
+    results = Results(config.store)
     if folder is not None:
-        weakref.finalize(reader, shutil.rmtree, folder, ignore_errors=True)
-    return reader
+        weakref.finalize(results.reader, shutil.rmtree, folder, ignore_errors=True)
+    return results
 
 
 def _settings_of(network: str | Mapping[str, Any] | Classifier) -> dict[str, Any]:

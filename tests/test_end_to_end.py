@@ -168,7 +168,7 @@ def test_exported_images_score_what_is_stored(encoding: str, tmp_path: Path) -> 
         class_ = int(file.name.split("_")[2])
         pixels = torch.tensor(np.asarray(Image.open(file)))[None, None]
         confidence = classifier.predict(pixels).probabilities[0, class_]
-        assert abs(confidence - found.elites(0).confidence[class_]) < 1e-4
+        assert abs(confidence - found.confidence[0, class_]) < 1e-4
 
 
 def test_python_evolves_without_files_and_shows_images() -> None:

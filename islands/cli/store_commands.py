@@ -16,7 +16,9 @@ from islands.cli.options import Json
 from islands.errors import InputError
 
 if TYPE_CHECKING:
+    from islands.store.images import Picture
     from islands.store.query import Table
+    from islands.store.reader import StoreReader
     from islands.store.status import Status
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="The folder of a run.")]
@@ -34,6 +36,7 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+    PARQUET = "parquet"
 
 
 class Layout(StrEnum):
@@ -41,6 +44,7 @@ class Layout(StrEnum):
 
     PAPER = "paper"
     FLAT = "flat"
+    FOLDER = "folder"
     ZARR = "zarr"
 
 
@@ -55,23 +59,50 @@ def status(store: Store, as_json: Json = False) -> None:
 
 
 def query(
-    store: Store,
-    sql: Annotated[str | None, typer.Argument(metavar="SQL", help="A query in DuckDB's SQL.")] = None,
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="STORE... SQL", help="One store or more, and a query in DuckDB's SQL."),
+    ],
     format_: Annotated[Format, typer.Option("--format", help="How to print the answer.")] = Format.TABLE,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where --format parquet goes.")
+    ] = None,
     at: At = None,
+    ready: Annotated[
+        str | None,
+        typer.Option("--ready", metavar="NAME", help="Ask best, worst, transfer or takeovers, without SQL."),
+    ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="List tables and columns instead.")] = False,
 ) -> None:
-    """Ask a run in SQL: "select class, name, confidence from elites where confidence > .99"."""
-    from islands.store.query import TABLES, Table
-    from islands.store.query import query as ask
+    """Ask runs in SQL: "select class, name, confidence from elites where confidence > .99".
+
+    Of several stores, each table has all rows and a column `store`; each store's own tables are in a schema
+    of its folder's name, such as mnist_cppn.elites.
+    """
+    from islands.store.query import READY, TABLES, Table, ask, named
+    from islands.store.reader import StoreReader
 
     if schema:
         rows = [(name, column, text) for name, columns in TABLES.items() for column, text in columns.items()]
         _print_table(Table(("table", "column", "meaning"), rows), format_)
-    elif sql is None:
-        raise InputError(f"a query is missing; `islands query {store} --schema` lists what can be asked")
+        return
+    if (format_ is Format.PARQUET) != (out is not None):
+        raise InputError("--format parquet and --out FILE go together: a Parquet file is not for a terminal")
+    if ready is not None and ready not in READY:
+        known = ", ".join(f"{name} ({text})" for name, (text, _) in READY.items())
+        raise InputError(f"no query is called {ready!r}; there are {known}")
+    *stores, sql = (*words, READY[ready][1]) if ready else words
+    if not stores or (" " not in sql and Path(sql).is_dir()):
+        raise InputError(
+            f"a query is missing; `islands query {words[0]} --schema` lists what can be asked,"
+            f" `islands query {words[0]} --ready best` asks a common question"
+        )
+    readers = {name: StoreReader(path, at) for name, path in named(list(map(Path, stores))).items()}
+    answer = ask(readers, sql, out)
+    if out is None:
+        _print_table(answer, format_)
     else:
-        _print_table(ask(store, sql, at), format_)
+        print(f"wrote {out}: {len(answer.rows):,} rows")
 
 
 def show(
@@ -88,12 +119,21 @@ def show(
         str | None,
         typer.Option("--classes", metavar="LIST", help="For --sheet, such as 0-9,291.  [default: 40]"),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The PNG to write.")] = None,
+    network: Annotated[
+        bool, typer.Option("--network", help="Draw the CPPN itself, as a network: png, svg or pdf.")
+    ] = False,
+    terminal: Annotated[bool, typer.Option("--terminal", help="Draw here, in coloured blocks.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="A png; gif or webp animate the elite's ancestors."),
+    ] = None,
     at: At = None,
 ) -> None:
-    """Draw an elite, or a contact sheet of many, as a PNG."""
+    """Draw an elite, its ancestors, its network, or a contact sheet of many."""
     if (class_ is None) == (not sheet):
         raise InputError("give --class to draw one elite, or --sheet to draw many")
+    if sum((sheet, network, terminal)) > 1:
+        raise InputError("give one of --sheet, --network and --terminal")
     from islands.store.classes import find_class, find_range
     from islands.store.images import contact_sheet, render_elite, save_png
     from islands.store.reader import StoreReader
@@ -106,17 +146,31 @@ def show(
         print(f"wrote {file}: {len(listed)} classes of run {run}")
         return
     index = find_class(reader.classes, class_)
-    file = out or Path(f"class-{index}.png")
-    save_png(render_elite(reader, index, run, size), file)
     confidence = reader.elite_columns(run, "confidence")["confidence"][index]
-    print(f"wrote {file}: class {index} ({reader.classes[index]}), run {run}, confidence {confidence:.4%}")
+    title = f"class {index} ({reader.classes[index]}), run {run}, confidence {confidence:.4%}"
+    picture = render_elite(reader, index, run, size)
+    if terminal:
+        _print_blocks(picture)
+        print(title)
+        return
+    file = out or Path(f"{'network' if network else 'class'}-{index}.png")
+    if network:
+        _save_network(reader, run, index, title, file)
+    elif file.suffix.lower() in (".gif", ".webp"):
+        from islands.report.lineage import save_lineage
+
+        save_lineage(reader, run, index, file, size)
+    else:
+        save_png(picture, file)
+    print(f"wrote {file}: {title}")
 
 
 def export(
     store: Store,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.")],
     layout: Annotated[
-        Layout, typer.Option("--layout", help="The authors' file names, one folder, or a Zarr directory.")
+        Layout,
+        typer.Option("--layout", help="The authors' file names, one folder, a folder per class, or Zarr."),
     ] = Layout.PAPER,
     at: At = None,
 ) -> None:
@@ -208,6 +262,25 @@ def _status_text(found: Status) -> str:
         "next": found.next,
     }
     return "\n".join(f"{name:<15}{value}" for name, value in rows.items())
+
+
+def _save_network(reader: StoreReader, run: int, class_: int, title: str, file: Path) -> None:
+    from islands.report.figures import require_suffix
+    from islands.report.network_drawing import draw_network
+
+    if reader.config.encoding.name != "cppn":
+        raise InputError(f"{reader.path} holds {reader.config.encoding.name} images, which are no networks")
+    require_suffix(file, ("png", "svg", "pdf"))
+    draw_network(reader.genome(run, class_), reader.attributes["image"]["channels"], title, file)
+
+
+def _print_blocks(picture: Picture) -> None:
+    from rich.console import Console
+
+    from islands.report.moving import in_blocks
+
+    console = Console(force_terminal=True)
+    console.print(in_blocks(picture, min(64, console.width)), end="")
 
 
 def _print_table(table: Table, format_: Format) -> None:

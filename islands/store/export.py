@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
@@ -18,15 +20,16 @@ from islands.store.query import table
 from islands.store.reader import StoreReader
 from islands.store.repository import reading
 
-Layout = Literal["paper", "flat", "zarr"]
+Layout = Literal["paper", "flat", "folder", "zarr"]
 
 
 def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
     """Export a checkpoint, and return the number of files written.
 
     `paper` names images as the authors' release does, `run_<r>/map_gen_<G>/map_<G>_<class>_<confidence>.png`;
-    `flat` puts them in one folder with `images.csv`; both come with `manifest.json`, which has the sha256 of
-    each file. `zarr` is the store's content as a plain Zarr directory.
+    `flat` puts them in one folder with `images.csv`; `folder` in a folder per class, as torchvision's
+    `ImageFolder` and benchmarks of out-of-distribution detection expect; `zarr` is the store's content as
+    a plain Zarr directory. Each comes with `manifest.json`, which has the sha256 of each file.
 
     Raises:
         InputError: `folder` is not empty.
@@ -37,9 +40,15 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
     generation = reader.generation
     folder.mkdir(parents=True, exist_ok=True)
     if layout == "zarr":
-        return asyncio.run(_copy_keys(reader, folder))
-    if layout == "paper":
+        # In a notebook this thread has an event loop that runs already.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: asyncio.run(_copy_keys(reader, folder))).result()
+    elif layout == "paper":
         _export_images(reader, folder, lambda run, class_, score: _paper_name(run, class_, score, generation))
+    elif layout == "folder":
+        _export_images(
+            reader, folder, lambda run, class_, _: _folder_name(run, class_, reader.classes[class_])
+        )
     else:
         _export_images(reader, folder, _flat_name)
         _write_csv(reader, folder)
@@ -53,6 +62,12 @@ def _paper_name(run: int, class_: int, confidence: float, generation: int) -> st
 
 def _flat_name(run: int, class_: int, _confidence: float) -> str:
     return f"run-{run}_class-{class_:04}.png"
+
+
+def _folder_name(run: int, class_: int, name: str) -> str:
+    # Numbers first: in the order of names, which gives labels, classes keep their order.
+    safe = re.sub(r"[^\w-]+", "_", name).strip("_")[:80]
+    return f"{class_:04}_{safe}/run-{run}.png"
 
 
 def _export_images(reader: StoreReader, folder: Path, name: Callable[[int, int, float], str]) -> None:
@@ -94,9 +109,8 @@ def _write_manifest(reader: StoreReader, folder: Path) -> int:
     return len(files)
 
 
-async def _copy_keys(reader: StoreReader, folder: Path) -> int:
+async def _copy_keys(reader: StoreReader, folder: Path) -> None:
     store = reader.session.store
-    count = 0
     with reading(reader.path, "its content"):
         async for key in store.list():
             value = await store.get(key, default_buffer_prototype())
@@ -104,5 +118,3 @@ async def _copy_keys(reader: StoreReader, folder: Path) -> int:
             file = folder / key
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(value.to_bytes())
-            count += 1
-    return count

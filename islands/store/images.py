@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from islands.encodings.contract import Encoding
 from islands.encodings.factory import build_encoding
 from islands.errors import StoreError
+from islands.evolution.ancestors import Ancestors
+from islands.evolution.elites import Arrays, Elites
+from islands.store.png import save_in_bands
 from islands.store.reader import StoreReader
 
 Picture = npt.NDArray[np.uint8]
@@ -21,6 +25,7 @@ Picture = npt.NDArray[np.uint8]
 _TILE = 128
 _GAP = 8
 _CAPTION = 28
+_LARGE = 2048
 
 
 def stored_encoding(reader: StoreReader) -> Encoding:
@@ -61,9 +66,50 @@ def render_all(
     return [_render(encoding, row, size) for row in rows]
 
 
+class Studio:
+    """Draws the genomes of one run that are kept: those of elites, and of ancestors where there are any.
+
+    Raises:
+        StoreError: there is no checkpoint yet, or no such run.
+    """
+
+    def __init__(self, reader: StoreReader, run: int) -> None:
+        self._encoding = stored_encoding(reader)
+        self._places: dict[int, tuple[Elites | Ancestors, int]] = {}
+        for table in (reader.ancestors(run), reader.elites(run)):
+            if table is not None:
+                self._places |= {genome: (table, row) for row, genome in enumerate(table.ids.tolist())}
+        self._places.pop(-1, None)  # empty cells
+
+    def genome(self, id_: int) -> Arrays | None:
+        """Return the arrays of a genome, each (1, width); None where it is not kept."""
+        if id_ not in self._places:
+            return None
+        table, row = self._places[id_]
+        return {name: array[row : row + 1] for name, array in table.genomes.items()}
+
+    def draw(self, id_: int, size: int | None = None) -> Picture | None:
+        """Draw a genome, see `render_elite`; None where it is not kept."""
+        genome = self.genome(id_)
+        return None if genome is None else _render(self._encoding, genome, size)
+
+
 def save_png(picture: Picture, path: Path) -> None:
     """Write uint8 (H, W, 1 or 3) as a PNG of the same bytes."""
-    Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(path, "PNG")
+    if len(picture) > _LARGE:
+        save_in_bands(picture, path)
+    else:
+        as_image(picture).save(path, "PNG")
+
+
+def write_png(picture: Picture, stream: BinaryIO) -> None:
+    """Write uint8 (H, W, 1 or 3) as a PNG of the same bytes."""
+    as_image(picture).save(stream, "PNG")
+
+
+def as_image(picture: Picture) -> Image.Image:
+    """Return uint8 (H, W, 1 or 3) as an image of Pillow's, grey or RGB."""
+    return Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
 
 
 def contact_sheet(reader: StoreReader, classes: Sequence[int], run: int = 0) -> Picture:
@@ -90,15 +136,16 @@ def contact_sheet(reader: StoreReader, classes: Sequence[int], run: int = 0) -> 
     return np.asarray(sheet)
 
 
-def _render(encoding: Encoding, genome: dict[str, npt.NDArray[np.generic]], size: int | None) -> Picture:
+def _render(encoding: Encoding, genome: Arrays, size: int | None) -> Picture:
     with torch.inference_mode():
         image = encoding.render(encoding.from_arrays(genome, torch.device("cpu")), size)[0]
-    picture: Picture = image.permute(1, 2, 0).contiguous().numpy()
-    return picture
+    picture: Picture = image.permute(1, 2, 0).numpy()
+    # A large picture stays as it was drawn, plane after plane: a copy would double the memory.
+    return np.ascontiguousarray(picture) if len(picture) <= _LARGE else picture
 
 
 def _thumbnail(picture: Picture) -> Image.Image:
-    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).convert("RGB")
+    image = as_image(picture).convert("RGB")
     enlarged = picture.shape[0] < _TILE
     return image.resize((_TILE, _TILE), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
 

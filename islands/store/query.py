@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,6 +101,33 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 }
 """What can be queried: tables, their columns and what these mean. Empty cells have no row in `elites`."""
 
+READY: Mapping[str, tuple[str, str]] = {
+    "best": (
+        "the 20 elites of highest confidence",
+        "select run, class, name, confidence, generation from elites"
+        " order by confidence desc, run, class limit 20",
+    ),
+    "worst": (
+        "the 20 elites of lowest confidence",
+        "select run, class, name, confidence, generation from elites"
+        " order by confidence, run, class limit 20",
+    ),
+    "transfer": (
+        "how far held-out networks agree with the source network",
+        "select network, count(*) as images, avg((top1 = class)::int) as same_class,"
+        " avg((target_rank <= 5)::int) as in_top_5, median(target_probability) as median_of_target"
+        " from scores group by network order by same_class desc, network",
+    ),
+    "takeovers": (
+        "the 20 cells that changed hands most often",
+        "select run, class, name, count(*) as takeovers, sum(claimed::int) as by_mail,"
+        " max(generation) as last_generation, max(history.confidence) as confidence"
+        " from history join classes using (class) group by run, class, name"
+        " order by takeovers desc, run, class limit 20",
+    ),
+}
+"""Common questions: what they ask, and the SQL."""
+
 THRESHOLDS = {"cells_50": 0.5, "cells_90": 0.9, "cells_99": 0.99, "cells_9999": 0.9999}
 """Confidences at which cells are counted."""
 
@@ -124,18 +151,74 @@ def query(location: Path | str, sql: str, at: str | int | None = None) -> Table:
         InputError: the SQL is wrong.
         StoreError: the store cannot be read.
     """
-    reader = StoreReader(location, at)
+    return ask({"": StoreReader(location, at)}, sql)
+
+
+def ask(readers: Mapping[str, StoreReader], sql: str, parquet: Path | None = None) -> Table:
+    """Answer a query over several stores.
+
+    Each of `TABLES` has the rows of all stores. With more than one store it has a further column `store`, and
+    the tables of each store are in a schema of the store's name: `"first".elites`.
+
+    Args:
+        readers: by the stores' names; see `named`.
+        sql: see `query`.
+        parquet: a file to which the answer is written as well.
+
+    Raises:
+        InputError: the SQL is wrong.
+        StoreError: a store cannot be read.
+    """
     mentioned = set(re.findall(r"\w+", sql.lower()))
-    with duckdb.connect(config={"enable_external_access": "false"}) as connection:
+    with duckdb.connect() as connection:
+        if parquet is not None:
+            connection.execute("set allowed_paths = ?", [[str(parquet)]])
+        connection.execute("set enable_external_access = false")
         # Curves can be large: only what the query may need is read.
         for name in TABLES.keys() & mentioned:
-            connection.register(name, table(reader, name))
+            _register(connection, name, readers)
         try:
-            answer = connection.execute(sql)
+            *before, last = connection.extract_statements(sql)
+            for statement in before:
+                connection.execute(statement)
+            if parquet is not None:
+                target = str(parquet).replace("'", "''")
+                connection.execute(f"create temp table answer as {last.query}")
+                connection.execute(f"copy answer to '{target}' (format parquet)")
+                last = connection.extract_statements("from answer")[0]
+            answer = connection.execute(last)
             columns = tuple(column[0] for column in answer.description or ())
             return Table(columns, answer.fetchall())
         except duckdb.Error as error:
-            raise InputError(_explain(error, mentioned)) from error
+            raise InputError(_explain(error, mentioned, readers)) from error
+
+
+def named(locations: Sequence[Path]) -> dict[str, Path]:
+    """Name stores by their folders, in SQL's words: `runs/mnist-cppn` is `mnist_cppn`; twins get a number."""
+    found: dict[str, Path] = {}
+    for location in locations:
+        name = base = re.sub(r"\W", "_", location.resolve().name.lower()) or "store"
+        twin = 1
+        while name in found:
+            twin += 1
+            name = f"{base}_{twin}"
+        found[name] = location
+    return found
+
+
+def _register(connection: duckdb.DuckDBPyConnection, name: str, readers: Mapping[str, StoreReader]) -> None:
+    if len(readers) == 1:
+        (reader,) = readers.values()
+        connection.register(name, table(reader, name))
+        return
+    parts = []
+    for store, reader in readers.items():
+        connection.register("part", table(reader, name))
+        connection.execute(f'create schema if not exists "{store}"')
+        connection.execute(f'create table "{store}".{name} as from part')
+        parts.append(f"select '{store}' as store, * from \"{store}\".{name}")
+    connection.unregister("part")
+    connection.execute(f"create view {name} as {' union all by name '.join(parts)}")
 
 
 def table(reader: StoreReader, name: str) -> Columns:
@@ -143,10 +226,11 @@ def table(reader: StoreReader, name: str) -> Columns:
     return _MAKERS[name](reader)
 
 
-def _explain(error: duckdb.Error, mentioned: set[str]) -> str:
+def _explain(error: duckdb.Error, mentioned: set[str], stores: Collection[str]) -> str:
     reason = str(error).strip().splitlines()[0]
     if isinstance(error, duckdb.CatalogException):
-        return f"{reason}; there are tables: {', '.join(TABLES)}"
+        of = f"; each also of {', '.join(stores)} alone" if len(stores) > 1 else ""
+        return f"{reason}; there are tables: {', '.join(TABLES)}{of}"
     if isinstance(error, duckdb.BinderException):
         known = (f"{name} ({', '.join(TABLES[name])})" for name in TABLES if name in mentioned)
         return f"{reason}; there are columns: {'; '.join(known)}"

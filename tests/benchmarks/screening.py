@@ -19,6 +19,7 @@ import islands
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier
 from islands.classifiers.screened import ScreenedClassifier, full_batch
+from islands.store.reader import StoreReader
 
 
 class Counting(ScreenedClassifier):
@@ -54,7 +55,7 @@ def main() -> None:
         for precision in ("float32", arguments.screen)
     )
 
-    def evolved(classifier: Classifier) -> tuple[islands.StoreReader, float]:
+    def evolved(classifier: Classifier) -> tuple[StoreReader, float]:
         started = time.perf_counter()
         run = islands.evolve(
             classifier,
@@ -62,7 +63,7 @@ def main() -> None:
             generations=arguments.generations,
             evolve={"children": arguments.children},
             checkpoint={"every_s": 3600},
-        )
+        ).reader
         return run, time.perf_counter() - started
 
     run, seconds = evolved(exact)

@@ -200,7 +200,9 @@ def test_noise_fools_the_released_lenet_as_fast_as_with_the_released_code() -> N
     """
     name = "caffe:lenet:{ISLANDS_CAFFE_LENET},{ISLANDS_CAFFE_LENET_MEAN}".format_map(os.environ)
     curves = [
-        islands.evolve(name, encoding={"name": "direct", "variant": "released-code"}, seed=seed).curves(0)
+        islands.evolve(
+            name, encoding={"name": "direct", "variant": "released-code"}, seed=seed
+        ).reader.curves(0)
         for seed in range(5)
     ]
     medians = np.median(curves, axis=2)[:, [1, 5, 20]]

@@ -70,7 +70,7 @@ def test_the_archive_is_that_of_float32(encoding: str, count: int, tie_break: Ti
             generations=20,
             evolve={"initial": 40, "children": 40, "generations_per_epoch": 2, "tie_break": tie_break},
             islands={"count": count},
-        )
+        ).reader
         for screen in (None, "bfloat16")
     ]
     exact, screened = (run.elites(0) for run in found)
@@ -88,7 +88,7 @@ def test_most_children_are_spared_float32(monkeypatch: pytest.MonkeyPatch) -> No
         return original(self, images)
 
     monkeypatch.setattr(ScreenedClassifier, "rescore", counting)
-    run = islands.evolve({"name": "lenet-mnist", "screen": "bfloat16"}, generations=50)
+    run = islands.evolve({"name": "lenet-mnist", "screen": "bfloat16"}, generations=50).reader
     assert sum(rescored) < run.evaluations(0) / 3
 
 

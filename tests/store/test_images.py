@@ -99,7 +99,9 @@ class TestExport:
 
     def test_zarr(self, drawn: Path, tmp_path: Path) -> None:
         """A plain Zarr directory holds the same arrays and attributes."""
-        export(StoreReader(drawn), tmp_path / "out.zarr", "zarr")
+        count = export(StoreReader(drawn), tmp_path / "out.zarr", "zarr")
+        manifest = json.loads((tmp_path / "out.zarr" / "manifest.json").read_text())
+        assert len(manifest["sha256"]) == count - 1 > 30
         root = zarr.open_group(tmp_path / "out.zarr", mode="r")
         assert root.attrs.asdict() == StoreReader(drawn).attributes
         got = root["evolve/run-1/elites/probabilities"]
@@ -180,6 +182,16 @@ class TestCommands:
         assert islands(["query", str(store), "--schema"]) == 0
         assert "median_confidence" in capsys.readouterr().out
         assert islands(["query", str(store)]) == 2
+        assert islands(["query", str(store), "--ready", "bets"]) == 2
+        assert "best" in capsys.readouterr().err
+
+    def test_query_to_a_file(self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "elites.parquet"
+        asked = ["query", str(store), "from elites", "--format", "parquet"]
+        assert islands([*asked, "--out", str(out)]) == 0
+        assert out.exists()
+        assert islands(asked) == 2
+        assert "--out" in capsys.readouterr().err
 
     def test_export(self, drawn: Path, tmp_path: Path) -> None:
         assert islands(["export", str(drawn), str(tmp_path / "out"), "--layout", "zarr"]) == 0

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
 from islands.errors import InputError, StoreError
 from islands.store import schema
-from islands.store.query import TABLES, query, table
+from islands.store.query import READY, TABLES, ask, named, query, table
 from islands.store.reader import StoreReader
 from islands.store.status import read_status
 from islands.store.writer import StoreWriter
@@ -74,7 +75,8 @@ class TestAnswers:
         columns = table(StoreReader(store), name)
         got = query(store, f"select * from {name}")
         assert got.columns == tuple(columns) == tuple(TABLES[name])
-        assert len(got.rows) == len(next(iter(columns.values()))) > 0
+        assert len(got.rows) == len(next(iter(columns.values())))
+        assert (len(got.rows) > 0) == (name != "scores")  # no other network was asked
 
     def test_history_and_migrations(self, store: Path) -> None:
         reader = StoreReader(store)
@@ -91,6 +93,43 @@ class TestAnswers:
     def test_joins(self, store: Path) -> None:
         sql = "select count(*) from elites e join classes c on e.class = c.class and e.name = c.name"
         assert query(store, sql).rows == [(20,)]
+
+
+class TestSeveralStores:
+    def test_tables_are_joined_and_told_apart(self, store: Path, large: Path) -> None:
+        readers = {"small": StoreReader(store), "large": StoreReader(large)}
+        sql = "select store, count(*) from elites group by store order by store"
+        assert ask(readers, sql).rows == [("large", 4999), ("small", 20)]
+        joined = ask(readers, "select count(*) from small.elites s join large.elites l using (run, class)")
+        assert joined.rows == [(20,)]
+
+    def test_names_are_words_of_sql(self, tmp_path: Path) -> None:
+        paths = [tmp_path / "a" / "mnist-cppn", tmp_path / "b" / "MNIST cppn", tmp_path / "two"]
+        assert list(named(paths)) == ["mnist_cppn", "mnist_cppn_2", "two"]
+
+    @pytest.mark.parametrize("name", READY)
+    def test_common_questions(self, store: Path, large: Path, name: str) -> None:
+        one = query(store, READY[name][1])
+        several = ask({"a": StoreReader(store), "b": StoreReader(large)}, READY[name][1])
+        assert len(one.rows) <= len(several.rows) <= 20
+        assert (len(one.rows) > 0) == (name != "transfer")
+
+
+class TestParquet:
+    def test_it_holds_the_answer(self, store: Path, tmp_path: Path) -> None:
+        file = tmp_path / "it's.parquet"
+        sql = "create temp table t as from elites; select class, name, confidence from t order by run, class;"
+        answer = ask({"": StoreReader(store)}, sql, file)
+        with duckdb.connect() as connection:
+            stored = connection.execute("from read_parquet(?)", [str(file)]).fetchall()
+        assert stored == answer.rows
+        assert len(stored) == 20
+
+    def test_nothing_else_is_written(self, store: Path, tmp_path: Path) -> None:
+        sql = f"copy elites to '{tmp_path}/other.parquet'"
+        with pytest.raises(InputError, match="disabled by configuration"):
+            ask({"": StoreReader(store)}, f"{sql}; from elites", tmp_path / "mine.parquet")
+        assert not (tmp_path / "other.parquet").exists()
 
 
 class TestRefusals:

@@ -1,0 +1,224 @@
+"""A store as people look at it: tables, pictures, lineages. What `islands.open` returns."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from islands.config import RunConfig
+from islands.errors import InputError
+from islands.store.classes import find_class
+from islands.store.genealogy import Ancestor, Genealogy
+from islands.store.reader import StoreReader
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Elite:
+    """One elite, drawn when it is looked at; a notebook shows its picture.
+
+    Attributes:
+        class_: its class, counted from 0.
+        run: its run, counted from 0.
+        name: of its class.
+        confidence: probability of the class, 0 to 1.
+    """
+
+    class_: int
+    run: int
+    name: str
+    confidence: float
+    _reader: StoreReader
+
+    def image(self, size: int | None = None) -> Picture:
+        """Draw it: uint8 (size, size, channels); at `size=None` byte for byte what was scored."""
+        return self._reader.image(self.class_, self.run, size)
+
+    def lineage(self) -> list[Ancestor]:
+        """Return its ancestors, the oldest first and itself last; see `Genealogy.chain`."""
+        return Genealogy(self._reader, self.run).chain(self.class_)
+
+    def __repr__(self) -> str:
+        return f"<elite of run {self.run}, class {self.class_} ({self.name}), {self.confidence:.4%}>"
+
+    def _repr_png_(self) -> bytes:
+        from islands.store.images import write_png
+
+        png = io.BytesIO()
+        write_png(self.image(), png)
+        return png.getvalue()
+
+
+class Results:
+    """A store as it was at one checkpoint; what is written later does not show.
+
+    Tables are those of `islands query STORE --schema`, all runs together, as pandas DataFrames (which
+    `pip install 'islands[frame]'` brings); everything else works without pandas.
+
+    Args:
+        location: the store's path.
+        at: an epoch, a tag or the id of a checkpoint; None: the latest.
+
+    Raises:
+        StoreError: there is no store, or it cannot be read; any member may raise it.
+        InputError: there is no checkpoint `at`.
+    """
+
+    def __init__(self, location: Path | str, at: str | int | None = None) -> None:
+        self.reader = StoreReader(location, at)
+
+    @property
+    def path(self) -> Path:
+        """Where the store is."""
+        return self.reader.path
+
+    @property
+    def config(self) -> RunConfig:
+        """What the runs are made of."""
+        return self.reader.config
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The K class names."""
+        return self.reader.classes
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch of the checkpoint; None before the first."""
+        return self.reader.epoch
+
+    @property
+    def complete(self) -> bool:
+        """Whether evolution has spent its budget."""
+        return self.reader.complete
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """(runs, K) float32, 0 to 1: the confidence of every elite; 0 in empty cells."""
+        runs = range(self.reader.runs)
+        columns = [self.reader.elite_columns(run, "confidence")["confidence"] for run in runs]
+        return np.stack(columns).astype(np.float32)
+
+    @cached_property
+    def elites(self) -> pd.DataFrame:
+        """One row per elite; the column `elite` holds `Elite`s, whose pictures are drawn when wanted."""
+        frame = self.table("elites")
+        columns = (frame[name] for name in ("class", "run", "name", "confidence"))
+        frame["elite"] = _pandas().Series(
+            [
+                Elite(class_, run, name, confidence, self.reader)
+                for class_, run, name, confidence in zip(*columns, strict=True)
+            ],
+            dtype=object,
+        )
+        return frame
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row per improvement: a cell was taken."""
+        return self.table("history")
+
+    @cached_property
+    def migrations(self) -> pd.DataFrame:
+        """One row per elite that an island received."""
+        return self.table("migrations")
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row per run, epoch and class: the confidence, 0 to 1, at the epoch's end."""
+        return self.table("curves")
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """One row per elite and held-out network: what that network sees in it."""
+        return self.table("scores")
+
+    @cached_property
+    def checkpoints(self) -> pd.DataFrame:
+        """One row per checkpoint that `at` takes."""
+        return self.table("checkpoints")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return one of the tables of `islands query STORE --schema`."""
+        from islands.store.query import TABLES, table
+
+        if name not in TABLES:
+            raise InputError(f"there is no table {name!r}; there are {', '.join(TABLES)}")
+        frame: pd.DataFrame = _pandas().DataFrame(table(self.reader, name))
+        return frame
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """Answer a query in DuckDB's SQL over the tables."""
+        from islands.store.query import ask
+
+        answer = ask({"": self.reader}, sql)
+        frame: pd.DataFrame = _pandas().DataFrame(answer.rows, columns=list(answer.columns))
+        return frame
+
+    def elite(self, class_: int | str, run: int = 0) -> Elite:
+        """Return the elite of a class, given by its index, its name or a part of it."""
+        index = find_class(self.classes, str(class_))
+        confidence = self.reader.elite_columns(run, "confidence")["confidence"][index]
+        return Elite(index, run, self.classes[index], float(confidence), self.reader)
+
+    def image(self, class_: int | str, run: int = 0, size: int | None = None) -> Picture:
+        """Draw an elite: uint8 (size, size, channels); at `size=None` byte for byte what was scored."""
+        return self.elite(class_, run).image(size)
+
+    def at(self, checkpoint: str | int) -> Results:
+        """Return the store as it was at another checkpoint: an epoch, a tag or an id."""
+        return Results(self.path, checkpoint)
+
+    def xarray(self) -> xr.Dataset:
+        """Return elites and curves as arrays with named dimensions (`pip install 'islands[frame]'`).
+
+        Variables: `confidence` (run, class), `probabilities` (run, class, output), `generation` (run, class),
+        `id` (run, class; -1 in empty cells), `curve` (run, epoch, class). Confidences are 0 to 1.
+        """
+        try:
+            import xarray as xr
+        except ImportError as error:
+            raise InputError("xarray is not installed; pip install 'islands[frame]'") from error
+
+        runs = range(self.reader.runs)
+        names = ("confidence", "probabilities", "generation", "id")
+        stored = [self.reader.elite_columns(run, *names) for run in runs]
+        dimensions = {"probabilities": ("run", "class", "output")}
+        variables: dict[str, Any] = {
+            name: (dimensions.get(name, ("run", "class")), np.stack([columns[name] for columns in stored]))
+            for name in names
+        }
+        curves = np.stack([self.reader.curves(run) for run in runs])
+        variables["curve"] = (("run", "epoch", "class"), curves)
+        coordinates = {
+            "run": list(runs),
+            "class": np.arange(len(self.classes)),
+            "name": ("class", list(self.classes)),
+        }
+        return xr.Dataset(variables, coordinates, attrs={"store": str(self.path), "epoch": self.epoch})
+
+    def __repr__(self) -> str:
+        reader = self.reader
+        return (
+            f"<{reader.path}: {reader.config.pipeline} on {reader.config.network.name}, {reader.runs} runs x"
+            f" {len(self.classes)} classes, epoch {reader.epoch}>"
+        )
+
+
+def _pandas() -> Any:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise InputError("pandas is not installed; pip install 'islands[frame]'") from error
+    return pd
