@@ -1,1 +1,1 @@
-"""Numbers, tables and figures made of what stores hold."""
+"""What people look at: numbers, tables, figures, drawings, the report and the live page."""

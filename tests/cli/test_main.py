@@ -16,7 +16,8 @@ from islands.errors import ConfigError, IslandFailedError
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("launch", "resume", "plan", "status", "query", "show", "export", "networks", "pipelines", "init")
-SLOW_TO_IMPORT = {"torch", "ray", "zarr", "icechunk", "numpy", "duckdb", "pydantic", "numba"}
+COMMANDS_TO_LOOK = ("lineage", "figure", "report", "view")
+SLOW_TO_IMPORT = {"torch", "ray", "zarr", "icechunk", "numpy", "duckdb", "pydantic", "numba", "matplotlib"}
 
 
 def islands_command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,11 +36,11 @@ def test_help_lists_all_commands_and_imports_nothing_slow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "slow: [] 0"
-    for command in (*COMMANDS, "version", "--debug"):
+    for command in (*COMMANDS, *COMMANDS_TO_LOOK, "version", "--debug"):
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS + COMMANDS_TO_LOOK)
 def test_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "--help"]) == 0
     assert f"islands {command}" in capsys.readouterr().out

@@ -1,0 +1,127 @@
+"""`lineage`, `figure`, `report` and `view`: looking at a store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from islands.cli.options import Json
+from islands.cli.store_commands import At, Store
+from islands.errors import InputError
+
+Run = Annotated[int, typer.Option("--run", help="Run, counted from 0.")]
+
+
+def lineage(
+    store: Store,
+    class_: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="Index or name of the elite's class.")
+    ] = None,
+    run: Run = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="png, svg, pdf, gif, webp, json; newick and graphml also without --class.",
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", min=1, max=2048, help="Pixels of an animation.  [default: as scored]"),
+    ] = None,
+    at: At = None,
+    as_json: Json = False,
+) -> None:
+    """Show what an elite descends from, and how often lineages changed their class."""
+    from islands.store.classes import find_class
+    from islands.store.genealogy import Genealogy
+    from islands.store.reader import StoreReader
+
+    reader = StoreReader(store, at)
+    index = None if class_ is None else find_class(reader.classes, class_)
+    if out is not None:
+        from islands.report.lineage import save_lineage
+
+        save_lineage(reader, run, index, out, size)
+        print(f"wrote {out}")
+        return
+    genealogy = Genealogy(reader, run)
+    switches = genealogy.goal_switches()
+    chain = [] if index is None else genealogy.chain(index)
+    if as_json:
+        from islands.report.lineage import as_json as ancestor_as_json
+
+        counts = {"champions": int(switches.champions.sum()), "goal_switches": int(switches.switches.sum())}
+        print(json.dumps({"lineage": [ancestor_as_json(each, reader) for each in chain], **counts}))
+        return
+    for ancestor in chain:
+        best = ancestor.held[0]
+        others = f", and {len(ancestor.held) - 1} more" if len(ancestor.held) > 1 else ""
+        print(
+            f"generation {ancestor.generation:>6,}  {ancestor.operator:<9}  island {ancestor.island:>3}  "
+            f"{best.confidence:>9.4%}  {best.class_} ({reader.classes[best.class_]}){others}"
+        )
+    print(
+        f"run {run}: cells were taken {switches.champions.sum():,} times, {switches.share:.1%} of them by"
+        " children of another class's elite (goal switches)"
+    )
+
+
+def figure(
+    store: Store,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="confidence, classes, histogram, champions or tree.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="pdf, svg or png.  [default: NAME.pdf]")
+    ] = None,
+    at: At = None,
+) -> None:
+    """Draw a figure for a paper."""
+    from islands.report.figures import save_figure
+    from islands.store.reader import StoreReader
+
+    file = out or Path(f"{name}.pdf")
+    save_figure(StoreReader(store, at), name, file)
+    print(f"wrote {file}")
+
+
+def report(
+    store: Store,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The page.  [default: STORE's name + .html]")
+    ] = None,
+    at: At = None,
+) -> None:
+    """Write one HTML file that shows everything; it opens anywhere, offline."""
+    from islands.report.page import write_report
+    from islands.store.reader import StoreReader
+
+    file = out or Path(f"{store.resolve().name}.html")
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; give --out a file such as {file / 'report.html'}")
+    size = write_report(StoreReader(store, at), file)
+    print(f"wrote {file}: {size / 1e6:,.1f} MB")
+
+
+def view(
+    store: Store,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")] = 8765,
+    host: Annotated[
+        str,
+        typer.Option("--host", help="The address to listen at; others than loopback need the printed token."),
+    ] = "127.0.0.1",
+) -> None:
+    """Serve the report as a live page: new checkpoints appear by themselves. Ctrl-C ends it."""
+    from islands.report.server import serve
+
+    serve(
+        store,
+        host,
+        port,
+        lambda address: print(f"serving {store} at {address}  (Ctrl-C ends it)", flush=True),
+    )

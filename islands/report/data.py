@@ -1,0 +1,282 @@
+"""What the report shows, as plain numbers and text that JSON takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from islands.evolution.elites import Arrays, Elites
+from islands.report.network_drawing import lay_out
+from islands.store import schema
+from islands.store.genealogy import Ancestor, Genealogy
+from islands.store.query import THRESHOLDS, table
+from islands.store.reader import StoreReader
+
+_CURVE_POINTS = 120
+_CLASS_CURVE_POINTS = 40
+_TOP = 5
+_STRIP = 8
+_STRIP_PICTURES = 4000
+_DOGS_AND_CATS = slice(157, 287)
+
+
+class Pictures(Protocol):
+    """Turns genomes into what an `<img>` takes as its source, and says how large that is."""
+
+    def elite(self, run: int, id_: int) -> str:
+        """Return the source of an elite's picture."""
+        ...
+
+    def ancestor(self, run: int, id_: int) -> str | None:
+        """Return the source of a small picture of an ancestor; None where its genome was not kept."""
+        ...
+
+
+@dataclass
+class _Run:
+    """One run as the report reads it: everything is read before anything is drawn."""
+
+    number: int
+    elites: Elites
+    curves: npt.NDArray[np.float32]
+    genealogy: Genealogy
+    evaluations: int
+
+
+def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) -> dict[str, Any]:
+    """Return all that the page shows.
+
+    Raises:
+        StoreError: the store cannot be read, or has no checkpoint yet.
+    """
+    generation = reader.generation  # before anything else: an empty store has nothing to show
+    runs = [
+        _Run(run, reader.elites(run), reader.curves(run), Genealogy(reader, run), reader.evaluations(run))
+        for run in range(reader.runs)
+    ]
+    source = pictures(reader)
+    rows = [(run, int(class_)) for run in runs for class_ in np.flatnonzero(run.elites.ids >= 0)]
+    # One genome may hold many cells: it is drawn once.
+    genomes = {(run.number, int(run.elites.ids[class_])): (run, class_) for run, class_ in rows}
+    place = {key: at for at, key in enumerate(genomes)}
+    attributes = reader.attributes
+    return {
+        "store": reader.path.resolve().name,
+        "pipeline": reader.config.pipeline,
+        "network": reader.config.network.name,
+        "encoding": reader.config.encoding.name,
+        "image_size": attributes["image"]["size"],
+        "epoch": reader.epoch,
+        "generation": generation,
+        "generations": reader.config.evolve.generations,
+        "complete": reader.complete,
+        "runs": reader.runs,
+        "classes": list(reader.classes),
+        "summary": _summary(runs),
+        "thresholds": [_thresholds(run) for run in runs],
+        "band": _band(runs, len(reader.classes)),
+        "curves": _curves(runs, reader.config.evolve.generations_per_epoch),
+        "elites": _elites(rows, place),
+        "pictures": [source.elite(*key) for key in genomes],
+        "lineages": _lineages(rows, source),
+        "drawings": _drawings(reader, list(genomes.values())),
+        "held_out": _held_out(reader, rows),
+        "islands": _islands(runs),
+        "migrations": _migrations(reader),
+        "config": reader.config.model_dump(mode="json"),
+        "provenance": {
+            "created": attributes["created"],
+            "checkpoint": reader.session.snapshot_id,
+            "seed": attributes["seed"],
+            "fingerprint": attributes["fingerprint"],
+            "git_commit": attributes["git_commit"],
+            "versions": attributes["versions"],
+        },
+    }
+
+
+def _summary(runs: list[_Run]) -> dict[str, float]:
+    confidence = np.concatenate([run.elites.confidence for run in runs])
+    switches = [run.genealogy.goal_switches() for run in runs]
+    champions = sum(int(each.champions.sum()) for each in switches)
+    return {
+        "median": float(np.median(confidence)),
+        "mean": float(confidence.mean(dtype=np.float64)),
+        "median_at_start": float(np.median(np.concatenate([run.curves[0] for run in runs]))),
+        "cells": int(sum((run.elites.ids >= 0).sum() for run in runs)),
+        "genomes": int(sum(len(np.unique(run.elites.ids[run.elites.ids >= 0])) for run in runs)),
+        "evaluations": sum(run.evaluations for run in runs),
+        "champions": champions,
+        "goal_switches": sum(int(each.switches.sum()) for each in switches) / max(1, champions),
+    }
+
+
+def _thresholds(run: _Run) -> dict[str, float]:
+    confidence = run.elites.confidence
+    return {
+        "run": run.number,
+        "evaluations": run.evaluations,
+        "median": float(np.median(confidence)),
+        **{name: int((confidence >= np.float32(least)).sum()) for name, least in THRESHOLDS.items()},
+    }
+
+
+def _band(runs: list[_Run], k: int) -> dict[str, float] | None:
+    """Compare dogs and cats (classes 157 to 286 of ImageNet), of which the paper's section 3.4 speaks."""
+    if k != 1000:
+        return None
+    confidence = np.stack([run.elites.confidence for run in runs])
+    inside = np.zeros(k, bool)
+    inside[_DOGS_AND_CATS] = True
+    return {
+        "first": _DOGS_AND_CATS.start,
+        "last": _DOGS_AND_CATS.stop - 1,
+        "inside": float(np.median(confidence[:, inside])),
+        "outside": float(np.median(confidence[:, ~inside])),
+    }
+
+
+def _curves(runs: list[_Run], per_epoch: int) -> dict[str, Any]:
+    epochs = len(runs[0].curves)
+    fine, coarse = _sample(epochs, _CURVE_POINTS), _sample(epochs, _CLASS_CURVE_POINTS)
+    quartiles = [np.quantile(run.curves[fine], (0.25, 0.5, 0.75), axis=1) for run in runs]
+    return {
+        "generations": (fine * per_epoch).tolist(),
+        "quartiles": [np.round(each.astype(np.float64), 5).tolist() for each in quartiles],
+        "class_generations": (coarse * per_epoch).tolist(),
+        # In thousandths: of a class, the shape matters.
+        "classes": [np.rint(run.curves[coarse].T * 1000).astype(int).tolist() for run in runs],
+    }
+
+
+def _sample(count: int, most: int) -> npt.NDArray[np.intp]:
+    """Return `most` of 0 to count - 1 at most, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.intp))
+
+
+def _elites(rows: list[tuple[_Run, int]], place: dict[tuple[int, int], int]) -> dict[str, list[Any]]:
+    def column(name: str) -> list[int]:
+        return [int(getattr(run.elites, name)[class_]) for run, class_ in rows]
+
+    top = []
+    for run, class_ in rows:
+        scores = run.elites.probabilities[class_]
+        best = np.argsort(-scores, kind="stable")[:_TOP]
+        top.append([[int(each), round(float(scores[each]), 6)] for each in best])
+    return {
+        "run": [run.number for run, _ in rows],
+        "class": [class_ for _, class_ in rows],
+        "confidence": [float(run.elites.probabilities[class_, class_]) for run, class_ in rows],
+        "genome": [place[run.number, int(run.elites.ids[class_])] for run, class_ in rows],
+        "id": column("ids"),
+        "generation": column("generations"),
+        "island": column("islands"),
+        "operator": [schema.OPERATORS[run.elites.operators[class_]] for run, class_ in rows],
+        "top": top,
+    }
+
+
+def _lineages(rows: list[tuple[_Run, int]], pictures: Pictures) -> dict[str, Any]:
+    """Sample every lineage; ancestors are shared, and those beyond a number go without a picture."""
+    places: dict[tuple[int, int], int] = {}
+    ancestors: list[dict[str, Any]] = []
+    strips, lengths = [], []
+    drawn = 0
+    for run, class_ in rows:
+        chain = run.genealogy.chain_ids(class_)[:-1]
+        lengths.append(len(chain))
+        strip = []
+        for at in _sample(len(chain), _STRIP) if chain else ():
+            key = (run.number, chain[at])
+            if key not in places:
+                picture = pictures.ancestor(*key) if drawn < _STRIP_PICTURES else None
+                drawn += picture is not None
+                places[key] = len(ancestors)
+                ancestors.append(_ancestor(run.genealogy.ancestor(chain[at]), picture))
+            strip.append(places[key])
+        strips.append(strip)
+    return {"ancestors": ancestors, "strips": strips, "lengths": lengths}
+
+
+def _ancestor(ancestor: Ancestor, picture: str | None) -> dict[str, Any]:
+    best = ancestor.held[0]
+    return {
+        "generation": ancestor.generation,
+        "class": best.class_,
+        "confidence": round(best.confidence, 6),
+        "picture": picture,
+    }
+
+
+def _drawings(reader: StoreReader, rows: list[tuple[_Run, int]]) -> list[Any] | None:
+    if reader.config.encoding.name != "cppn":
+        return None
+    channels = reader.attributes["image"]["channels"]
+    drawings: list[Any] = []
+    for run, class_ in rows:
+        genome: Arrays = {name: array[class_ : class_ + 1] for name, array in run.elites.genomes.items()}
+        nodes, connections = lay_out(genome, channels)
+        drawings.append(
+            [
+                [[node.label, node.layer, round(node.place, 3)] for node in nodes],
+                [[source, target, round(weight, 2)] for source, target, weight in connections],
+            ]
+        )
+    return drawings
+
+
+def _held_out(reader: StoreReader, rows: list[tuple[_Run, int]]) -> list[dict[str, Any]]:
+    """Return for each held-out network its scores of the elites, in the order of `rows`; None: not scored."""
+    scores = table(reader, "scores")
+    place = {(run.number, class_): at for at, (run, class_) in enumerate(rows)}
+    found: dict[str, list[list[Any] | None]] = {}
+    columns = (scores[name].tolist() for name in _SCORES)
+    for run, class_, network, late, *values in zip(*columns, strict=True):
+        cells = found.setdefault(network, [None] * len(rows))
+        at = place.get((run, class_))
+        if at is not None and not late:
+            cells[at] = values
+    return [{"network": network, "scores": cells} for network, cells in sorted(found.items())]
+
+
+_SCORES = (
+    "run",
+    "class",
+    "network",
+    "late",
+    "target_probability",
+    "target_rank",
+    "top1",
+    "top1_probability",
+)
+
+
+def _islands(runs: list[_Run]) -> list[dict[str, int]]:
+    made: dict[tuple[int, int], int] = {}
+    for run in runs:
+        islands, counts = np.unique(run.elites.islands[run.elites.ids >= 0], return_counts=True)
+        made |= {(run.number, int(i)): int(n) for i, n in zip(islands, counts, strict=True)}
+    return [{"run": run, "island": island, "elites": count} for (run, island), count in made.items()]
+
+
+def _migrations(reader: StoreReader) -> list[dict[str, Any]]:
+    """Count what went from island to island, all runs together."""
+    counts: dict[tuple[str, int, int], list[int]] = {}
+    for run in range(reader.runs):
+        rows = reader.migrations(run)
+        keys = np.stack([rows["kind"], rows["sender"], rows["receiver"]], axis=1).astype(np.int64)
+        unique, inverse = np.unique(keys, axis=0, return_inverse=True)
+        sent = np.bincount(inverse.ravel(), minlength=len(unique))
+        accepted = np.bincount(inverse.ravel(), weights=rows["accepted"], minlength=len(unique))
+        for key, all_, taken in zip(unique.tolist(), sent.tolist(), accepted.tolist(), strict=True):
+            total = counts.setdefault((("claim", "migrant")[key[0]], key[1], key[2]), [0, 0])
+            total[0] += all_
+            total[1] += int(taken)
+    return [
+        {"kind": kind, "sender": sender, "receiver": receiver, "sent": sent, "accepted": accepted}
+        for (kind, sender, receiver), (sent, accepted) in sorted(counts.items())
+    ]

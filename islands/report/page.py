@@ -1,0 +1,109 @@
+"""The report: one HTML file with everything in it, charts by Vega-Lite."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from islands.report.data import collect
+from islands.store.images import Picture, Studio, as_image
+from islands.store.reader import StoreReader
+
+_FEW = 1200
+_LARGE_SIDE, _SMALL_SIDE, _STRIP_SIDE = 256, 128, 56
+_LOSSLESS_SIDE = 64
+_BUDGET = 28_000_000
+"""Bytes of all elites' pictures; a third more as text."""
+_QUALITIES = (80, 60, 40, 20)
+
+
+def write_report(reader: StoreReader, path: Path) -> int:
+    """Write the report of a store, and return its size in bytes.
+
+    Raises:
+        StoreError: the store cannot be read, or has no checkpoint yet.
+    """
+    page = render(collect(reader, Embedded))
+    return path.write_text(page, encoding="utf-8")
+
+
+def render(data: dict[str, Any] | None) -> str:
+    """Return the page, with its data inside; None: it asks its server for them."""
+    from jinja2 import Environment, StrictUndefined
+
+    web = files("islands.report").joinpath("web")
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    template = environment.from_string(web.joinpath("page.html").read_text("utf-8"))
+    return template.render(
+        title="Islands" if data is None else f"{data['pipeline']} on {data['network']}",
+        style=web.joinpath("page.css").read_text("utf-8"),
+        libraries=_libraries(),
+        scripts=[web.joinpath(name).read_text("utf-8") for name in ("charts.js", "elite.js", "page.js")],
+        data="null" if data is None else as_script(data),
+    )
+
+
+def as_script(data: dict[str, Any]) -> str:
+    """Return JSON that can stand inside a script element: nothing in it can end the element."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+@cache
+def _libraries() -> list[str]:
+    vendor = files("islands.report").joinpath("web", "vendor")
+    return [
+        vendor.joinpath(f"{name}.min.js").read_text("utf-8") for name in ("vega", "vega-lite", "vega-embed")
+    ]
+
+
+class Embedded:
+    """Pictures inside the page: as scored where they are small, else as WebP, smaller the more there are."""
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._studios = [Studio(reader, run) for run in range(reader.runs)]
+        count = reader.runs * len(reader.classes)
+        self._side = _LARGE_SIDE if count <= _FEW else _SMALL_SIDE
+        self._most = _BUDGET // count
+
+    def elite(self, run: int, id_: int) -> str:
+        """Return a data URI."""
+        picture = self._studios[run].draw(id_)
+        assert picture is not None, "every elite has a genome"
+        return data_uri(picture, self._side, self._most)
+
+    def ancestor(self, run: int, id_: int) -> str | None:
+        """Return a data URI of a small picture; None where the genome was not kept."""
+        picture = self._studios[run].draw(id_)
+        return None if picture is None else data_uri(picture, _STRIP_SIDE, self._most)
+
+
+def data_uri(picture: Picture, side: int, most: int) -> str:
+    """Return a picture as a data URI: WebP of `side` pixels and, if it can be, `most` bytes at most.
+
+    What is small as it was scored is kept byte for byte.
+    """
+    image = as_image(picture).convert("RGB")
+    if image.width <= min(side, _LOSSLESS_SIDE):
+        content = _webp(image, lossless=True)
+    else:
+        if image.width > side:
+            image = image.resize((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        for quality in _QUALITIES:
+            content = _webp(image, quality=quality, method=2)
+            if len(content) <= most:
+                break
+    return "data:image/webp;base64," + base64.b64encode(content).decode()
+
+
+def _webp(image: Image.Image, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", **options)
+    return stream.getvalue()

@@ -1,0 +1,242 @@
+"""The live page: a server of the report that follows a store while it is written."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import json
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
+from http.cookies import SimpleCookie
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from islands.errors import InputError, StoreError
+from islands.report.data import collect
+from islands.report.page import render
+from islands.store.images import Studio, write_png
+from islands.store.lock import is_alive, read_owner
+from islands.store.reader import StoreReader
+
+_REFRESH_S = 1.0
+_COOKIE = "islands-token"
+
+
+class Linked:
+    """Pictures that the page asks the server for."""
+
+    def __init__(self, reader: StoreReader) -> None:
+        self.studios = [Studio(reader, run) for run in range(reader.runs)]
+
+    def elite(self, run: int, id_: int) -> str:
+        """Return the address of an elite's picture."""
+        return f"picture/{run}/{id_}"
+
+    def ancestor(self, run: int, id_: int) -> str | None:
+        """Return the address of an ancestor's picture; None where its genome was not kept."""
+        return None if self.studios[run].genome(id_) is None else f"picture/{run}/{id_}"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A checkpoint in memory: what is asked for comes from here, and the store is read by one thread only.
+
+    Attributes:
+        checkpoint: its id; None before the first.
+        text: where the run stood.
+        data: what the page shows, JSON.
+        studios: of each run.
+    """
+
+    checkpoint: str | None
+    text: str
+    data: bytes
+    studios: list[Studio]
+
+    @classmethod
+    def of(cls, reader: StoreReader) -> Snapshot:
+        """Read what the page shows of a store."""
+        if reader.epoch is None:
+            return cls(None, "waiting for the first checkpoint", b"null", [])
+        links = Linked(reader)
+        data = {**collect(reader, lambda _: links), "live": True}
+        text = f"generation {data['generation']:,} of {data['generations']:,}"
+        return cls(reader.session.snapshot_id, text, json.dumps(data).encode(), links.studios)
+
+    def picture(self, run: int, id_: int) -> bytes | None:
+        """Return a PNG of what was scored; None where there is no such genome."""
+        picture = self.studios[run].draw(id_) if run < len(self.studios) else None
+        if picture is None:
+            return None
+        stream = io.BytesIO()
+        write_png(picture, stream)
+        return stream.getvalue()
+
+
+class LiveServer:
+    """Serves one store; `refresh` takes a new checkpoint in.
+
+    Args:
+        location: of the store.
+        host: the address to listen at; beyond loopback a token is required.
+        port: 0 for any that is free.
+
+    Raises:
+        StoreError: the store cannot be read.
+        InputError: the address cannot be listened at.
+    """
+
+    def __init__(self, location: Path, host: str, port: int) -> None:
+        self._location = location
+        self._trouble: str | None = None
+        self.snapshot = Snapshot.of(StoreReader(location))
+        self.token = None if _is_loopback(host) else secrets.token_urlsafe(24)
+        try:
+            self._http = _Http((host, port), _Handler)
+        except OSError as error:
+            raise InputError(
+                f"cannot listen at {host}, port {port} ({error.strerror or error});"
+                " choose another --port or --host"
+            ) from error
+        self._http.live = self
+        name = f"[{host}]" if ":" in host else host
+        suffix = f"/?token={self.token}" if self.token else "/"
+        self.address = f"http://{name}:{self._http.server_address[1]}{suffix}"
+        self._thread = threading.Thread(target=self._http.serve_forever, name="live-page", daemon=True)
+        self._thread.start()
+
+    def refresh(self) -> None:
+        """Read the store again if there is a new checkpoint; what cannot be read leaves the old one."""
+        try:
+            reader = StoreReader(self._location)
+            if reader.epoch is not None and reader.session.snapshot_id != self.snapshot.checkpoint:
+                self.snapshot = Snapshot.of(reader)
+            self._trouble = None
+        except StoreError as error:
+            self._trouble = str(error).partition(";")[0]
+
+    @property
+    def state(self) -> bytes:
+        """What the page asks for again and again, JSON."""
+        owner = read_owner(self._location)
+        doing = ", being written" if owner is not None and is_alive(owner) else ""
+        text = self._trouble or self.snapshot.text + doing
+        return json.dumps({"checkpoint": self.snapshot.checkpoint, "text": text}).encode()
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    @cached_property
+    def page(self) -> bytes:
+        """The page, which asks for its data."""
+        return render(None).encode()
+
+
+def serve(location: Path, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve a store until Ctrl-C.
+
+    Args:
+        location: of the store.
+        host: see `LiveServer`.
+        port: see `LiveServer`.
+        announce: called with the address to open, once it answers.
+
+    Raises:
+        InputError: see `LiveServer`.
+    """
+    server = LiveServer(location, host, port)
+    announce(server.address)
+    try:
+        while True:
+            time.sleep(_REFRESH_S)
+            server.refresh()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.close()
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    live: LiveServer
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Http
+    server_version = "islands"
+    timeout = 30
+
+    def do_GET(self) -> None:
+        """Answer with the page, its data or a picture."""
+        live = self.server.live
+        url = urlsplit(self.path)
+        if not self._is_allowed(live, parse_qs(url.query).get("token", [""])[0]):
+            self._answer(
+                HTTPStatus.FORBIDDEN, "text/plain", b"open the address that `islands view` printed\n"
+            )
+            return
+        snapshot = live.snapshot
+        match url.path.strip("/").split("/"):
+            case [""]:
+                self._answer(HTTPStatus.OK, "text/html; charset=utf-8", live.page)
+            case ["state.json"]:
+                self._answer(HTTPStatus.OK, "application/json", live.state)
+            case ["data.json"]:
+                self._answer(HTTPStatus.OK, "application/json", snapshot.data)
+            case ["picture", run, id_] if run.isdecimal() and id_.isdecimal():
+                content = snapshot.picture(int(run), int(id_))
+                if content is None:
+                    self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"no such picture\n")
+                else:
+                    self._answer(HTTPStatus.OK, "image/png", content)
+            case _:
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"no such page\n")
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class says so
+        """Say nothing: the terminal is the user's."""
+
+    def _is_allowed(self, live: LiveServer, token: str) -> bool:
+        if live.token is None:
+            # Another site's page must not reach the server by a name of its own that leads here.
+            host = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
+            return _is_loopback(host)
+        cookie = SimpleCookie(self.headers.get("Cookie", "")).get(_COOKIE)
+        given = token or (cookie.value if cookie else "")
+        return secrets.compare_digest(given.encode(), live.token.encode())
+
+    def _answer(self, status: HTTPStatus, kind: str, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+        if status is HTTPStatus.OK and self.server.live.token is not None:
+            cookie = f"{_COOKIE}={self.server.live.token}; HttpOnly; SameSite=Strict; Path=/"
+            self.send_header("Set-Cookie", cookie)
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,105 @@
+// One elite in the dialog: picture, what networks see in it, where it comes from, the network that draws it.
+"use strict";
+
+// make("p", { class: "note" }, "text", child, ...): text is never read as HTML.
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "style") element.style.cssText = value;
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+function svg(tag, attributes, text) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+// Confidences near 1 differ in late digits: .9999 and .999999 are worth telling apart.
+function percent(value) {
+  if (value === 1) return "100%";
+  const digits = value > 0.999 && value < 1 ? Math.min(5, Math.ceil(-Math.log10(1 - value)) - 1) : value < 0.01 ? 3 : 2;
+  return `${(100 * value).toFixed(digits)}%`;
+}
+
+const count = (value) => value.toLocaleString("en");
+const meter = (value) => make("span", { class: "meter", "aria-hidden": "true" }, make("i", { style: `width:${100 * value}%` }));
+const crisp = (data) => (data.image_size < 100 ? "pixels" : "");
+
+function eliteView(data, at) {
+  const elites = data.elites, number = elites.class[at], name = data.classes[number];
+  const picture = make("img", { class: `shot ${crisp(data)}`, src: data.pictures[elites.genome[at]], alt: `The image evolved for ${name}` });
+  const command = `islands show ${data.store} --class ${number} --run ${elites.run[at]}`;
+  return [
+    make("div", { class: "pair" },
+      make("div", {}, picture, make("p", { class: "note" }, data.live ? "Byte for byte as it was scored. As a file: " : "A copy for this page. Byte for byte as it was scored: ", make("code", {}, command))),
+      make("div", {},
+        make("h2", { id: "elite-title" }, name),
+        make("p", { class: "big" }, percent(elites.confidence[at])),
+        pairs([["class", `${number} of run ${elites.run[at]}`], ["made in", `generation ${count(elites.generation[at])}, by ${elites.operator[at]} on island ${elites.island[at]}`], ["genome", String(elites.id[at])]]),
+        make("h3", {}, `What ${data.network} sees`), topBars(data, at),
+        ...heldOutViews(data, at))),
+    ...lineageView(data, at), ...drawingView(data, at)];
+}
+
+function pairs(rows) {
+  return make("dl", { class: "pairs" }, ...rows.flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)]));
+}
+
+function topBars(data, at) {
+  return make("ol", { class: "bars" }, ...data.elites.top[at].map(([number, value]) =>
+    make("li", { class: number === data.elites.class[at] ? "target" : "" },
+      make("span", {}, data.classes[number]), make("span", {}, percent(value)), meter(value))));
+}
+
+function heldOutViews(data, at) {
+  const scored = data.held_out.filter((each) => each.scores[at]);
+  if (!scored.length) return [];
+  return [make("h3", {}, "What held-out networks see"), make("div", { class: "scroll" }, make("table", {},
+    make("thead", {}, make("tr", {}, ...["network", "sees first", "", "target", "rank"].map((text) => make("th", { scope: "col" }, text)))),
+    make("tbody", {}, ...scored.map(({ network, scores }) => {
+      const [target, rank, top, value] = scores[at];
+      return make("tr", {}, make("td", {}, network), make("td", {}, data.classes[top]), make("td", {}, percent(value)), make("td", {}, percent(target)), make("td", {}, String(rank)));
+    }))))];
+}
+
+function lineageView(data, at) {
+  const strip = data.lineages.strips[at], length = data.lineages.lengths[at];
+  if (!strip.length) return [make("h3", {}, "Lineage"), make("p", { class: "note" }, "A random image of generation 0: it has no ancestors.")];
+  const items = strip.map((place) => {
+    const ancestor = data.lineages.ancestors[place];
+    return make("li", {},
+      ancestor.picture ? make("img", { class: crisp(data), src: ancestor.picture, alt: "" }) : make("span", { class: "blank" }),
+      `gen. ${count(ancestor.generation)}`, make("br"), data.classes[ancestor.class], make("br"), percent(ancestor.confidence));
+  });
+  const shown = strip.length < length ? `${strip.length} of its ${count(length)} ancestors, the oldest first` : `its ${count(length)} ancestor${length > 1 ? "s" : ""}, the oldest first`;
+  return [make("h3", {}, "Lineage"), make("p", { class: "note" }, `${shown}, each with the class that it was best at`),
+    make("ol", { class: "strip", tabindex: "0", "aria-label": "Ancestors" }, ...items)];
+}
+
+function drawingView(data, at) {
+  if (!data.drawings) return [];
+  const [nodes, connections] = data.drawings[data.elites.genome[at]];
+  const depth = Math.max(...nodes.map((node) => node[1]));
+  const crowd = Math.max(...Array.from({ length: depth + 1 }, (_, layer) => nodes.filter((node) => node[1] === layer).length));
+  const width = 130 * depth + 170, height = Math.max(150, 34 * crowd);
+  const x = (node) => 85 + 130 * node[1], y = (node) => height * node[2];
+  const drawing = svg("svg", { class: "drawing", style: `max-width:${1.15 * width}px`, viewBox: `0 0 ${width} ${height}`, role: "img",
+    "aria-label": `The network that draws the image: ${nodes.length} nodes, ${connections.length} connections` });
+  for (const [source, target, weight] of connections) {
+    const a = nodes[source], b = nodes[target], middle = (x(a) + x(b)) / 2;
+    drawing.append(svg("path", { d: `M${x(a)} ${y(a)}C${middle} ${y(a)} ${middle} ${y(b)} ${x(b)} ${y(b)}`, fill: "none",
+      stroke: `var(--${weight >= 0 ? "accent" : "warm"})`, "stroke-width": 0.6 + 2.6 * Math.abs(weight), opacity: 0.7 }));
+  }
+  for (const node of nodes) {
+    const half = Math.max(16, 3.4 * node[0].length + 7);
+    drawing.append(svg("rect", { x: x(node) - half, y: y(node) - 10, width: 2 * half, height: 20, rx: 10 }),
+      svg("text", { x: x(node), y: y(node) + 4, "text-anchor": "middle" }, node[0]));
+  }
+  return [make("h3", {}, "The network that draws it"), drawing];
+}

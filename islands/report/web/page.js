@@ -1,0 +1,203 @@
+// Draws the page from its data: those inside it, or those of the server that it comes from, asked again and again.
+"use strict";
+
+const FIRST = 120;
+const POLL_MS = 2000;
+const $ = (id) => document.getElementById(id);
+let data = null, order = [], shown = 0, current = -1, opener = null;
+
+function drawAll() {
+  $("main").hidden = false;
+  drawOverview(); fillFilters(); filter(); drawCharts(); drawThresholds(); drawTransfer(); drawExchange(); drawProvenance();
+}
+
+function drawOverview() {
+  const summary = data.summary, cells = data.classes.length * data.runs;
+  document.title = `${data.pipeline} on ${data.network}`;
+  $("kicker").textContent = `${data.store} · ${data.complete ? "complete" : "not complete"} at generation ${count(data.generation)} of ${count(data.generations)}`;
+  $("title").textContent = `What ${data.network} is sure of`;
+  $("lead").replaceChildren(make("b", {}, count(summary.cells)), ` images, evolved for ${count(data.classes.length)} classes in ${data.runs} ${data.runs > 1 ? "runs" : "run"} (${data.encoding} encoding). Half of them reach `,
+    make("b", {}, percent(summary.median)), " confidence or more; random images began at ", make("b", {}, percent(summary.median_at_start)), ".");
+  const at = (name) => data.thresholds.reduce((sum, run) => sum + run[name], 0);
+  const tiles = [["median confidence", percent(summary.median)],
+    ...[["cells_50", "50%"], ["cells_90", "90%"], ["cells_99", "99%"], ["cells_9999", "99.99%"]].map(([name, text]) => [`of ${count(cells)} at ${text} or more`, count(at(name))]),
+    ["images scored", count(summary.evaluations)], ["distinct genomes", count(summary.genomes)],
+    ["of takeovers came from another class (goal switches)", percent(summary.goal_switches)]];
+  $("tiles").replaceChildren(...tiles.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value))));
+}
+
+function fillFilters() {
+  const options = (select, rows) => { const kept = select.value; select.replaceChildren(...rows.map(([value, text]) => make("option", { value }, text))); if (rows.some(([value]) => value === kept)) select.value = kept; };
+  options($("run"), [["", "all"], ...Array.from({ length: data.runs }, (_, run) => [String(run), String(run)])]);
+  $("run-filter").hidden = data.runs < 2;
+  const networks = data.held_out.length;
+  options($("agreement"), [["", "any or none"], ...Array.from({ length: networks }, (_, at) => [String(at + 1), `${at + 1} or more held-out networks`]), ["0", "no held-out network"]]);
+  $("agreement-filter").hidden = !networks;
+  $("class-names").replaceChildren(...data.classes.map((name) => make("option", { value: name })));
+}
+
+// How many held-out networks see the target first; null where none was asked.
+function agreement(at) {
+  const asked = data.held_out.filter((each) => each.scores[at]);
+  return asked.length ? asked.filter((each) => each.scores[at][2] === data.elites.class[at]).length : null;
+}
+
+function filter() {
+  const elites = data.elites, text = $("search").value.trim().toLowerCase(), run = $("run").value, wanted = $("agreement").value;
+  const least = $("least").value / 100;
+  $("least-shown").textContent = `${$("least").value}%`;
+  const names = data.classes.map((name) => name.toLowerCase());
+  const agrees = (at) => { if (!wanted) return true; const found = agreement(at); return found !== null && (wanted === "0" ? found === 0 : found >= +wanted); };
+  order = elites.class.map((_, at) => at).filter((at) => elites.confidence[at] >= least && (!run || elites.run[at] === +run)
+    && (!text || (/^\d+$/.test(text) ? elites.class[at] === +text : names[elites.class[at]].includes(text))) && agrees(at));
+  const keys = { confidence: (a, b) => elites.confidence[b] - elites.confidence[a], "-confidence": (a, b) => elites.confidence[a] - elites.confidence[b],
+    class: (a, b) => elites.class[a] - elites.class[b], name: (a, b) => data.classes[elites.class[a]].localeCompare(data.classes[elites.class[b]]),
+    generation: (a, b) => elites.generation[b] - elites.generation[a] };
+  order.sort((a, b) => keys[$("sort").value](a, b) || elites.class[a] - elites.class[b] || elites.run[a] - elites.run[b]);
+  $("count").textContent = `${count(order.length)} of ${count(elites.class.length)} images`;
+  $("cards").replaceChildren();
+  shown = 0;
+  showMore();
+}
+
+function showMore() {
+  const next = Math.min(order.length, Math.max(FIRST, 2 * shown));
+  $("cards").append(...order.slice(shown, next).map(card));
+  shown = next;
+  $("more").hidden = shown >= order.length;
+}
+
+function card(at) {
+  const elites = data.elites, name = data.classes[elites.class[at]];
+  const button = make("button", { type: "button", class: "card", "aria-label": `${name}, ${percent(elites.confidence[at])}${data.runs > 1 ? `, run ${elites.run[at]}` : ""}` },
+    make("img", { src: data.pictures[elites.genome[at]], alt: "", loading: "lazy", decoding: "async", class: crisp(data), width: 132, height: 132 }),
+    make("span", { class: "name", title: name }, name),
+    make("span", { class: "value" }, `${percent(elites.confidence[at])}${data.runs > 1 ? ` · run ${elites.run[at]}` : ""}`), meter(elites.confidence[at]));
+  button.addEventListener("click", () => { opener = button; open(at); });
+  return make("li", {}, button);
+}
+
+function open(at) {
+  current = order.indexOf(at);
+  $("elite-body").replaceChildren(...eliteView(data, at));
+  $("previous").disabled = current <= 0;
+  $("next").disabled = current < 0 || current >= order.length - 1;
+  if (!$("elite").open) $("elite").showModal();
+  $("elite").scrollTop = 0;
+}
+
+function step(by) { if (current >= 0 && order[current + by] !== undefined) open(order[current + by]); }
+
+function chosenClass() {
+  const text = $("one-class").value.trim().toLowerCase();
+  if (!text) return null;
+  const found = /^\d+$/.test(text) ? +text : data.classes.findIndex((name) => name.toLowerCase() === text);
+  return found >= 0 && found < data.classes.length ? found : null;
+}
+
+const drawCurves = () => drawChart("chart-curves", curvesSpec(data, chosenClass()));
+
+function drawCharts() {
+  drawCurves();
+  drawChart("chart-histogram", histogramSpec(data));
+  drawChart("chart-classes", classesSpec(data));
+  $("band").hidden = !data.band;
+  if (data.band) $("band").replaceChildren("Dogs and cats, classes ", `${data.band.first} to ${data.band.last}, are hard to fool: their median is `, make("b", {}, percent(data.band.inside)), ", that of all others ", make("b", {}, percent(data.band.outside)), ".");
+}
+
+function table(element, head, rows) {
+  element.querySelectorAll("thead, tbody").forEach((part) => part.remove());
+  element.append(make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell) => (cell instanceof Node ? cell : make("td", {}, String(cell))))))));
+  return element;
+}
+
+function drawThresholds() {
+  table($("thresholds"), ["run", "median", "50%", "90%", "99%", "99.99%", "images scored"], data.thresholds.map((run) =>
+    [run.run, percent(run.median), count(run.cells_50), count(run.cells_90), count(run.cells_99), count(run.cells_9999), count(run.evaluations)]));
+}
+
+const shaded = (value) => make("td", { class: "shade", style: `--share:${value}` }, percent(value));
+
+function drawTransfer() {
+  if (!data.held_out.length) {
+    $("transfer-body").replaceChildren(make("p", { class: "prose" }, "No other network has been asked yet. ", make("code", {}, `islands score ${data.store} --network NAME`), " asks one."));
+    return;
+  }
+  const target = data.elites.class, median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+  const asked = data.held_out.map(({ network, scores }) => ({ network, scores, rows: scores.flatMap((score, at) => (score ? [at] : [])) })).filter((each) => each.rows.length);
+  const part = (each, holds) => each.rows.filter((at) => holds(each.scores[at], at)).length / each.rows.length;
+  const first = table(make("table", {}, make("caption", {}, `What held-out networks make of images that fool ${data.network}`)),
+    ["network", "images", "same class first", "in its top 5", "median of target"], asked.map((each) => [each.network, count(each.rows.length),
+      shaded(part(each, (score, at) => score[2] === target[at])), shaded(part(each, (score) => score[1] <= 5)), percent(median(each.rows.map((at) => each.scores[at][0])))]));
+  const both = (one, other) => { const rows = one.rows.filter((at) => other.scores[at]); return rows.length ? rows.filter((at) => one.scores[at][2] === other.scores[at][2]).length / rows.length : 0; };
+  const second = table(make("table", {}, make("caption", {}, "How often two networks see the same class first")), ["", ...asked.map((each) => each.network)],
+    asked.map((one) => [one.network, ...asked.map((other) => shaded(both(one, other)))]));
+  $("transfer-body").replaceChildren(...[first, ...(asked.length > 1 ? [second] : [])].map((each) => make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": each.caption.textContent, style: "margin-bottom:2rem" }, each)));
+}
+
+function drawExchange() {
+  const islands = [...new Set(data.islands.map((each) => each.island))].sort((a, b) => a - b);
+  const made = table(make("table", {}, make("caption", {}, "Elites by the island that made them")), ["run", ...islands.map((island) => `island ${island}`)],
+    Array.from({ length: data.runs }, (_, run) => [run, ...islands.map((island) => count(data.islands.find((each) => each.run === run && each.island === island)?.elites ?? 0))]));
+  const rows = data.migrations.map((each) => [`${each.kind === "claim" ? "claims" : "migrants"} from ${each.sender} to ${each.receiver}`, count(each.sent), count(each.accepted), shaded(each.accepted / each.sent)]);
+  const moved = rows.length ? table(make("table", {}, make("caption", {}, "Mail between islands, all runs: claims take cells, migrants become parents")), ["", "received", "accepted", "share"], rows)
+    : make("p", { class: "note" }, "No mail has been received: there is one island a run, or too few epochs were done.");
+  $("exchange-body").replaceChildren(make("div", { class: "columns" }, make("div", { class: "scroll" }, made), make("div", { class: "scroll" }, moved)));
+}
+
+function drawProvenance() {
+  const origin = data.provenance, lines = (value, indent) => Object.entries(value).flatMap(([key, each]) => (each !== null && typeof each === "object" && !Array.isArray(each)
+    ? [`${indent}${key}:`, ...lines(each, `${indent}  `)] : [`${indent}${key}: ${JSON.stringify(each)}`]));
+  $("provenance-body").replaceChildren(
+    make("div", {}, pairs([["started", origin.created], ["checkpoint", origin.checkpoint], ["seed", String(origin.seed)], ["network", origin.fingerprint], ["code", origin.git_commit ?? "not from a checkout"],
+      ...Object.entries(origin.versions).map(([name, version]) => [name, version ?? "not installed"])]),
+      make("p", { class: "note" }, "The same seed and configuration give the same images, bit for bit, on the same kind of hardware.")),
+    make("pre", { tabindex: "0", "aria-label": "Configuration" }, lines(data.config, "").join("\n")));
+}
+
+function setTheme(name) {
+  document.documentElement.dataset.theme = name;
+  if (data) drawCharts();
+}
+
+function listen() {
+  for (const id of ["search", "run", "least", "agreement", "sort"]) $(id).addEventListener("input", filter);
+  $("filters").addEventListener("submit", (event) => event.preventDefault());
+  $("more").addEventListener("click", () => { const first = shown; showMore(); $("cards").children[first]?.firstChild.focus({ preventScroll: true }); });
+  $("one-class").addEventListener("input", drawCurves);
+  $("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+  $("previous").addEventListener("click", () => step(-1));
+  $("next").addEventListener("click", () => step(1));
+  $("close").addEventListener("click", () => $("elite").close());
+  $("elite").addEventListener("keydown", (event) => { if (event.key === "ArrowLeft") step(-1); if (event.key === "ArrowRight") step(1); });
+  $("elite").addEventListener("click", (event) => { if (event.target === $("elite")) $("elite").close(); });
+  $("elite").addEventListener("close", () => opener?.focus());
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
+  setTheme(dark.matches ? "dark" : "light");
+}
+
+// The server says which checkpoint is the latest; the data of a new one replace those on the page.
+async function follow() {
+  const ask = async (name) => { const answer = await fetch(`${name}${location.search}`); if (!answer.ok) throw new Error(answer.statusText); return answer.json(); };
+  for (let seen = null; ; await new Promise((resolve) => setTimeout(resolve, POLL_MS))) {
+    try {
+      const state = await ask("state.json");
+      $("live").classList.remove("lost");
+      $("live").textContent = state.text;
+      if (state.checkpoint !== null && state.checkpoint !== seen) {
+        data = await ask("data.json");
+        seen = state.checkpoint;
+        drawAll();
+      }
+    } catch {
+      $("live").classList.add("lost");
+      $("live").textContent = "the server does not answer";
+    }
+  }
+}
+
+data = JSON.parse($("data").textContent);
+listen();
+if (data) drawAll();
+else { $("live").hidden = false; follow(); }

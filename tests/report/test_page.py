@@ -1,0 +1,151 @@
+"""The report in a real browser, opened from the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from islands.report.page import write_report
+from islands.store.genealogy import Genealogy
+from islands.store.reader import StoreReader
+from tests.report.conftest import NAMES
+
+
+@pytest.fixture(scope="module")
+def file(scored: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    assert write_report(StoreReader(scored), path) == len(path.read_text("utf-8"))
+    return path
+
+
+@pytest.fixture
+def page(browser: Browser, file: Path) -> Iterator[Page]:
+    """The report; when the test is over, nothing has gone wrong and nothing was asked for."""
+    page = browser.new_page()
+    page.set_default_timeout(10_000)
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("request", lambda request: troubles.append(request.url))
+    page.goto(file.as_uri())
+    expect(page.locator(".card").first).to_be_visible()
+    yield page
+    strangers = [each for each in troubles if each != file.as_uri() and not each.startswith("data:")]
+    assert strangers == []
+    page.close()
+
+
+def cards(page: Page) -> list[str]:
+    return [str(label) for label in page.locator(".card").evaluate_all("all => all.map(c => c.ariaLabel)")]
+
+
+def test_it_says_what_the_store_holds(page: Page, scored: Path) -> None:
+    reader = StoreReader(scored)
+    expect(page.locator("h1")).to_contain_text("lenet-mnist")
+    assert len(cards(page)) == 20
+    confidence = np.concatenate([reader.elites(run).confidence for run in range(2)])
+    tiles = page.locator("#tiles").inner_text()
+    assert str(int((confidence >= 0.99).sum())) in tiles
+    for chart in ("curves", "histogram", "classes"):
+        expect(page.locator(f"#chart-{chart} svg")).to_be_visible()
+    expect(page.locator("#provenance-body")).to_contain_text("generations_per_epoch: 4")
+    expect(page.locator("#exchange-body")).to_contain_text("migrants from 0 to 1")
+
+
+def test_it_sorts(page: Page, scored: Path) -> None:
+    elites = [StoreReader(scored).elites(run) for run in range(2)]
+    confidence = {(run, class_): elites[run].confidence[class_] for run in range(2) for class_ in range(10)}
+    order = sorted(confidence, key=lambda key: (confidence[key], key[1], key[0]))
+    page.select_option("#sort", "-confidence")
+    assert cards(page)[0].startswith(NAMES[order[0][1]])
+    page.select_option("#sort", "class")
+    assert [label.rpartition(", ")[0].rpartition(", ")[0] for label in cards(page)] == [
+        name for name in NAMES for _ in range(2)
+    ]
+
+
+def test_it_filters(page: Page, scored: Path) -> None:
+    page.fill("#search", "crane")
+    assert len(cards(page)) == 4
+    page.fill("#search", "9")
+    assert all(label.startswith("lion") for label in cards(page))
+    page.select_option("#run", "1")
+    assert len(cards(page)) == 1
+    page.fill("#search", "")
+    page.locator("#least").evaluate("e => { e.value = 99; e.dispatchEvent(new Event('input')); }")
+    expected = int((StoreReader(scored).elites(1).confidence >= 0.99).sum())
+    expect(page.locator("#count")).to_have_text(f"{expected} of 20 images")
+
+
+def test_it_filters_by_agreement(page: Page) -> None:
+    for wanted, found in (("1", 8), ("2", 0), ("0", 12), ("", 20)):
+        page.select_option("#agreement", wanted)
+        expect(page.locator("#count")).to_have_text(f"{found} of 20 images")
+
+
+def test_an_elite_opens_by_keyboard(page: Page, scored: Path) -> None:
+    page.select_option("#sort", "class")
+    page.locator(".card").nth(8).focus()
+    page.keyboard.press("Enter")
+    dialog = page.locator("#elite")
+    expect(dialog.locator("h2")).to_have_text("crane")
+    expect(dialog.locator(".bars li")).to_have_count(5)
+    expect(dialog.locator("table")).to_contain_text("75.00%")
+    chain = Genealogy(StoreReader(scored), 0).chain(4)
+    expect(dialog.locator(".strip li")).to_have_count(min(8, len(chain) - 1))
+    expect(dialog.locator("svg.drawing")).to_be_visible()
+    assert dialog.locator("img.shot").evaluate("image => image.naturalWidth") == 28
+    page.keyboard.press("ArrowRight")
+    expect(dialog.locator(".pairs")).to_contain_text("4 of run 1")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert page.evaluate("document.activeElement.ariaLabel").startswith("crane")
+
+
+def test_the_transfer_matrix_counts(page: Page) -> None:
+    first, second = page.locator("#transfer-body table").all()
+    row = first.locator("tbody tr").first.inner_text().split()
+    assert row == ["one", "20", "40.00%", "40.00%", "12.50%"]
+    assert second.locator("tbody tr").first.inner_text().split() == ["one", "100%", "60.00%"]
+
+
+def test_class_names_are_text(page: Page) -> None:
+    page.fill("#search", "onerror")
+    expect(page.locator(".card .name").first).to_have_text(NAMES[1])
+    page.locator(".card").first.click()
+    expect(page.locator("#elite h2")).to_have_text(NAMES[1])
+    assert page.evaluate("typeof hacked") == "undefined"
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_it_is_light_and_dark(page: Page) -> None:
+    def brightness() -> int:
+        return int(page.evaluate("+getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0]"))
+
+    assert brightness() > 200
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert brightness() < 60
+    page.locator("#theme").click()
+    assert brightness() > 200
+
+
+def test_everything_has_a_name(page: Page) -> None:
+    """What a screen reader meets: every control has a label, every picture a text or none on purpose."""
+    nameless = page.evaluate("""() => [...document.querySelectorAll("button, input, select, img")]
+        .filter(e => e.tagName === "IMG" ? !e.hasAttribute("alt")
+          : !(e.ariaLabel || e.labels?.length || e.textContent.trim())).map(e => e.outerHTML.slice(0, 80))""")
+    assert nameless == []
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert page.locator("h1").count() == 1
+
+
+def test_one_class_joins_the_curves(page: Page) -> None:
+    lines = page.locator("#chart-curves svg path.mark-line, #chart-curves svg .mark-line path")
+    before = lines.count()
+    page.fill("#one-class", "lion")
+    expect(lines).to_have_count(before + 2)

@@ -1,0 +1,143 @@
+"""The live page: a real process, a real browser, a store that grows."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, expect
+
+from islands.errors import InputError, StoreError
+from islands.report.server import LiveServer
+from islands.store.reader import StoreReader
+from islands.store.writer import StoreWriter
+from tests.archipelago.conftest import Evolution
+from tests.report.conftest import new_store
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """`islands view` of an empty store, on a free port."""
+    with new_store(tmp_path / "run"):
+        pass
+    command = [sys.executable, "-m", "islands", "view", str(tmp_path / "run"), "--port", "0"]
+    process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+    yield process, tmp_path / "run"
+    process.kill()
+    process.communicate()
+
+
+def test_a_new_checkpoint_appears_by_itself(
+    view: tuple[subprocess.Popen[str], Path], evolution: Evolution, browser: Browser
+) -> None:
+    process, store = view
+    assert process.stdout is not None
+    address = process.stdout.readline().split(" at ")[1].split()[0]
+    page = browser.new_page()
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto(address)
+    expect(page.locator("#live")).to_have_text("waiting for the first checkpoint")
+    with StoreWriter.open(store) as writer:
+        for commit in (evolution.commits[0], evolution.last):
+            writer.commit(commit, complete=commit is evolution.last)
+            generation = commit.epoch * 4
+            expected = f"generation {generation} of 40, being written"
+            expect(page.locator("#live")).to_have_text(expected, timeout=20_000)
+            expect(page.locator("#kicker")).to_contain_text(f"generation {generation} of 40")
+    expect(page.locator(".card")).to_have_count(20)
+    page.locator(".card").first.click()
+    expect(page.locator("#elite img.shot")).to_be_visible()
+    assert (
+        page.locator("#elite img.shot").evaluate("image => image.decode().then(() => image.naturalWidth)")
+        == 28
+    )
+    assert troubles == []
+    page.close()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 0
+
+
+def fetch(address: str, headers: dict[str, str] | None = None) -> tuple[int, bytes, str | None]:
+    request = urllib.request.Request(address, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read(), answer.headers.get("Set-Cookie")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(), None
+
+
+def test_pictures_are_what_was_scored(evolved: Path) -> None:
+    reader = StoreReader(evolved)
+    with closing(LiveServer(evolved, "127.0.0.1", 0)) as server:
+        _, data, _ = fetch(f"{server.address}data.json")
+        elites, pictures = json.loads(data)["elites"], json.loads(data)["pictures"]
+        at = 7
+        _, content, _ = fetch(server.address + pictures[elites["genome"][at]])
+        with Image.open(io.BytesIO(content)) as image:
+            picture = np.asarray(image)
+        expected = reader.image(elites["class"][at], elites["run"][at])
+        np.testing.assert_array_equal(picture, expected[:, :, 0])
+        for missing in ("picture/0/123456789", "picture/9/1", "../../etc/passwd", "picture/0/x"):
+            assert fetch(server.address + missing)[0] == 404
+
+
+def test_beyond_loopback_a_token_is_needed(evolved: Path) -> None:
+    with closing(LiveServer(evolved, "0.0.0.0", 0)) as server:
+        assert server.token is not None
+        address, _, token = server.address.replace("0.0.0.0", "127.0.0.1").partition("?")
+        assert token == f"token={server.token}"
+        for wrong in ("", "?token=", "?token=wrong"):
+            assert fetch(f"{address}state.json{wrong}")[0] == 403
+        status, _, cookie = fetch(f"{address}?{token}")
+        assert status == 200
+        assert cookie is not None
+        assert "HttpOnly" in cookie
+        assert fetch(f"{address}state.json", {"Cookie": cookie.partition(";")[0]})[0] == 200
+
+
+def test_other_names_do_not_reach_loopback(evolved: Path) -> None:
+    """A page of another site whose name leads to 127.0.0.1 must not read the store."""
+    with closing(LiveServer(evolved, "127.0.0.1", 0)) as server:
+        assert server.token is None
+        assert fetch(server.address, {"Host": "evil.example"})[0] == 403
+        assert fetch(server.address, {"Host": "localhost:1"})[0] == 200
+
+
+def test_a_taken_port_and_a_missing_store_are_told(evolved: Path, tmp_path: Path) -> None:
+    with closing(LiveServer(evolved, "127.0.0.1", 0)) as server:
+        port = int(server.address.rstrip("/").rpartition(":")[2])
+        with pytest.raises(InputError, match="--port"):
+            LiveServer(evolved, "127.0.0.1", port)
+    with pytest.raises(StoreError, match="no store"):
+        LiveServer(tmp_path / "none", "127.0.0.1", 0)
+
+
+def test_a_store_that_cannot_be_read_leaves_the_page_as_it_was(evolved: Path, tmp_path: Path) -> None:
+    store = Path(shutil.copytree(evolved, tmp_path / "run"))
+    with closing(LiveServer(store, "127.0.0.1", 0)) as server:
+        before = json.loads(server.state)
+        store.rename(tmp_path / "away")
+        server.refresh()
+        lost = json.loads(server.state)
+        assert lost["checkpoint"] == before["checkpoint"]
+        assert "no store" in lost["text"]
+        (tmp_path / "away").rename(store)
+        server.refresh()
+        assert json.loads(server.state) == before
