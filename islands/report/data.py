@@ -166,7 +166,7 @@ def _elites(rows: list[tuple[_Run, int]], place: dict[tuple[int, int], int]) -> 
     for run, class_ in rows:
         scores = run.elites.probabilities[class_]
         best = np.argsort(-scores, kind="stable")[:_TOP]
-        top.append([[int(each), round(float(scores[each]), 6)] for each in best])
+        top.append([[int(each), round(float(scores[each]), 8)] for each in best])
     return {
         "run": [run.number for run, _ in rows],
         "class": [class_ for _, class_ in rows],

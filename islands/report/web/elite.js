@@ -23,6 +23,7 @@ function svg(tag, attributes, text) {
 // Confidences near 1 differ in late digits: .9999 and .999999 are worth telling apart.
 function percent(value) {
   if (value === 1) return "100%";
+  if (value > 0 && value < 5e-6) return "< 0.001%";
   const digits = value > 0.999 && value < 1 ? Math.min(5, Math.ceil(-Math.log10(1 - value)) - 1) : value < 0.01 ? 3 : 2;
   return `${(100 * value).toFixed(digits)}%`;
 }

@@ -123,7 +123,7 @@ function drawTransfer() {
     $("transfer-body").replaceChildren(make("p", { class: "prose" }, "No other network has been asked yet. ", make("code", {}, `islands score ${data.store} --network NAME`), " asks one."));
     return;
   }
-  const target = data.elites.class, median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+  const target = data.elites.class, median = (values) => { values.sort((a, b) => a - b); return (values[(values.length - 1) >> 1] + values[values.length >> 1]) / 2; };
   const asked = data.held_out.map(({ network, scores }) => ({ network, scores, rows: scores.flatMap((score, at) => (score ? [at] : [])) })).filter((each) => each.rows.length);
   const part = (each, holds) => each.rows.filter((at) => holds(each.scores[at], at)).length / each.rows.length;
   const first = table(make("table", {}, make("caption", {}, `What held-out networks make of images that fool ${data.network}`)),
