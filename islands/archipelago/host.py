@@ -11,6 +11,7 @@ from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkF
 from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier
 from islands.config import RunConfig
+from islands.devices import deferred_checks
 from islands.encodings.contract import Encoding
 from islands.errors import IslandFailedError, IslandsError, NotLoadedError
 
@@ -47,7 +48,7 @@ class IslandHost:
         if key not in self._islands:
             raise NotLoadedError(f"{key} is not on this worker")
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), deferred_checks():
                 return self._islands[key].step(epoch, inbox)
         except NotLoadedError:
             raise

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from islands.classifiers.contract import Prediction
+from islands.devices import require
 from islands.errors import NetworkError
 
 View = Literal["whole", "center", "ten-crop", "standard"]
@@ -115,11 +116,13 @@ class TorchClassifier:
         parts = [self._predict_chunk(chunk) for chunk in images.split(self.batch_size)]
         prediction = Prediction(*(torch.cat(part) for part in zip(*parts, strict=True)))
         # A NaN or an infinity in any logit makes the sum not finite.
-        if not bool(prediction.logits.sum().isfinite()):
-            raise NetworkError(
+        require(
+            prediction.logits.sum().isfinite(),
+            NetworkError(
                 f"{self.name} gave logits that are not finite; expected finite numbers: check its weights, "
                 "and in float16 use bfloat16 or float32"
-            )
+            ),
+        )
         return prediction
 
     def _predict_chunk(self, images: Tensor) -> Prediction:

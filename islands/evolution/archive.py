@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from islands.encodings.contract import Encoding
-from islands.encodings.genomes import Genomes
+from islands.encodings.genomes import Genomes, Replacement
 from islands.evolution.elites import Elites
 
 COLUMN_TYPES = {
@@ -83,21 +83,23 @@ class Archive:
         return self._genomes
 
     def insert(self, batch: Batch, best: Tensor, rows: Tensor) -> Tensor:
-        """Let `batch` take every cell where it is strictly better, and return the cells taken (n,) int64.
+        """Let `batch` take every cell where it is strictly better, and return which: (count,) bool.
 
         `best` and `rows` (K,) are the `winners` of the batch over all classes.
         """
         own = slice(self.first, self.first + self.count)
-        cells = (best[own] > self.fitness).nonzero().squeeze(1)
-        if len(cells) == 0:
-            return cells
-        chosen = rows[own][cells]
-        self.fitness[cells] = best[own][cells]
-        self.probabilities[cells] = batch.probabilities[chosen]
+        taken = best[own] > self.fitness
+        replacement = Replacement(taken, rows[own])
+        self.fitness = torch.where(taken, best[own], self.fitness)
+        replacement.apply(self.probabilities, batch.probabilities)
         for name, column in self.columns.items():
-            column[cells] = batch.columns[name][chosen]
-        self._put_genomes(cells, batch.genomes.take(chosen))
-        return cells
+            replacement.apply(column, batch.columns[name])
+        self._put_genomes(replacement, batch.genomes)
+        return taken
+
+    def compact(self, encoding: Encoding) -> None:
+        """Store the genomes without gaps; see `Encoding.compact`."""
+        self._genomes = encoding.compact(self.genomes)
 
     def elites(self, cells: Tensor, encoding: Encoding) -> Elites:
         """Copy `cells` (n,) out as a table."""
@@ -120,7 +122,7 @@ class Archive:
         self.fitness = torch.tensor(elites.fitness, device=self.device)
         self.probabilities, self.columns, self._genomes = batch.probabilities, batch.columns, batch.genomes
 
-    def _put_genomes(self, cells: Tensor, source: Genomes) -> None:
+    def _put_genomes(self, replacement: Replacement, source: Genomes) -> None:
         if self._genomes is None:
             self._genomes = Genomes(
                 {
@@ -128,7 +130,7 @@ class Archive:
                     for name, field in source.fields.items()
                 }
             )
-        self._genomes.put(cells, source)
+        self._genomes.replace(replacement, source)
 
 
 def as_batch(elites: Elites, encoding: Encoding, device: torch.device) -> Batch:

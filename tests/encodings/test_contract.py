@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from islands.encodings.contract import Encoding, Operator
-from islands.encodings.genomes import Genomes
+from islands.encodings.genomes import Genomes, Replacement
 from tests.encodings.naive import INPUTS, connections, is_acyclic, nodes
 
 CPU = torch.device("cpu")
@@ -156,7 +156,7 @@ def test_arrays_round_trip(encoding: Encoding) -> None:
 def test_genomes_of_different_widths_mix(encoding: Encoding) -> None:
     small, large = evolved(encoding, 4, 0), evolved(encoding, 4, 25)
     mixed = Genomes.concatenate([small, large])
-    mixed.put(torch.tensor([1]), large.take(torch.tensor([2])))
+    mixed.replace(Replacement(torch.arange(8) == 1, torch.full((8,), 2)), large)
     images = encoding.render(mixed)
     assert torch.equal(images[4:], encoding.render(large))
     assert torch.equal(images[1], encoding.render(large)[2])

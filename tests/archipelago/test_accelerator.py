@@ -1,0 +1,95 @@
+"""Islands on an accelerator: shapes follow from bounds, nothing is read, and all else is as on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from islands.archipelago.executor import InProcessExecutor
+from islands.archipelago.host import IslandHost, build_host
+from islands.archipelago.messages import Inbox, IslandKey
+from islands.classifiers.contract import Prediction
+from islands.devices import deferred_checks, require
+from islands.errors import NetworkError
+from tests.accelerator import pretend
+from tests.archipelago.conftest import digest, evolve, in_process, parts, recording_host, small_config
+
+ENCODINGS: list[dict[str, Any]] = [
+    {"name": "cppn"},
+    {"name": "direct"},
+    {"name": "direct", "variant": "released-code"},
+]
+
+
+@pytest.fixture(autouse=True)
+def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_half_the_budget_and_then_the_rest_equals_all_at_once(encoding: dict[str, Any]) -> None:
+    whole = small_config(encoding=encoding)
+    half = small_config(encoding=encoding, evolve={"generations": 6})
+    resumed = evolve(whole, InProcessExecutor(build_host(whole), 2, 1), checkpoint=in_process(half).last)
+    assert digest(resumed.last) == digest(in_process(whole).last)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_nothing_that_was_found_is_lost(encoding: dict[str, Any]) -> None:
+    config = small_config(runs=1, encoding=encoding)
+    host, recorder = recording_host(config)
+    final = in_process(config, host=host).last.runs[0].elites
+    np.testing.assert_array_equal(final.confidence, recorder.best.numpy())
+
+
+def test_history_has_every_improvement() -> None:
+    run = in_process(small_config(runs=1, islands={"count": 1})).last.runs[0]
+    last = {int(c): i for i, c in enumerate(run.history["class"])}
+    for class_, row in last.items():
+        for name, column in (("id", run.elites.ids), ("generation", run.elites.generations)):
+            assert run.history[name][row] == column[class_]
+
+
+class Failing:
+    """A network that gives one score that is no number, in one batch."""
+
+    def __init__(self, classifier: Any, batch: int) -> None:
+        self._classifier = classifier
+        self._left = batch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._classifier, name)
+
+    def predict(self, images: Tensor) -> Prediction:
+        prediction: Prediction = self._classifier.predict(images)
+        self._left -= 1
+        require(torch.tensor(self._left != 0), NetworkError("not finite"))
+        return prediction
+
+
+def test_what_is_wrong_in_an_epoch_is_told_at_its_end() -> None:
+    config = small_config(islands={"count": 1})
+    encoding, classifier = parts(config)
+    host, key = IslandHost(config, encoding, Failing(classifier, 2)), IslandKey(0, 0)
+    host.load(key, None)
+    host.step(key, 0, Inbox())
+    with pytest.raises(NetworkError, match="island 0 of run 0 failed in epoch 1: not finite"):
+        host.step(key, 1, Inbox())
+
+
+def test_the_first_failed_check_is_raised_and_none_is_forgotten() -> None:
+    def demand(*conditions: bool) -> None:
+        with deferred_checks():
+            for number, holds in enumerate(conditions):
+                require(torch.tensor(holds), ValueError(str(number)))
+
+    demand()
+    demand(True, True)
+    with pytest.raises(ValueError, match="1"):
+        demand(True, False, False)
+    with pytest.raises(ValueError, match="0"):
+        require(torch.tensor(False), ValueError("0"))
