@@ -215,11 +215,12 @@ class Island:
         migration = self._config.islands.migration
         migrants = None
         if migration.size and self._config.islands.count > 1 and epoch % migration.every == 0:
-            own = self._archive.elites(torch.arange(len(self._classes), device=self._device), self._encoding)
+            own = self._archive.index(torch.arange(len(self._classes), device=self._device))
             stream = epoch_stream(
                 Purpose.SELECTION, self._config.seed, self._key.run, self._key.island, epoch
             )
-            migrants = own.take(emigrants(own, migration, stream))
+            chosen = torch.from_numpy(emigrants(own, migration, stream)).to(self._device)
+            migrants = self._archive.elites(chosen, self._encoding)
         claimed = None
         if claims is not None:
             cells = (claims.columns["ids"] >= 0).nonzero().squeeze(1)

@@ -12,6 +12,7 @@ import typer
 
 from islands.cli import (
     asset_commands,
+    bench_command,
     doctor_command,
     list_commands,
     run_commands,
@@ -52,6 +53,7 @@ for _command in (
     store_commands.tag,
     store_commands.gc,
     doctor_command.doctor,
+    bench_command.bench,
     list_commands.networks,
     list_commands.pipelines,
     list_commands.init,

@@ -13,6 +13,9 @@ from torch.nn.functional import pad
 
 from islands.devices import host_waits
 
+CHUNK = 1 << 21
+"""Values that are copied at a time."""
+
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
@@ -32,11 +35,14 @@ class Replacement:
 
     def apply(self, table: Tensor, other: Tensor) -> None:
         """Replace rows of `table` (n, …) by rows of `other` (any, …), in place."""
-        rows = other.index_select(0, self._sources)
-        if self._mask is None:
-            table[self._rows] = rows
-        else:
+        if self._mask is not None:
+            rows = other.index_select(0, self._sources)
             table.copy_(torch.where(self._mask.view(-1, *[1] * (table.ndim - 1)), rows, table))
+            return
+        # In parts that fit into the cache: half the time for a thousand images of 256 x 256.
+        step = max(1, CHUNK // max(1, table[0].numel())) if len(table) else 1
+        for rows, sources in zip(self._rows.split(step), self._sources.split(step), strict=True):
+            table[rows] = other.index_select(0, sources)
 
 
 @dataclass

@@ -80,7 +80,8 @@ def _cores(device: torch.device) -> int:
     return os.cpu_count() or 1
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+# What changes from one generation to the next must not make Triton compile again.
+@triton.jit(do_not_specialize=["jobs", "width", "connections"])  # type: ignore[untyped-decorator]
 def draw_tiles(  # type: ignore[no-untyped-def]
     images,  # uint8 (B, OUTPUTS, size * size)
     scratch,  # float32 (instances, width, TILE)

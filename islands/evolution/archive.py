@@ -7,7 +7,7 @@ is ever copied per class.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -103,6 +103,10 @@ class Archive:
 
     def elites(self, cells: Tensor, encoding: Encoding) -> Elites:
         """Copy `cells` (n,) out as a table."""
+        return replace(self.index(cells), genomes=encoding.to_arrays(self.genomes.take(cells)))
+
+    def index(self, cells: Tensor) -> Elites:
+        """Do the same without the genomes."""
         if self._genomes is None:
             raise ValueError("the archive is empty: insert a batch first")
         index = {name: column[cells].cpu().numpy() for name, column in self.columns.items()}
@@ -110,7 +114,7 @@ class Archive:
             classes=(cells + self.first).to(torch.int32).cpu().numpy(),
             fitness=self.fitness[cells].cpu().numpy(),
             probabilities=self.probabilities[cells].cpu().numpy(),
-            genomes=encoding.to_arrays(self._genomes.take(cells)),
+            genomes={},
             **index,
         )
 

@@ -9,11 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
+import islands.archipelago.island as island_module
 from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import IslandHost, build_host
+from islands.archipelago.island import Island
 from islands.archipelago.messages import Inbox, IslandKey
 from islands.classifiers.contract import Prediction
 from islands.devices import deferred_checks, require
+from islands.encodings import cppn
+from islands.encodings.canvas import Canvas
+from islands.encodings.factory import build_encoding
+from islands.encodings.genomes import Genomes
+from islands.encodings.programs import programs_of
 from islands.errors import NetworkError
 from tests.accelerator import pretend
 from tests.archipelago.conftest import digest, evolve, in_process, parts, recording_host, small_config
@@ -93,3 +100,59 @@ def test_the_first_failed_check_is_raised_and_none_is_forgotten() -> None:
         demand(True, False, False)
     with pytest.raises(ValueError, match="0"):
         require(torch.tensor(False), ValueError("0"))
+
+
+class MetaGenerator(torch.Generator):
+    """A generator of the device `meta`, where it draws nothing."""
+
+    device = torch.device("meta")
+
+
+class MetaClassifier:
+    """A linear network on the device `meta`."""
+
+    name = fingerprint = "meta"
+    classes = tuple("0123456789")
+    channels, input_size = 1, 28
+    device = torch.device("meta")
+
+    def predict(self, images: Tensor) -> Prediction:
+        logits = images.flatten(1).float() @ torch.empty((784, 10), device=self.device)
+        require(logits.sum().isfinite(), NetworkError("not finite"))
+        return Prediction(logits.softmax(1), logits)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_generation_needs_no_value_of_any_tensor(
+    encoding: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the device `meta` tensors have shapes only, and asking for a value is an error."""
+    monkeypatch.setattr(island_module, "variation_stream", lambda *_: MetaGenerator())
+    monkeypatch.setattr(cppn, "renderer_for", lambda device: draw_nothing)
+    config = small_config(encoding=encoding, islands={"count": 1}, evolve={"tie_break": "margin"})
+    encoding_ = build_encoding(config.encoding, 1, 28)
+    island = Island(IslandKey(0, 0), config, encoding_, MetaClassifier())
+    log = island_module._Log(changed=torch.zeros(10, dtype=torch.bool, device="meta"))
+    claims = island._new_archive()
+    parents = torch.empty((10, 2), dtype=torch.int64, device="meta")
+    operators = torch.empty(10, dtype=torch.uint8, device="meta")
+
+    def evolve_a_little() -> None:
+        with deferred_checks():
+            island._judge(0, 0, encoding_.random(10, MetaGenerator()), parents, operators, claims, log)
+            island._held_genomes = island._archive.genomes
+            island._held_ids = island._archive.columns["ids"]
+            for generation in (1, 2, 3):
+                island._generation(1, generation, claims, log)
+            assert len(log.history) == 4
+
+    with pytest.raises(NotImplementedError, match="meta"):  # when the checks are read
+        evolve_a_little()
+
+
+def draw_nothing(genomes: Genomes, outputs: int, limit: float, canvas: Canvas, colour: str) -> Tensor:
+    """Do what the Triton kernel does before it is launched."""
+    programs_of(genomes, outputs, limit)
+    canvas.on(genomes.device)
+    shape = (len(genomes), outputs, canvas.size, canvas.size)
+    return torch.empty(shape, dtype=torch.uint8, device=genomes.device)

@@ -153,6 +153,16 @@ def test_arrays_round_trip(encoding: Encoding) -> None:
     assert same(children[0], children[1])
 
 
+def test_compact_genomes_are_the_same_in_less_space(encoding: Encoding) -> None:
+    genomes = evolved(encoding, 20, 12)
+    few = encoding.compact(genomes.take(torch.arange(3)))
+    assert torch.equal(encoding.render(few), encoding.render(genomes)[:3])
+    arrays = encoding.to_arrays(few)
+    for name, array in encoding.to_arrays(genomes.take(torch.arange(3))).items():
+        assert (arrays[name] == array).all()
+        assert few[name].shape[1] == array.shape[1]
+
+
 def test_genomes_of_different_widths_mix(encoding: Encoding) -> None:
     small, large = evolved(encoding, 4, 0), evolved(encoding, 4, 25)
     mixed = Genomes.concatenate([small, large])
