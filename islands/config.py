@@ -56,8 +56,8 @@ class NetworkConfig(Section):
     over ten crops (four corners and centre, each mirrored: the paper's section 2.1), or as the weights' own
     transforms do, which resize and then cut out the centre."""
     batch_size: PositiveInt | None = None
-    """Images per forward pass at most; null: what suits the network. Part of the result: float sums depend on
-    it."""
+    """Images per forward pass at most; null: what suits the network and the kind of device. Part of the
+    result: float sums depend on it."""
 
     @model_validator(mode="after")
     def _screened_is_float32(self) -> NetworkConfig:

@@ -17,24 +17,23 @@ Zarr #3682                  test_second_writer_is_refused
 torchvision #7570           test_a_network_name_is_no_alias
 TransferAttack #60          test_a_network_name_is_no_alias
 RobustBench #59, #99        test_efficientnet_lite0_knows_real_photographs
-EvoGP #14                   test_more_children_need_no_more_synchronisations
+EvoGP #14                   test_neither_children_nor_generations_need_synchronisations
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import islands
 from islands.archipelago.host import build_host
 from islands.archipelago.messages import Inbox, IslandKey
 from islands.config import RunConfig
 from islands.stages.launch import launch, resume
+from tests.accelerator import count_reads, pretend
 from tests.archipelago.conftest import small_config
 from tests.chaos import digest
 
@@ -66,46 +65,23 @@ def test_a_resume_may_change_budget_workers_and_checkpoints(tmp_path: Path) -> N
     assert digest(resumed.path) == digest(whole.path)
 
 
-_SYNCHRONISING = (
-    "item",
-    "tolist",
-    "cpu",
-    "numpy",
-    "nonzero",
-    "__bool__",
-    "__int__",
-    "__float__",
-    "__index__",
-)
-
-
-def count_synchronisations(patch: pytest.MonkeyPatch, children: int) -> int:
-    """Count what makes the host wait for the device while an island does one epoch."""
-    config = small_config(evolve={"children": children}, islands={"count": 1})
-    host, key = build_host(config), IslandKey(0, 0)
-    host.load(key, None)
-    host.step(key, 0, Inbox())
-    calls = 0
-
-    def counted(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            return method(*arguments, **options)
-
-        return call
-
+def count_synchronisations(patch: pytest.MonkeyPatch, **evolve: int) -> int:
+    """Count what makes the host wait for an accelerator while an island does one epoch."""
+    config = small_config(evolve=evolve, islands={"count": 1})
     with patch.context() as within:
-        for name in _SYNCHRONISING:
-            within.setattr(torch.Tensor, name, counted(getattr(torch.Tensor, name)))
-        host.step(key, 1, Inbox())
-    return calls
+        pretend(within)
+        host, key = build_host(config), IslandKey(0, 0)
+        host.load(key, None)
+        host.step(key, 0, Inbox())
+        return count_reads(within, lambda: host.step(key, 1, Inbox()))
 
 
-def test_more_children_need_no_more_synchronisations(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_children_nor_generations_need_synchronisations(monkeypatch: pytest.MonkeyPatch) -> None:
     """EvoGP #14: a Python loop over the population kept the device waiting."""
-    few, many = (count_synchronisations(monkeypatch, children) for children in (5, 200))
-    assert 0 < many < 2 * few
+    some = count_synchronisations(monkeypatch, children=5)
+    assert 0 < some < 60
+    assert count_synchronisations(monkeypatch, children=200) == some
+    assert count_synchronisations(monkeypatch, generations_per_epoch=12) == some
 
 
 def test_a_network_name_is_no_alias() -> None:

@@ -11,6 +11,7 @@ from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkF
 from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier
 from islands.config import RunConfig
+from islands.devices import deferred_checks
 from islands.encodings.contract import Encoding
 from islands.errors import IslandFailedError, IslandsError, NotLoadedError
 
@@ -47,7 +48,7 @@ class IslandHost:
         if key not in self._islands:
             raise NotLoadedError(f"{key} is not on this worker")
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), deferred_checks():
                 return self._islands[key].step(epoch, inbox)
         except NotLoadedError:
             raise
@@ -64,12 +65,18 @@ class IslandHost:
 
 def build_host(config: RunConfig) -> IslandHost:
     """Build network and encoding as the configuration says, on the device and threads that it names."""
+    return IslandHost(config, *build_parts(config))
+
+
+def build_parts(config: RunConfig) -> tuple[Encoding, Classifier]:
+    """Do the same, and return encoding and network by themselves."""
     from islands.classifiers.registry import load_classifier, resolve_device
 
     torch.set_num_threads(config.workers.threads)
     repeatable_on_gpu()
     device = resolve_device(config.workers.device)
-    return assemble(config, load_classifier(**config.network.model_dump(), device=device))
+    classifier = load_classifier(**config.network.model_dump(), device=device)
+    return _encoding_for(config, classifier), classifier
 
 
 def assemble(config: RunConfig, classifier: Classifier) -> IslandHost:
@@ -78,6 +85,10 @@ def assemble(config: RunConfig, classifier: Classifier) -> IslandHost:
     Raises:
         NetworkError: it does not.
     """
+    return IslandHost(config, _encoding_for(config, classifier), classifier)
+
+
+def _encoding_for(config: RunConfig, classifier: Classifier) -> Encoding:
     from islands.encodings.factory import build_encoding
 
     size = config.encoding.size or classifier.input_size
@@ -85,7 +96,7 @@ def assemble(config: RunConfig, classifier: Classifier) -> IslandHost:
     genomes = encoding.random(2, torch.Generator(classifier.device).manual_seed(0))
     # What does not fit must be known before anything is written.
     require_sound(classifier, encoding.render(genomes))
-    return IslandHost(config, encoding, classifier)
+    return encoding
 
 
 def repeatable_on_gpu() -> None:

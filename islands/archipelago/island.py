@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -12,7 +14,7 @@ from islands.archipelago.messages import Delta, Inbox, IslandKey, IslandState, O
 from islands.classifiers.contract import Classifier
 from islands.config import RunConfig
 from islands.encodings.contract import Encoding, Operator
-from islands.encodings.genomes import Genomes
+from islands.encodings.genomes import Genomes, Replacement
 from islands.errors import NotLoadedError
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors, descent
@@ -28,12 +30,24 @@ _SMALL = 16_384
 """Values of a direct genome up to which ancestors are kept by default: 16 KB each."""
 
 
+class _Taken(NamedTuple):
+    """What took cells, on the device: which cells, `claimed` by mail or not, and all cells after that.
+
+    Rows where `cells` is false mean nothing; which they are is read once an epoch.
+    """
+
+    cells: Tensor
+    claimed: bool
+    columns: dict[str, Tensor]
+    confidence: Tensor
+
+
 @dataclass
 class _Log:
     """What one epoch collects for the driver."""
 
     changed: Tensor
-    history: list[Rows] = field(default_factory=list)
+    history: list[_Taken] = field(default_factory=list)
     migrations: list[Rows] = field(default_factory=list)
     evaluations: int = 0
     held_changed: bool = False
@@ -84,6 +98,7 @@ class Island:
         if epoch == 0:
             self._first_generation(claims, log)
         else:
+            self._archive.compact(self._encoding)
             per_epoch = self._config.evolve.generations_per_epoch
             for generation in range((epoch - 1) * per_epoch + 1, epoch * per_epoch + 1):
                 self._generation(epoch, generation, claims, log)
@@ -96,9 +111,7 @@ class Island:
     def _receive(self, epoch: int, inbox: Inbox, log: _Log) -> None:
         if inbox.claims is not None and inbox.claim_senders is not None:
             batch = as_batch(inbox.claims, self._encoding, self._device)
-            taken = self._archive.insert(batch, *winners(batch.fitness))
-            log.changed[taken] = True
-            log.history.append(self._history_rows(epoch, taken, claimed=True))
+            self._insert(batch, *winners(batch.fitness), log, claimed=True)
             cells = torch.tensor(inbox.claims.classes, device=self._device) - self._classes.start
             accepted = self._archive.columns["ids"][cells].cpu().numpy() == inbox.claims.ids
             log.migrations.append(self._migration_rows(epoch, 0, inbox.claim_senders, inbox.claims, accepted))
@@ -120,7 +133,8 @@ class Island:
         parents = torch.full((n, 2), -1, dtype=torch.int64, device=self._device)
         operators = torch.full((n,), Operator.RANDOM, dtype=torch.uint8, device=self._device)
         self._judge(0, 0, genomes, parents, operators, claims, log)
-        self._hold(self._archive.elites(torch.empty(0, dtype=torch.int64), self._encoding))
+        nobody = torch.empty(0, dtype=torch.int64, device=self._device)
+        self._hold(self._archive.elites(nobody, self._encoding))
         log.held_changed = True
 
     def _generation(self, epoch: int, generation: int, claims: Archive | None, log: _Log) -> None:
@@ -165,9 +179,7 @@ class Island:
             },
         )
         best, rows = winners(fitness)
-        taken = self._archive.insert(batch, best, rows)
-        log.changed[taken] = True
-        log.history.append(self._history_rows(epoch, taken, claimed=False))
+        self._insert(batch, best, rows, log, claimed=False)
         log.evaluations += n
         if self._keeps_ancestors:
             log.genomes[generation] = genomes
@@ -181,6 +193,15 @@ class Island:
         to_beat[self._classes.start : self._classes.stop] = self._archive.fitness
         return to_beat
 
+    def _insert(self, batch: Batch, best: Tensor, rows: Tensor, log: _Log, *, claimed: bool) -> None:
+        taken = self._archive.insert(batch, best, rows)
+        log.changed |= taken
+        columns = {name: column.clone() for name, column in self._archive.columns.items()}
+        log.history.append(_Taken(taken, claimed, columns, self._confidence()))
+
+    def _confidence(self) -> Tensor:
+        return self._archive.probabilities.diagonal(self._classes.start).clone()
+
     def _claims_archive(self, inbox: Inbox) -> Archive | None:
         """Return cells for all classes that only a child better than the board can take; none of its own."""
         if not self._config.islands.claims or self._config.islands.count == 1:
@@ -192,15 +213,13 @@ class Island:
         return claims
 
     def _delta(self, epoch: int, log: _Log) -> Delta:
-        own = torch.arange(len(self._classes), device=self._device)
-        confidence = self._archive.probabilities[own, own + self._classes.start]
         return Delta(
             epoch=epoch,
             elites=self._archive.elites(log.changed.nonzero().squeeze(1), self._encoding),
             held=self._held if log.held_changed else None,
-            history=records.stack([records.empty(records.HISTORY), *log.history]),
+            history=self._history_rows(epoch, log.history),
             migrations=records.stack([records.empty(records.MIGRATIONS), *log.migrations]),
-            confidence=confidence.cpu().numpy(),
+            confidence=self._confidence().cpu().numpy(),
             evaluations=log.evaluations,
         )
 
@@ -208,11 +227,12 @@ class Island:
         migration = self._config.islands.migration
         migrants = None
         if migration.size and self._config.islands.count > 1 and epoch % migration.every == 0:
-            own = self._archive.elites(torch.arange(len(self._classes), device=self._device), self._encoding)
+            own = self._archive.index(torch.arange(len(self._classes), device=self._device))
             stream = epoch_stream(
                 Purpose.SELECTION, self._config.seed, self._key.run, self._key.island, epoch
             )
-            migrants = own.take(emigrants(own, migration, stream))
+            chosen = torch.from_numpy(emigrants(own, migration, stream)).to(self._device)
+            migrants = self._archive.elites(chosen, self._encoding)
         claimed = None
         if claims is not None:
             cells = (claims.columns["ids"] >= 0).nonzero().squeeze(1)
@@ -245,31 +265,40 @@ class Island:
         count = len(self._classes)
         genomes = self._archive.genomes.take(drawn.clamp(max=count - 1))
         ids = self._archive.columns["ids"][drawn.clamp(max=count - 1)]
-        if self._held_genomes is not None and self._held is not None:
-            foreign = (drawn >= count).nonzero().squeeze(1)
-            chosen = drawn[foreign] - count
-            genomes.put(foreign, self._held_genomes.take(chosen))
-            ids[foreign] = torch.tensor(self._held.ids, device=self._device)[chosen]
+        if self._held_genomes is not None:
+            foreign = Replacement(drawn >= count, (drawn - count).clamp(min=0))
+            genomes.replace(foreign, self._held_genomes)
+            foreign.apply(ids, self._held_ids)
         return genomes, ids
 
     def _hold(self, held: Elites) -> None:
         self._held = held
-        self._held_genomes = self._encoding.from_arrays(held.genomes, self._device) if len(held) else None
+        self._held_ids = torch.tensor(held.ids, device=self._device)
+        self._held_genomes = None
+        if len(held):
+            genomes = self._encoding.from_arrays(held.genomes, self._device)
+            self._held_genomes = self._encoding.compact(genomes)
 
-    def _history_rows(self, epoch: int, cells: Tensor, *, claimed: bool) -> Rows:
-        n = len(cells)
-        column = {name: values[cells].cpu().numpy() for name, values in self._archive.columns.items()}
-        classes = cells + self._classes.start
+    def _history_rows(self, epoch: int, history: list[_Taken]) -> Rows:
+        """Fetch what was collected on the device, in the order of time and class."""
+        cells = torch.cat([taken.cells for taken in history]).cpu()
+        rows = cells.nonzero().squeeze(1)
+
+        def fetch(parts: list[Tensor]) -> npt.NDArray[np.generic]:
+            values: npt.NDArray[np.generic] = torch.cat(parts).cpu()[rows].numpy()
+            return values
+
+        count = len(self._classes)
         return {
-            "epoch": np.full(n, epoch, np.int32),
-            "class": classes.to(torch.int32).cpu().numpy(),
-            "id": column["ids"],
-            "parents": column["parents"],
-            "operator": column["operators"],
-            "island": column["islands"],
-            "generation": column["generations"],
-            "claimed": np.full(n, claimed),
-            "confidence": self._archive.probabilities[cells, classes].cpu().numpy(),
+            "epoch": np.full(len(rows), epoch, np.int32),
+            "class": (rows % count + self._classes.start).to(torch.int32).numpy(),
+            "id": fetch([taken.columns["ids"] for taken in history]),
+            "parents": fetch([taken.columns["parents"] for taken in history]),
+            "operator": fetch([taken.columns["operators"] for taken in history]),
+            "island": fetch([taken.columns["islands"] for taken in history]),
+            "generation": fetch([taken.columns["generations"] for taken in history]),
+            "claimed": np.repeat([taken.claimed for taken in history], count)[rows.numpy()],
+            "confidence": fetch([taken.confidence for taken in history]),
         }
 
     def _migration_rows(

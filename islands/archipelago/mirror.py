@@ -254,14 +254,16 @@ class RunMirror:
         """Let the claims in transit take the cells that they beat; say which rows of `own` they overrule."""
         elites, overruled = own, np.zeros(len(own), bool)
         for sent in in_transit:
-            for receiver in sorted(self._posts[sent].claims):
-                claims, _ = _stack(sorted(self._unread_claims(receiver, sent).items()))
-                if claims is None:
-                    continue
-                best = _best_per_class(claims)
-                better = best.take(best.fitness > elites.fitness[best.classes])
-                elites = elites.put(better.classes.astype(np.intp), better)
-                overruled[better.classes] = True
+            receivers = sorted(self._posts[sent].claims)
+            claims, _ = _stack(
+                [part for r in receivers for part in sorted(self._unread_claims(r, sent).items())]
+            )
+            if claims is None:
+                continue
+            best = _best_per_class(claims)
+            better = best.take(best.fitness > elites.fitness[best.classes])
+            elites = elites.put(better.classes.astype(np.intp), better)
+            overruled[better.classes] = True
         return elites, overruled
 
     def _mail(self, own: Elites, overruled: npt.NDArray[np.bool_], in_transit: range) -> Mail:

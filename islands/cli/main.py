@@ -12,6 +12,7 @@ import typer
 
 from islands.cli import (
     asset_commands,
+    bench_command,
     doctor_command,
     list_commands,
     look_commands,
@@ -57,6 +58,7 @@ for _command in (
     look_commands.report,
     look_commands.view,
     doctor_command.doctor,
+    bench_command.bench,
     list_commands.networks,
     list_commands.pipelines,
     list_commands.init,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
+from islands.devices import Constant
 from islands.encodings.settings import CppnSettings
 
 
@@ -22,12 +26,22 @@ class Canvas:
     axis: npt.NDArray[np.float32]
     unit: npt.NDArray[np.float32]
 
+    @cached_property
+    def _tensors(self) -> Constant:
+        return Constant(torch.from_numpy(np.stack([self.axis, self.unit])))
+
     @property
     def size(self) -> int:
         """Height and width in pixels."""
         return len(self.axis)
 
+    def on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return `axis` and `unit` on `device`; copied there once."""
+        axis, unit = self._tensors.on(device)
+        return axis, unit
+
     @staticmethod
+    @lru_cache(maxsize=64)
     def of(settings: CppnSettings, native: int, size: int) -> Canvas:
         """Sample an image that evolves at `native` pixels with `size` pixels over the same area."""
         positions = (np.arange(size) + 0.5) * native / size - 0.5

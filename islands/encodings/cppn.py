@@ -13,7 +13,8 @@ A node's value is f(sum of weight * value); f(0) without connections. f is sin(p
 exp(-p * p) or clip(p, -3, 3) / 3. A pixel's byte is trunc(|output| * 255). Connections may be parallel, and
 a node may lose all of its connections; the only limit of size is that of int16.
 
-Variation is mutation alone, in the released code's order, as tensor operations over the whole batch.
+Variation is mutation alone, in the released code's order, as tensor operations over the whole batch. On
+accelerators it never waits: genomes are not compacted, and ancestors are found in a fixed number of steps.
 Measured on one core of an AMD EPYC, for 200 genomes: 0.7 ms at 8 hidden nodes, 0.8 ms at 15, 1.5 ms at 40.
 """
 
@@ -25,12 +26,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from islands.devices import Constant, host_waits
 from islands.encodings.canvas import Canvas
 from islands.encodings.contract import Children, Operator
 from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.polynomial import polynomial_step
-from islands.encodings.rendering_cpu import render_on_cpu
-from islands.encodings.rendering_torch import render_by_formula
+from islands.encodings.programs import paths_between
+from islands.encodings.rendering import renderer_for
 from islands.encodings.settings import CppnSettings
 
 INPUTS = 4
@@ -61,7 +63,7 @@ class CppnEncoding:
         self.settings = settings
         self.channels = channels
         self.size = size
-        self._codes = torch.tensor([CODES[name] for name in settings.activations])
+        self._codes = Constant(torch.tensor([CODES[name] for name in settings.activations]))
 
     def random(self, n: int, generator: torch.Generator) -> Genomes:
         """Draw `n` networks without hidden nodes, every input connected to every output."""
@@ -86,20 +88,26 @@ class CppnEncoding:
     ) -> Children:
         """Mutate each parent once. `partners` and `generation` have no influence."""
         del partners, generation
-        # Draws have the shape of the genomes, so that padding must not have a say.
-        graphs = self._mutate(self._compact(parents), generator)
+        # Draws have the shape of the genomes: padding has a say where finding what is needed takes time.
+        compacted = _to_graphs(parents) if host_waits(parents.device) else self._compact(parents)
+        graphs = self._mutate(compacted, generator)
         operators = torch.full((len(parents),), Operator.MUTATION, dtype=torch.uint8, device=parents.device)
         return Children(_to_genomes(graphs), operators)
 
     def render(self, genomes: Genomes, size: int | None = None) -> Tensor:
         """Draw the genomes: uint8 (B, channels, size, size); other sizes sample the same area more finely."""
         canvas = Canvas.of(self.settings, self.size, self.size if size is None else size)
-        renderer = render_on_cpu if genomes.device.type == "cpu" else render_by_formula
-        return renderer(genomes, self.channels, self.settings.weight_limit, canvas, self.settings.colour)
+        return renderer_for(genomes.device)(
+            genomes, self.channels, self.settings.weight_limit, canvas, self.settings.colour
+        )
+
+    def compact(self, genomes: Genomes) -> Genomes:
+        """Return the same genomes without gaps; see `Encoding.compact`."""
+        return _to_genomes(self._compact(genomes))
 
     def to_arrays(self, genomes: Genomes) -> Arrays:
         """Return the fields of the module's docstring, without gaps."""
-        compact = _to_genomes(self._compact(genomes))
+        compact = self.compact(genomes)
         return {name: compact[name].cpu().numpy() for name in DTYPES}
 
     def from_arrays(self, arrays: Arrays, device: torch.device) -> Genomes:
@@ -164,7 +172,7 @@ class CppnEncoding:
         return graphs._replace(functions=torch.cat([inputs, new], 1))
 
     def _pick_functions(self, uniform: Tensor) -> Tensor:
-        codes = self._codes.to(uniform.device)
+        codes = self._codes.on(uniform.device)
         return codes[(uniform * len(codes)).long().clamp_(max=len(codes) - 1)]
 
     def _add_connection(self, graphs: Graphs, fires: Tensor, *uniform: Tensor) -> Graphs:
@@ -229,6 +237,10 @@ def _choose(mask: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
 
 def _with_ancestors(graphs: Graphs, node: Tensor) -> Tensor:
     """Mark `node` (n, 1) and every node with a path to it: bool (n, N)."""
+    if host_waits(node.device):
+        width = graphs.functions.shape[1]
+        paths = paths_between(graphs.sources, graphs.targets, width)
+        return paths.gather(1, node[:, :, None].expand(-1, -1, width))[:, 0]
     marked = torch.zeros_like(graphs.functions).scatter_(1, node, 1)
     while True:
         # An absent connection leads from node 0 to node 0, and marks nothing new.
@@ -245,6 +257,12 @@ def _pack(values: Tensor, places: Tensor, width: int) -> Tensor:
 
 def _longest(places: Tensor) -> Tensor:
     return places[:, -1].max() if len(places) else places.new_zeros(())
+
+
+def _to_graphs(genomes: Genomes) -> Graphs:
+    return Graphs(
+        genomes["functions"].long(), genomes["sources"].long(), genomes["targets"].long(), genomes["weights"]
+    )
 
 
 def _to_genomes(graphs: Graphs) -> Genomes:

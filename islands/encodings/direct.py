@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from islands.devices import Constant, host_waits
 from islands.encodings.colour import to_rgb
 from islands.encodings.contract import Children, Operator
 from islands.encodings.genomes import Arrays, Genomes
@@ -42,7 +43,7 @@ class DirectEncoding:
         self.settings = settings
         self.channels = channels
         self.size = size
-        self._steps = _level_steps(settings.mutation_eta)
+        self._steps = Constant(_level_steps(settings.mutation_eta))
 
     def random(self, n: int, generator: torch.Generator) -> Genomes:
         """Draw `n` images of uniform noise."""
@@ -59,10 +60,13 @@ class DirectEncoding:
         if self.settings.crossover_rate > 0:
             chance = torch.rand(len(genes), device=genes.device, generator=generator)
             crossed = chance < self.settings.crossover_rate
-            rows = crossed.nonzero()[:, 0]
-            genes = genes.clone()
-            genes[rows] = self._cross(genes[rows], partners["genes"][rows], generator)
-            operators[rows] = int(Operator.CROSSOVER)
+            operators = torch.where(crossed, int(Operator.CROSSOVER), operators)
+            if host_waits(genes.device):
+                genes = torch.where(crossed[:, None], self._cross(genes, partners["genes"], generator), genes)
+            else:
+                rows = crossed.nonzero()[:, 0]
+                genes = genes.clone()
+                genes[rows] = self._cross(genes[rows], partners["genes"][rows], generator)
         return Children(Genomes({"genes": self._mutate(genes, generation, generator)}), operators)
 
     def render(self, genomes: Genomes, size: int | None = None) -> Tensor:
@@ -73,6 +77,10 @@ class DirectEncoding:
         if size is None or size == self.size:
             return images.clone() if self.channels == 1 else images
         return interpolate(images, size=(size, size), mode="nearest-exact")
+
+    def compact(self, genomes: Genomes) -> Genomes:
+        """Return the genomes: all have the same length."""
+        return genomes
 
     def to_arrays(self, genomes: Genomes) -> Arrays:
         """Return `genes` as in the module's docstring."""
@@ -92,7 +100,7 @@ class DirectEncoding:
         total = genes.numel()
         positions = _sparse_positions(total, self.mutation_rate(generation), generator)
         bits = torch.empty(len(positions), dtype=torch.int32, device=genes.device)
-        steps = self._steps.to(genes.device)[bits.random_(0, 1 << STEP_BITS, generator=generator)]
+        steps = self._steps.on(genes.device)[bits.random_(0, 1 << STEP_BITS, generator=generator)]
         # The gene too many takes what falls behind the end, so that no mask of unknown length is needed.
         mutated = torch.empty(total + 1, dtype=torch.uint8, device=genes.device)
         mutated[:total] = genes.reshape(-1)

@@ -11,7 +11,38 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from islands.devices import host_waits
+
+CHUNK = 1 << 21
+"""Values that are copied at a time."""
+
 Arrays = dict[str, npt.NDArray[np.generic]]
+
+
+class Replacement:
+    """Rows of a table that rows of another replace: row i by row `sources[i]`, where `replaced[i]`.
+
+    Where reading a mask would make the host wait, all rows are written, the others with what they hold.
+    """
+
+    def __init__(self, replaced: Tensor, sources: Tensor) -> None:
+        self._mask: Tensor | None = None
+        if host_waits(replaced.device):
+            self._mask, self._sources = replaced, sources
+        else:
+            self._rows = replaced.nonzero().squeeze(1)
+            self._sources = sources[self._rows]
+
+    def apply(self, table: Tensor, other: Tensor) -> None:
+        """Replace rows of `table` (n, …) by rows of `other` (any, …), in place."""
+        if self._mask is not None:
+            rows = other.index_select(0, self._sources)
+            table.copy_(torch.where(self._mask.view(-1, *[1] * (table.ndim - 1)), rows, table))
+            return
+        # In parts that fit into the cache: half the time for a thousand images of 256 x 256.
+        step = max(1, CHUNK // max(1, table[0].numel())) if len(table) else 1
+        for rows, sources in zip(self._rows.split(step), self._sources.split(step), strict=True):
+            table[rows] = other.index_select(0, sources)
 
 
 @dataclass
@@ -42,12 +73,12 @@ class Genomes:
         """Return copies of `rows`, an int64 tensor (n,)."""
         return Genomes({name: field.index_select(0, rows) for name, field in self.fields.items()})
 
-    def put(self, rows: Tensor, source: Genomes) -> None:
-        """Overwrite `rows` (n,) of this population with the n genomes of `source`, widening if needed."""
+    def replace(self, replacement: Replacement, source: Genomes) -> None:
+        """Replace rows of this population by rows of `source`, widening if needed."""
         for name, field in self.fields.items():
             width = max(field.shape[1], source[name].shape[1])
             widened = _widen(field, width)
-            widened[rows] = _widen(source[name], width)
+            replacement.apply(widened, _widen(source[name], width))
             self.fields[name] = widened
 
     def to(self, device: torch.device) -> Genomes:

@@ -1,12 +1,14 @@
-"""Drawing CPPNs by tensor operations, on any device: the path for accelerators, and the kernel's reference.
+"""Drawing CPPNs by tensor operations, on any device: the reference of both kernels.
 
+It is also how accelerators draw for which there is no Triton.
 All genomes advance together: step k evaluates the k-th node, in topological order, of each of them, over a
-chunk of pixels. Sums are elementwise and in storage order, as in the kernel; a matrix product would be free
+chunk of pixels. Sums are elementwise and in storage order, as in the kernels; a matrix product would be free
 to choose its order by the size of the batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -15,9 +17,9 @@ from torch import Tensor
 from islands.encodings.canvas import Canvas
 from islands.encodings.colour import to_rgb_by_formula
 from islands.encodings.genomes import Genomes
+from islands.encodings.programs import INPUTS, Programs, programs_of
 from islands.encodings.settings import Colour
 
-INPUTS = 4
 CHUNK_FLOATS = 1 << 25
 
 
@@ -36,9 +38,8 @@ def render_by_formula(
     """Draw B genomes: uint8 (B, outputs, size, size), on their device."""
     size, device = canvas.size, genomes.device
     rows, width = genomes["functions"].shape
-    steps = _plan(genomes, weight_limit)
-    axis = torch.from_numpy(canvas.axis).to(device)
-    unit = torch.from_numpy(canvas.unit).to(device)
+    steps = list(_steps(programs_of(genomes, outputs, weight_limit))) if rows else []
+    axis, unit = canvas.on(device)
     images = torch.empty((rows, outputs, size * size), dtype=torch.uint8, device=device)
     chunk = max(1, CHUNK_FLOATS // max(rows * width, 1))
     for start in range(0, size * size, chunk):
@@ -74,40 +75,21 @@ def _activate(code: Tensor, p: Tensor) -> Tensor:
     return torch.where(code == 3, torch.exp(-p * p), result)
 
 
-def _plan(genomes: Genomes, weight_limit: float) -> list[Step]:
-    """Sort the nodes of every genome, sources first, and list each one's connections in storage order."""
-    functions = genomes["functions"].long()
-    sources, targets = genomes["sources"].long(), genomes["targets"].long()
-    weights = genomes["weights"] * (2 * weight_limit) - weight_limit
-    present = functions > 0
-    depths = _depths(functions.shape[1], sources, targets)
-    order = torch.where(present, depths, functions.shape[1]).argsort(dim=1, stable=True)
-    # Genomes with fewer nodes than others evaluate their first node again, to no effect.
-    order = torch.where(present.gather(1, order), order, order[:, :1])
-    order = order[:, : int(present.sum(1).amax(0)) if len(order) else 0]
-    indegrees = torch.zeros_like(functions).scatter_add_(1, targets, torch.ones_like(targets))
-    steps = []
-    for nodes, indegree in zip(order.T[:, :, None], indegrees.gather(1, order).amax(0).tolist(), strict=True):
-        mine = targets == nodes
-        edges = (~mine).to(torch.uint8).argsort(dim=1, stable=True)[:, :indegree]
-        steps.append(
-            Step(
-                nodes[:, 0],
-                functions.gather(1, nodes)[:, 0],
-                sources.gather(1, edges),
-                (weights * mine).gather(1, edges),
-            )
+def _steps(programs: Programs) -> Iterator[Step]:
+    """Yield the steps of all genomes side by side, padded with connections of weight 0.
+
+    A genome that has fewer steps than others goes on with nodes that none of its outputs needs.
+    """
+    starts = programs.starts.long()
+    counts = starts.diff(dim=1)
+    length, *indegrees = torch.cat([programs.steps.amax(0, keepdim=True), counts.amax(0)]).tolist()
+    last = programs.sources.shape[1] - 1
+    for k in range(length):
+        offsets = torch.arange(indegrees[k], device=starts.device)
+        edges = (starts[:, k, None] + offsets).clamp_(max=last)
+        yield Step(
+            programs.nodes[:, k].long(),
+            programs.functions[:, k],
+            programs.sources.gather(1, edges).long(),
+            programs.weights.gather(1, edges) * (offsets < counts[:, k, None]),
         )
-    return steps
-
-
-def _depths(width: int, sources: Tensor, targets: Tensor) -> Tensor:
-    """Return the longest path from a node without connections to each node: int64 (n, width)."""
-    depths = torch.zeros((len(sources), width), dtype=torch.int64, device=sources.device)
-    present = (targets > 0).long()
-    for _ in range(width):
-        deeper = depths.scatter_reduce(1, targets, (depths.gather(1, sources) + 1) * present, "amax")
-        if torch.equal(deeper, depths):
-            break
-        depths = deeper
-    return depths

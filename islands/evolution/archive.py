@@ -7,14 +7,14 @@ is ever copied per class.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from islands.encodings.contract import Encoding
-from islands.encodings.genomes import Genomes
+from islands.encodings.genomes import Genomes, Replacement
 from islands.evolution.elites import Elites
 
 COLUMN_TYPES = {
@@ -83,24 +83,30 @@ class Archive:
         return self._genomes
 
     def insert(self, batch: Batch, best: Tensor, rows: Tensor) -> Tensor:
-        """Let `batch` take every cell where it is strictly better, and return the cells taken (n,) int64.
+        """Let `batch` take every cell where it is strictly better, and return which: (count,) bool.
 
         `best` and `rows` (K,) are the `winners` of the batch over all classes.
         """
         own = slice(self.first, self.first + self.count)
-        cells = (best[own] > self.fitness).nonzero().squeeze(1)
-        if len(cells) == 0:
-            return cells
-        chosen = rows[own][cells]
-        self.fitness[cells] = best[own][cells]
-        self.probabilities[cells] = batch.probabilities[chosen]
+        taken = best[own] > self.fitness
+        replacement = Replacement(taken, rows[own])
+        self.fitness = torch.where(taken, best[own], self.fitness)
+        replacement.apply(self.probabilities, batch.probabilities)
         for name, column in self.columns.items():
-            column[cells] = batch.columns[name][chosen]
-        self._put_genomes(cells, batch.genomes.take(chosen))
-        return cells
+            replacement.apply(column, batch.columns[name])
+        self._put_genomes(replacement, batch.genomes)
+        return taken
+
+    def compact(self, encoding: Encoding) -> None:
+        """Store the genomes without gaps; see `Encoding.compact`."""
+        self._genomes = encoding.compact(self.genomes)
 
     def elites(self, cells: Tensor, encoding: Encoding) -> Elites:
         """Copy `cells` (n,) out as a table."""
+        return replace(self.index(cells), genomes=encoding.to_arrays(self.genomes.take(cells)))
+
+    def index(self, cells: Tensor) -> Elites:
+        """Do the same without the genomes."""
         if self._genomes is None:
             raise ValueError("the archive is empty: insert a batch first")
         index = {name: column[cells].cpu().numpy() for name, column in self.columns.items()}
@@ -108,7 +114,7 @@ class Archive:
             classes=(cells + self.first).to(torch.int32).cpu().numpy(),
             fitness=self.fitness[cells].cpu().numpy(),
             probabilities=self.probabilities[cells].cpu().numpy(),
-            genomes=encoding.to_arrays(self._genomes.take(cells)),
+            genomes={},
             **index,
         )
 
@@ -120,7 +126,7 @@ class Archive:
         self.fitness = torch.tensor(elites.fitness, device=self.device)
         self.probabilities, self.columns, self._genomes = batch.probabilities, batch.columns, batch.genomes
 
-    def _put_genomes(self, cells: Tensor, source: Genomes) -> None:
+    def _put_genomes(self, replacement: Replacement, source: Genomes) -> None:
         if self._genomes is None:
             self._genomes = Genomes(
                 {
@@ -128,7 +134,7 @@ class Archive:
                     for name, field in source.fields.items()
                 }
             )
-        self._genomes.put(cells, source)
+        self._genomes.replace(replacement, source)
 
 
 def as_batch(elites: Elites, encoding: Encoding, device: torch.device) -> Batch:

@@ -105,4 +105,6 @@ def _widen(array: npt.NDArray[np.generic], width: int, copy: bool = False) -> np
     missing = width - array.shape[1]
     if missing == 0:
         return array.copy() if copy else array
-    return np.pad(array, ((0, 0), (0, missing)))
+    widened = np.zeros((len(array), width), array.dtype)  # a tenth of the time of `np.pad`
+    widened[:, : array.shape[1]] = array
+    return widened

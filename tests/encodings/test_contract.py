@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from islands.encodings.contract import Encoding, Operator
-from islands.encodings.genomes import Genomes
+from islands.encodings.genomes import Genomes, Replacement
 from tests.encodings.naive import INPUTS, connections, is_acyclic, nodes
 
 CPU = torch.device("cpu")
@@ -153,10 +153,20 @@ def test_arrays_round_trip(encoding: Encoding) -> None:
     assert same(children[0], children[1])
 
 
+def test_compact_genomes_are_the_same_in_less_space(encoding: Encoding) -> None:
+    genomes = evolved(encoding, 20, 12)
+    few = encoding.compact(genomes.take(torch.arange(3)))
+    assert torch.equal(encoding.render(few), encoding.render(genomes)[:3])
+    arrays = encoding.to_arrays(few)
+    for name, array in encoding.to_arrays(genomes.take(torch.arange(3))).items():
+        assert (arrays[name] == array).all()
+        assert few[name].shape[1] == array.shape[1]
+
+
 def test_genomes_of_different_widths_mix(encoding: Encoding) -> None:
     small, large = evolved(encoding, 4, 0), evolved(encoding, 4, 25)
     mixed = Genomes.concatenate([small, large])
-    mixed.put(torch.tensor([1]), large.take(torch.tensor([2])))
+    mixed.replace(Replacement(torch.arange(8) == 1, torch.full((8,), 2)), large)
     images = encoding.render(mixed)
     assert torch.equal(images[4:], encoding.render(large))
     assert torch.equal(images[1], encoding.render(large)[2])

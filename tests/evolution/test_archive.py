@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from islands.encodings.genomes import Genomes
 from islands.evolution.archive import COLUMN_TYPES, Archive, Batch, winners
+from tests.accelerator import pretend
 
 CPU = torch.device("cpu")
 # Few distinct values, so that ties are common.
@@ -42,6 +44,7 @@ def make_batch(fitness: np.ndarray[tuple[int, int], np.dtype[np.float32]], first
     )
 
 
+@settings(deadline=None)
 @given(fitness_matrices())
 def test_insertion_equals_the_sequential_loop_over_children_and_cells(
     matrices: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]],
@@ -59,12 +62,15 @@ def test_insertion_equals_the_sequential_loop_over_children_and_cells(
             for cell, score in enumerate(scores):
                 if cell not in naive or score > naive[cell][0]:
                     naive[cell] = (float(score), first_id + row)
-        assert set(taken.tolist()) == {cell for cell in naive if naive[cell] != before.get(cell)}
+        assert set(taken.nonzero().squeeze(1).tolist()) == {
+            cell for cell in naive if naive[cell] != before.get(cell)
+        }
         first_id += len(fitness)
     assert archive.columns["ids"].tolist() == [naive[cell][1] for cell in range(class_count)]
     assert archive.fitness.tolist() == [naive[cell][0] for cell in range(class_count)]
 
 
+@settings(deadline=None)
 @given(fitness_matrices())
 def test_all_columns_of_a_cell_come_from_the_same_child(
     matrices: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]],
@@ -85,6 +91,7 @@ def test_all_columns_of_a_cell_come_from_the_same_child(
     assert torch.equal(archive.probabilities[own, own], archive.fitness + ids)
 
 
+@settings(deadline=None)
 @given(fitness_matrices())
 def test_fitness_of_a_cell_never_falls(
     matrices: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]],
@@ -99,9 +106,33 @@ def test_fitness_of_a_cell_never_falls(
         assert bool((archive.fitness >= before).all())
 
 
+@settings(deadline=None)
+@given(fitness_matrices())
+def test_where_no_mask_is_read_the_same_cells_are_taken(
+    matrices: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]],
+) -> None:
+    class_count = matrices[0].shape[1]
+    archives = [Archive(0, class_count, class_count, CPU) for _ in range(2)]
+    first_id = 0
+    for fitness in matrices:
+        batch = make_batch(fitness, first_id)
+        arguments = (batch, *winners(batch.fitness))
+        taken = archives[0].insert(*arguments)
+        with pytest.MonkeyPatch.context() as patch:
+            pretend(patch)
+            assert torch.equal(archives[1].insert(*arguments), taken)
+        first_id += len(fitness)
+    first, second = archives
+    assert torch.equal(first.fitness, second.fitness)
+    assert torch.equal(first.probabilities, second.probabilities)
+    assert torch.equal(first.genomes["genes"], second.genomes["genes"])
+    for name, column in first.columns.items():
+        assert torch.equal(column, second.columns[name])
+
+
 def test_an_archive_of_a_slice_sees_its_own_columns_only() -> None:
     archive = Archive(first=1, count=2, class_count=4, device=CPU)
     batch = make_batch(np.array([[0.9, 0.1, 0.2, 0.9], [0.0, 0.3, 0.1, 0.0]], np.float32), first_id=10)
     taken = archive.insert(batch, *winners(batch.fitness))
-    assert taken.tolist() == [0, 1]
+    assert taken.tolist() == [True, True]
     assert archive.columns["ids"].tolist() == [11, 10]

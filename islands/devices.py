@@ -1,0 +1,71 @@
+"""What is different where tensors live on an accelerator: reading a value there makes the host wait.
+
+Kernels queue up on an accelerator while the host runs ahead of it. Each value that the host reads (`item`,
+`tolist`, `nonzero`, a tensor as a condition) drains the queue, and the device idles until it is full again.
+So evolution reads nothing within an epoch there: shapes follow from bounds that the host knows, and checks
+are collected and made once. On the CPU reading is free, and exact shapes save work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+FREE_TO_READ = frozenset({"cpu"})
+"""Kinds of device whose tensors the host reads without waiting."""
+
+
+def host_waits(device: torch.device) -> bool:
+    """Return whether reading a value of a tensor on `device` makes the host wait."""
+    return device.type not in FREE_TO_READ
+
+
+class Constant:
+    """A tensor of fixed values that is copied to each device once."""
+
+    def __init__(self, values: Tensor) -> None:
+        self._copies = {values.device: values}
+
+    def on(self, device: torch.device) -> Tensor:
+        """Return the values on `device`."""
+        if device not in self._copies:
+            self._copies[device] = next(iter(self._copies.values())).to(device)
+        return self._copies[device]
+
+
+_Checks = list[tuple[Tensor, Exception]]
+_collected: ContextVar[_Checks | None] = ContextVar("checks", default=None)
+
+
+def require(condition: Tensor, error: Exception) -> None:
+    """Raise `error` unless `condition`, a bool tensor of one element, holds.
+
+    Within `deferred_checks`, and where reading the condition would make the host wait, it is raised at the
+    end of that block.
+    """
+    checks = _collected.get()
+    if checks is not None and host_waits(condition.device):
+        checks.append((condition, error))
+    elif not bool(condition):
+        raise error
+
+
+@contextmanager
+def deferred_checks() -> Iterator[None]:
+    """Collect what is required within the block, and read it once at the end, in order."""
+    checks: _Checks = []
+    token = _collected.set(checks)
+    try:
+        yield
+    finally:
+        _collected.reset(token)
+    if checks:
+        first = checks[0][0].device
+        held = torch.stack([condition.to(first).reshape(()) for condition, _ in checks]).tolist()
+        for holds, (_, error) in zip(held, checks, strict=True):
+            if not holds:
+                raise error

@@ -1,0 +1,158 @@
+"""Islands on an accelerator: shapes follow from bounds, nothing is read, and all else is as on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import islands.archipelago.island as island_module
+from islands.archipelago.executor import InProcessExecutor
+from islands.archipelago.host import IslandHost, build_host
+from islands.archipelago.island import Island
+from islands.archipelago.messages import Inbox, IslandKey
+from islands.classifiers.contract import Prediction
+from islands.devices import deferred_checks, require
+from islands.encodings import cppn
+from islands.encodings.canvas import Canvas
+from islands.encodings.factory import build_encoding
+from islands.encodings.genomes import Genomes
+from islands.encodings.programs import programs_of
+from islands.errors import NetworkError
+from tests.accelerator import pretend
+from tests.archipelago.conftest import digest, evolve, in_process, parts, recording_host, small_config
+
+ENCODINGS: list[dict[str, Any]] = [
+    {"name": "cppn"},
+    {"name": "direct"},
+    {"name": "direct", "variant": "released-code"},
+]
+
+
+@pytest.fixture(autouse=True)
+def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_half_the_budget_and_then_the_rest_equals_all_at_once(encoding: dict[str, Any]) -> None:
+    whole = small_config(encoding=encoding)
+    half = small_config(encoding=encoding, evolve={"generations": 6})
+    resumed = evolve(whole, InProcessExecutor(build_host(whole), 2, 1), checkpoint=in_process(half).last)
+    assert digest(resumed.last) == digest(in_process(whole).last)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_nothing_that_was_found_is_lost(encoding: dict[str, Any]) -> None:
+    config = small_config(runs=1, encoding=encoding)
+    host, recorder = recording_host(config)
+    final = in_process(config, host=host).last.runs[0].elites
+    np.testing.assert_array_equal(final.confidence, recorder.best.numpy())
+
+
+def test_history_has_every_improvement() -> None:
+    run = in_process(small_config(runs=1, islands={"count": 1})).last.runs[0]
+    last = {int(c): i for i, c in enumerate(run.history["class"])}
+    for class_, row in last.items():
+        for name, column in (("id", run.elites.ids), ("generation", run.elites.generations)):
+            assert run.history[name][row] == column[class_]
+
+
+class Failing:
+    """A network that gives one score that is no number, in one batch."""
+
+    def __init__(self, classifier: Any, batch: int) -> None:
+        self._classifier = classifier
+        self._left = batch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._classifier, name)
+
+    def predict(self, images: Tensor) -> Prediction:
+        prediction: Prediction = self._classifier.predict(images)
+        self._left -= 1
+        require(torch.tensor(self._left != 0), NetworkError("not finite"))
+        return prediction
+
+
+def test_what_is_wrong_in_an_epoch_is_told_at_its_end() -> None:
+    config = small_config(islands={"count": 1})
+    encoding, classifier = parts(config)
+    host, key = IslandHost(config, encoding, Failing(classifier, 2)), IslandKey(0, 0)
+    host.load(key, None)
+    host.step(key, 0, Inbox())
+    with pytest.raises(NetworkError, match="island 0 of run 0 failed in epoch 1: not finite"):
+        host.step(key, 1, Inbox())
+
+
+def test_the_first_failed_check_is_raised_and_none_is_forgotten() -> None:
+    def demand(*conditions: bool) -> None:
+        with deferred_checks():
+            for number, holds in enumerate(conditions):
+                require(torch.tensor(holds), ValueError(str(number)))
+
+    demand()
+    demand(True, True)
+    with pytest.raises(ValueError, match="1"):
+        demand(True, False, False)
+    with pytest.raises(ValueError, match="0"):
+        require(torch.tensor(False), ValueError("0"))
+
+
+class MetaGenerator(torch.Generator):
+    """A generator of the device `meta`, where it draws nothing."""
+
+    device = torch.device("meta")
+
+
+class MetaClassifier:
+    """A linear network on the device `meta`."""
+
+    name = fingerprint = "meta"
+    classes = tuple("0123456789")
+    channels, input_size = 1, 28
+    device = torch.device("meta")
+
+    def predict(self, images: Tensor) -> Prediction:
+        logits = images.flatten(1).float() @ torch.empty((784, 10), device=self.device)
+        require(logits.sum().isfinite(), NetworkError("not finite"))
+        return Prediction(logits.softmax(1), logits)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_generation_needs_no_value_of_any_tensor(
+    encoding: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the device `meta` tensors have shapes only, and asking for a value is an error."""
+    monkeypatch.setattr(island_module, "variation_stream", lambda *_: MetaGenerator())
+    monkeypatch.setattr(cppn, "renderer_for", lambda device: draw_nothing)
+    config = small_config(encoding=encoding, islands={"count": 1}, evolve={"tie_break": "margin"})
+    encoding_ = build_encoding(config.encoding, 1, 28)
+    island = Island(IslandKey(0, 0), config, encoding_, MetaClassifier())
+    log = island_module._Log(changed=torch.zeros(10, dtype=torch.bool, device="meta"))
+    claims = island._new_archive()
+    parents = torch.empty((10, 2), dtype=torch.int64, device="meta")
+    operators = torch.empty(10, dtype=torch.uint8, device="meta")
+
+    def evolve_a_little() -> None:
+        with deferred_checks():
+            island._judge(0, 0, encoding_.random(10, MetaGenerator()), parents, operators, claims, log)
+            island._held_genomes = island._archive.genomes
+            island._held_ids = island._archive.columns["ids"]
+            for generation in (1, 2, 3):
+                island._generation(1, generation, claims, log)
+            assert len(log.history) == 4
+
+    with pytest.raises(NotImplementedError, match="meta"):  # when the checks are read
+        evolve_a_little()
+
+
+def draw_nothing(genomes: Genomes, outputs: int, limit: float, canvas: Canvas, colour: str) -> Tensor:
+    """Do what the Triton kernel does before it is launched."""
+    programs_of(genomes, outputs, limit)
+    canvas.on(genomes.device)
+    shape = (len(genomes), outputs, canvas.size, canvas.size)
+    return torch.empty(shape, dtype=torch.uint8, device=genomes.device)

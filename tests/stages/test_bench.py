@@ -1,0 +1,73 @@
+"""`islands bench` measures what it says; what it finds is never asserted."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from islands.cli.main import run
+from islands.stages import bench as stage
+from islands.stages.bench import HIDDEN_NODES, population
+from islands.stages.bench_driver import measure_driver
+from islands.stages.timing import interleaved, ratio
+from tests.encodings.conftest import CASES
+
+SMALL = [
+    *("--seconds", "0.1", "--set", "workers.executor=in-process"),
+    *("--set", "evolve.children=8", "--set", "evolve.initial=8"),
+]
+
+
+@pytest.fixture(autouse=True)
+def few_islands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the simulation of the driver short."""
+    monkeypatch.setattr(stage, "measure_driver", partial(measure_driver, islands=3, epochs=2))
+
+
+def test_the_efficiency_comes_first_and_a_trace_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "trace.json"
+    assert run(["bench", "--json", "--trace", str(trace), *SMALL]) == 0
+    result = json.loads(capsys.readouterr().out)
+    rows = {row["name"]: row["value"] for row in result["rows"]}
+    assert list(rows)[:2] == ["efficiency", "efficiency_cpu"]
+    assert {"forward", "module", "end_to_end", "render", "vary", "insert", "memory", "driver"} <= rows.keys()
+    assert all(value > 0 for name, value in rows.items() if name != "memory")
+    assert json.loads(trace.read_text())["traceEvents"]
+
+
+def test_the_table_tells_machine_setting_and_units(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", *SMALL, "--set", "encoding.name=direct"]) == 0
+    machine, setting, _, first, *_ = capsys.readouterr().out.splitlines()
+    assert f"torch {torch.__version__}" in machine
+    assert setting.startswith("direct, lenet-mnist on cpu, float32")
+    assert first.startswith("efficiency ")
+
+
+def test_what_does_not_fit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--set", "network.name=lenet-mnits"]) == 2
+    assert "lenet-mnist" in capsys.readouterr().err
+
+
+def test_drawing_is_measured_with_networks_of_one_size() -> None:
+    genomes = population(CASES["cppn-colour"](), 30, torch.device("cpu"))
+    hidden = (genomes["functions"] > 0).sum(1) - 3
+    assert hidden.tolist() == [HIDDEN_NODES] * 30
+
+
+def test_work_is_done_in_turns() -> None:
+    order: list[str] = []
+    times = interleaved(
+        {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, torch.device("cpu"), 0, rounds=3
+    )
+    assert order == ["a", "b"] * 3
+    assert len(times["a"].wall) == len(times["b"].cpu) == 3
+
+
+def test_a_ratio_is_that_of_the_typical_round() -> None:
+    assert ratio([1, 2, 90], [1, 1, 10]) == 2
