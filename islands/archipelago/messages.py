@@ -96,6 +96,7 @@ class Delta:
         migrations: `records.MIGRATIONS` rows.
         confidence: (slice,) float32, of every own cell at the end.
         evaluations: images scored.
+        seconds: that the epoch took on its worker; no part of any result.
     """
 
     epoch: int
@@ -105,6 +106,7 @@ class Delta:
     migrations: Rows
     confidence: npt.NDArray[np.float32]
     evaluations: int
+    seconds: float = 0.0
 
 
 class StepResult(NamedTuple):
