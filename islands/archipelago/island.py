@@ -246,7 +246,8 @@ class Island:
         ids, rows = np.unique(delta.history["id"][born_here].astype(np.int64), return_index=True)
         parents = delta.history["parents"][born_here][rows].astype(np.int64)
         born_of = np.concatenate([elites.parents for elites in living])
-        lost = np.setdiff1d(descent(born_of, ids, parents), np.concatenate([elites.ids for elites in living]))
+        # Claims are not left out: the driver drops those that another island's beats.
+        lost = np.setdiff1d(descent(born_of, ids, parents), delta.elites.ids)
         if len(lost) == 0:
             return Ancestors(lost, parents[:0], {})
         config = self._config

@@ -101,10 +101,11 @@ def report(
     from islands.report.page import write_report
     from islands.store.reader import StoreReader
 
-    file = out or Path(f"{store.resolve().name}.html")
+    reader = StoreReader(store, at)
+    file = out or Path(f"{reader.path.name}.html")
     if file.is_dir():
         raise InputError(f"{file} is a folder; give --out a file such as {file / 'report.html'}")
-    size = write_report(StoreReader(store, at), file)
+    size = write_report(reader, file)
     print(f"wrote {file}: {size / 1e6:,.1f} MB")
 
 
