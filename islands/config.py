@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -168,7 +168,17 @@ class RayConfig(Section):
     """Where Ray runs."""
 
     address: Name = "local"
-    """`local` starts Ray on this machine; `auto` or `host:port` joins a running cluster."""
+    """`local` starts Ray on this machine; `auto` or `HOST:PORT` joins a running cluster; `ray://HOST:10001`
+    does so from outside, through Ray's client; `http://HOST:8265` submits the run as a job, whose driver runs
+    in the cluster."""
+    runtime_env: dict[str, Any] = {}
+    """Of a job: `working_dir`, `pip`, `env_vars` and so on, as Ray's documentation has them. Stays out of the
+    store, for it may hold secrets."""
+
+    @property
+    def is_job_server(self) -> bool:
+        """Whether a run is submitted instead of driven from here."""
+        return self.address.startswith(("http://", "https://"))
 
 
 class WorkersConfig(Section):
@@ -176,10 +186,18 @@ class WorkersConfig(Section):
 
     executor: Literal["ray", "in-process"] = "ray"
     count: PositiveInt = 1
+    min: PositiveInt | None = None
+    """Workers to start with; those up to `count` join when nodes for them come. Null: all."""
+    strategy: Literal["spread", "pack", "strict_spread", "strict_pack"] = "spread"
+    """On which nodes: on many or on few, if possible or strictly."""
+    per_node: PositiveInt | None = None
+    """Workers on each node, in place of a strategy; null: as many as come to lie there."""
     cpus: PositiveFloat = 1
     """CPUs that a worker reserves."""
     gpus: Annotated[float, Field(ge=0)] = 0
     """GPUs that a worker reserves; fractions share a GPU."""
+    resources: dict[str, PositiveFloat] = {}
+    """Other resources of Ray that a worker reserves, such as `accelerator_type:A100: 0.001`: nodes differ."""
     threads: PositiveInt = 1
     """Threads per worker. Part of the result: float sums depend on it."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
@@ -189,6 +207,12 @@ class WorkersConfig(Section):
     """Seconds without an epoch done after which a busy worker counts as hung."""
     max_failures: Annotated[int, Field(ge=-1)] = 8
     """Worker crashes survived before the run stops; -1: no limit."""
+
+    @model_validator(mode="after")
+    def _min_is_least(self) -> WorkersConfig:
+        if self.min is not None and self.min > self.count:
+            raise ValueError(f"min is {self.min}, more than count ({self.count}); expected at most that")
+        return self
 
 
 class ScorersConfig(Section):
@@ -215,12 +239,27 @@ class CheckpointConfig(Section):
     their ids only; auto: genomes, but for direct images of more than 16,384 values."""
 
 
+class LoggersConfig(Section):
+    """Who else is told how a run gets on. None of this changes results."""
+
+    journal: Name | None = None
+    """A file of JSON lines; null: `log.jsonl` within a store on a disk, none for one in a bucket."""
+    level: Literal["debug", "info", "warning"] = "info"
+    """Of the journal; `debug` has every epoch of every island."""
+    tensorboard: Name | None = None
+    """A folder for TensorBoard."""
+    mlflow: Name | None = None
+    """A tracking URI of MLflow."""
+    wandb: Name | None = None
+    """A project of Weights & Biases; `WANDB_MODE=offline` keeps it here."""
+
+
 class RunConfig(Section):
     """A whole run: a pipeline's settings with the cluster file's on top."""
 
     pipeline: Name
     store: Annotated[Name, BeforeValidator(_path_text)]
-    """The folder that is written."""
+    """The folder that is written, or `s3://BUCKET/PREFIX`, `gs://…`, `az://…`."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     runs: PositiveInt = 1
     """Independent archives (the paper: 5)."""
@@ -234,3 +273,4 @@ class RunConfig(Section):
     scorers: ScorersConfig = ScorersConfig()
     ray: RayConfig = RayConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    loggers: LoggersConfig = LoggersConfig()

@@ -6,6 +6,7 @@ Every mistake is reported at once, one a line, with the place where it was made.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,12 +23,13 @@ from islands.errors import ConfigError
 
 
 def load_run_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a configuration file; `overrides` are `KEY=VALUE` texts that win over it.
+    """Read a configuration file, `-` for standard input; `overrides` are `KEY=VALUE` texts that win over it.
 
     Raises:
         ConfigError: with a line for each mistake.
     """
-    layer = parse_yaml(_read_text(Path(path)), str(path))
+    text = sys.stdin.read() if path == "-" else _read_text(Path(path))
+    layer = parse_yaml(text, str(path))
     if layer.values is None:
         raise ConfigError(f"{path}: the file is empty; `islands init` writes files to start from")
     if not isinstance(layer.values, Mapping):

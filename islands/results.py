@@ -15,6 +15,7 @@ from islands.config import RunConfig
 from islands.errors import InputError
 from islands.store.classes import find_class
 from islands.store.genealogy import Ancestor, Genealogy
+from islands.store.location import Location
 from islands.store.reader import StoreReader
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ class Results:
         InputError: there is no checkpoint `at`.
     """
 
-    def __init__(self, location: Path | str, at: str | int | None = None) -> None:
+    def __init__(self, location: Location | Path | str, at: str | int | None = None) -> None:
         self.reader = StoreReader(location, at)
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Location:
         """Where the store is."""
         return self.reader.path
 

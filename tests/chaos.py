@@ -33,6 +33,7 @@ import psutil
 from islands.config import RunConfig
 from islands.errors import StoreError
 from islands.store import schema
+from islands.store.location import Location
 from islands.store.reader import StoreReader
 
 ROOT = Path(__file__).parents[1]
@@ -87,7 +88,7 @@ def drive(settings: str) -> None:
         launch(config, observe)
 
 
-def digest(store: Path) -> str:
+def digest(store: Location | Path) -> str:
     """Return a hash of everything that the last checkpoint of a store holds, but for its configuration."""
     reader = StoreReader(store)
     checkpoint = reader.checkpoint()

@@ -66,7 +66,7 @@ def settings(values: Mapping[str, object]) -> list[str]:
     return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
 
 
-def archive(store: Path) -> list[bytes]:
+def archive(store: Path | str) -> list[bytes]:
     """Return every byte of all elites and genomes of a store."""
     reader = StoreReader(store)
     parts = []
@@ -79,7 +79,7 @@ def archive(store: Path) -> list[bytes]:
     return parts
 
 
-def wait_for_checkpoint(store: Path, epoch: int) -> None:
+def wait_for_checkpoint(store: Path | str, epoch: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:

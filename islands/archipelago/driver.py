@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from islands.archipelago.mirror import RunMirror
 from islands.archipelago.scoring import CommitScores, Scoring
 from islands.config import RunConfig
 from islands.evolution.checkpoint import Checkpoint
+
+_log = logging.getLogger(__name__)
 
 Commit = Callable[[Checkpoint, bool], object]
 """Stores a checkpoint; the flag says whether the stage is complete with it."""
@@ -37,6 +40,9 @@ class Progress:
         next_checkpoint_s: seconds until the next commit.
         losses: epochs that had to be repeated because a worker went away.
         unscored: scores on held-out networks that the last checkpoint lacks.
+        parcels: sets of claims and of migrants that islands mailed, over the life of this process.
+        commit_s: seconds that the last commit took; 0 before the first.
+        efficiency: share of the workers' time in which they evolved, over the life of this process.
     """
 
     epoch: int
@@ -48,6 +54,9 @@ class Progress:
     next_checkpoint_s: float
     losses: int
     unscored: int = 0
+    parcels: int = 0
+    commit_s: float = 0.0
+    efficiency: float = 0.0
 
 
 class Archipelago:
@@ -74,11 +83,14 @@ class Archipelago:
         self._scoring = scoring
         self._commit_scores = commit_scores
         self._runs = [RunMirror(run, config, class_count) for run in range(config.runs)]
-        self._busy: set[IslandKey] = set()
+        self._idle = {IslandKey(run, i) for run, mirror in enumerate(self._runs) for i in mirror.islands}
         self._committed = -1
         self._barrier: int | None = None
         self._stop = threading.Event()
         self._losses = 0
+        self._parcels = 0
+        self._busy_s = 0.0
+        self._commit_s = 0.0
 
     @property
     def epoch(self) -> int:
@@ -116,13 +128,13 @@ class Archipelago:
                     if due or self._stop.is_set():
                         self._align()
                     self._submit_ready(epochs)
-                    if self._stop.is_set() and not self._busy:
+                    if self._stop.is_set() and not self._anyone_busy:
                         break
                     for outcome in self._executor.wait(timeout=1.0):
                         self._take(outcome)
                     if self._scoring is not None:
                         self._scoring.poll()
-                    if due and self._has_news and (committer.idle or not self._busy):
+                    if due and self._has_news and (committer.idle or not self._anyone_busy):
                         self._cut(committer)
                         committed_at = time.monotonic()
                     self._report(started, evaluations_before, committed_at)
@@ -146,10 +158,14 @@ class Archipelago:
         return sum(run.evaluations for run in self._runs)
 
     @property
+    def _anyone_busy(self) -> bool:
+        return len(self._idle) < sum(len(run.islands) for run in self._runs)
+
+    @property
     def _furthest(self) -> int:
         """The last epoch that any island has done or is doing."""
         return max(
-            mirror.epoch_of(island) + (IslandKey(run, island) in self._busy)
+            mirror.epoch_of(island) + (IslandKey(run, island) not in self._idle)
             for run, mirror in enumerate(self._runs)
             for island in mirror.islands
         )
@@ -175,23 +191,38 @@ class Archipelago:
             epochs = self._barrier
         elif self._stop.is_set():
             return
-        for run, mirror in enumerate(self._runs):
-            for island in mirror.islands:
-                key = IslandKey(run, island)
-                epoch = mirror.epoch_of(island) + 1
-                if key in self._busy or epoch > epochs:
-                    continue
-                inbox = mirror.inbox(island)
-                if inbox is not None:
-                    self._busy.add(key)
-                    self._executor.submit(key, epoch, inbox, partial(mirror.state, island))
+        for key in sorted(self._idle):
+            mirror = self._runs[key.run]
+            epoch = mirror.epoch_of(key.island) + 1
+            inbox = mirror.inbox(key.island) if epoch <= epochs else None
+            if inbox is not None:
+                self._idle.discard(key)
+                self._executor.submit(key, epoch, inbox, partial(mirror.state, key.island))
 
     def _take(self, outcome: Finished | Lost) -> None:
-        self._busy.discard(outcome.key)
+        self._idle.add(outcome.key)
+        where = outcome.key._asdict()
         if isinstance(outcome, Finished):
             self._runs[outcome.key.run].record(outcome.key.island, outcome.result)
+            outbox = outcome.result.outbox
+            self._parcels += (outbox.claims is not None) + (outbox.migrants is not None)
+            self._busy_s += outcome.result.delta.seconds
+            delta = outcome.result.delta
+            _log.debug("epoch done", extra={**where, "epoch": delta.epoch, "seconds": delta.seconds})
         else:
             self._losses += 1
+            epoch = self._runs[outcome.key.run].epoch_of(outcome.key.island) + 1
+            _log.warning(
+                "epoch lost with its worker: %s",
+                outcome.reason.partition("\n")[0],
+                extra={**where, "epoch": epoch},
+            )
+
+    def _timed_commit(self, checkpoint: Checkpoint, complete: bool) -> None:
+        started = time.monotonic()
+        self._commit(checkpoint, complete)
+        self._commit_s = time.monotonic() - started
+        _log.info("committed", extra={"epoch": checkpoint.epoch, "seconds": self._commit_s})
 
     def _cut_what_is_new(self, committer: _Committer) -> None:
         if self._has_news:
@@ -202,7 +233,7 @@ class Archipelago:
         scores = () if self._scoring is None else self._scoring.take()
         checkpoint = Checkpoint(epoch, tuple(run.cut(epoch) for run in self._runs), scores)
         complete = epoch >= self._config.evolve.epochs
-        committer.submit(partial(self._commit, checkpoint, complete))
+        committer.submit(partial(self._timed_commit, checkpoint, complete))
         if self._scoring is not None:
             self._scoring.watch(checkpoint)
         self._committed = epoch
@@ -222,6 +253,9 @@ class Archipelago:
                 next_checkpoint_s=max(0.0, committed_at + self._config.checkpoint.every_s - now),
                 losses=self._losses,
                 unscored=0 if self._scoring is None else self._scoring.pending,
+                parcels=self._parcels,
+                commit_s=self._commit_s,
+                efficiency=self._busy_s / max((now - started) * self._config.workers.count, 1e-9),
             )
         )
 

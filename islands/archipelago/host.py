@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import traceback
+from dataclasses import replace
 
 import torch
 
@@ -48,8 +50,10 @@ class IslandHost:
         if key not in self._islands:
             raise NotLoadedError(f"{key} is not on this worker")
         try:
+            started = time.perf_counter()
             with torch.inference_mode(), deferred_checks():
-                return self._islands[key].step(epoch, inbox)
+                result = self._islands[key].step(epoch, inbox)
+            return result._replace(delta=replace(result.delta, seconds=time.perf_counter() - started))
         except NotLoadedError:
             raise
         except Exception as error:

@@ -99,6 +99,7 @@ class Delta:
         evaluations: images scored.
         ancestors: children of this epoch that lost their cells in it again, but whose descendants hold some
             or leave as claims; None where only ids of ancestors are kept.
+        seconds: that the epoch took on its worker; no part of any result.
     """
 
     epoch: int
@@ -109,6 +110,7 @@ class Delta:
     confidence: npt.NDArray[np.float32]
     evaluations: int
     ancestors: Ancestors | None = None
+    seconds: float = 0.0
 
 
 class StepResult(NamedTuple):

@@ -6,6 +6,7 @@ rebuilt from it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from islands.archipelago.messages import Delta, Inbox, IslandState, StepResult
+from islands.archipelago.post import Claims, Post, stack
 from islands.config import RunConfig
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors, ancestors_among
@@ -21,15 +23,6 @@ from islands.evolution.elites import Elites
 from islands.migration.policies import senders_to
 from islands.migration.slices import class_slices
 from islands.migration.topology import build_topology
-
-
-@dataclass
-class _Post:
-    """The mail that the islands sent at the end of one epoch."""
-
-    boards: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)
-    claims: dict[int, dict[int, Elites]] = field(default_factory=dict)  # receiver -> sender -> claims
-    migrants: dict[int, Elites] = field(default_factory=dict)  # sender -> elites
 
 
 @dataclass
@@ -53,13 +46,17 @@ class RunMirror:
         self._run = run
         self._config = config
         self._slices = class_slices(class_count, config.islands.count)
-        self._owners = np.repeat(np.arange(len(self._slices)), [len(s) for s in self._slices])
+        self._class_count = class_count
         self._topology = build_topology(config.islands)
         self._islands = [_IslandMirror() for _ in self._slices]
-        self._posts: dict[int, _Post] = {}
+        self._epoch = -1
+        self._islands_at = Counter({-1: len(self._slices)})
+        self._posts: dict[int, Post] = {}
+        self._routes: dict[int, tuple[int, tuple[int, ...]]] = {}
         # Of asynchronous islands, receiver -> sender -> the last epoch whose mail it has read, or reads now.
-        self._read = [dict.fromkeys(self.islands, -1) for _ in self._slices]
+        self._read: list[dict[int, int]] = []
         self._reading: dict[int, dict[int, int]] = {}
+        self._forget_reading(-1)
         self._settled_before = np.zeros(class_count, bool)
         self._ancestors: Ancestors | None = None
         self._evaluations_at_cut = 0
@@ -70,7 +67,7 @@ class RunMirror:
     @property
     def epoch(self) -> int:
         """The last epoch that every island has done; -1 before any."""
-        return min(island.epoch for island in self._islands)
+        return self._epoch
 
     @property
     def islands(self) -> range:
@@ -96,19 +93,18 @@ class RunMirror:
         sent = self._islands[island].epoch + 1 - self._config.islands.lag
         if sent < 0:
             return Inbox()
-        post = self._posts[sent] if sent in self._posts else _Post()
-        senders = senders_to(island, self._topology, self._config.islands, self._config.seed, self._run, sent)
-        awaited = self.islands if self._config.islands.claims else senders
-        if any(sender not in post.boards for sender in awaited):
+        with_claims = self._config.islands.claims
+        if with_claims and self._epoch < sent:
             return None
-        claims, claim_senders = _stack(sorted(post.claims.get(island, {}).items()))
-        migrants, migrant_senders = _stack(
+        senders = self._senders(island, sent)
+        if any(self._islands[sender].epoch < sent for sender in senders):
+            return None
+        post = self._posts[sent] if senders or with_claims else self._new_post()
+        claims, claim_senders = stack(list(post.claims.of(self._slices[island])))
+        migrants, migrant_senders = stack(
             [(sender, post.migrants[sender]) for sender in senders if sender in post.migrants]
         )
-        board = (
-            np.concatenate([post.boards[i] for i in self.islands]) if self._config.islands.claims else None
-        )
-        return Inbox(board, claims, claim_senders, migrants, migrant_senders)
+        return Inbox(post.board if with_claims else None, claims, claim_senders, migrants, migrant_senders)
 
     def record(self, island: int, result: StepResult) -> None:
         """Take note of an epoch that was done: from here on it counts."""
@@ -118,17 +114,21 @@ class RunMirror:
                 f"island {island} is at epoch {self._islands[island].epoch} and cannot take {delta.epoch}"
             )
         self._islands[island].pending.append(delta)
-        self._read[island] |= self._reading.pop(island, {})
+        self._islands_at[delta.epoch] += 1
+        self._islands_at[delta.epoch - 1] -= 1
+        while not self._islands_at[self._epoch]:
+            del self._islands_at[self._epoch]
+            self._epoch += 1
+        if self._config.islands.asynchronous:
+            self._read[island] |= self._reading.pop(island, {})
         self.evaluations += delta.evaluations
         self.confidence[self._slices[island].start : self._slices[island].stop] = delta.confidence
-        post = self._posts.setdefault(delta.epoch, _Post())
+        post = self._posts.setdefault(delta.epoch, self._new_post())
         post.boards[island] = outbox.board
         if outbox.migrants is not None:
             post.migrants[island] = outbox.migrants
         if outbox.claims is not None:
-            owners = self._owners[outbox.claims.classes]
-            for owner in np.unique(owners):
-                post.claims.setdefault(int(owner), {})[island] = outbox.claims.take(owners == owner)
+            post.claims.add(island, outbox.claims)
 
     def cut(self, epoch: int) -> RunCheckpoint:
         """Return the run as it was when every island had done `epoch`, and forget what came before.
@@ -185,17 +185,30 @@ class RunMirror:
             island.state = IslandState(epoch, own.take(np.arange(classes.start, classes.stop)), held)
             island.pending = []
         self._ancestors = checkpoint.ancestors
+        self._epoch, self._islands_at = epoch, Counter({epoch: len(self._islands)})
         self.evaluations = self._evaluations_at_cut = checkpoint.evaluations
         self.confidence = own.confidence.copy()
         for offset, board in enumerate(reversed(mail.boards)):
             self._posts[epoch - offset] = self._restore_post(mail, epoch - offset, board)
-        before = epoch - len(mail.boards)
-        self._read = [dict.fromkeys(self.islands, before) for _ in self.islands]
+        self._forget_reading(epoch - len(mail.boards))
+
+    def _new_post(self) -> Post:
+        return Post(Claims(self._class_count))
+
+    def _forget_reading(self, epoch: int) -> None:
+        """Let asynchronous islands have read the mail of all up to `epoch`."""
+        self._reading = {}
+        if self._config.islands.asynchronous:
+            self._read = [dict.fromkeys(self.islands, epoch) for _ in self.islands]
 
     def _senders(self, island: int, sent: int) -> tuple[int, ...]:
         """Return the islands whose migrants of epoch `sent` go to `island`."""
+        if island in self._routes and self._routes[island][0] == sent:
+            return self._routes[island][1]
         config = self._config
-        return senders_to(island, self._topology, config.islands, config.seed, self._run, sent)
+        senders = senders_to(island, self._topology, config.islands, config.seed, self._run, sent)
+        self._routes[island] = sent, senders
+        return senders
 
     def _unread(self, island: int) -> Inbox:
         """Return all mail to an asynchronous island since it last read."""
@@ -204,7 +217,7 @@ class RunMirror:
         claims: list[tuple[int, Elites]] = []
         migrants: list[tuple[int, Elites]] = []
         for sent in range(min(self._read[island].values()) + 1, max(latest.values()) + 1):
-            claims += sorted(self._unread_claims(island, sent).items())
+            claims += self._unread_claims(island, sent)
             migrants += [
                 (sender, self._posts[sent].migrants[sender])
                 for sender in self._senders(island, sent)
@@ -218,14 +231,14 @@ class RunMirror:
                 for i in self.islands
             ]
         )
-        return Inbox(board if self._config.islands.claims else None, *_stack(claims), *_stack(migrants))
+        return Inbox(board if self._config.islands.claims else None, *stack(claims), *stack(migrants))
 
-    def _unread_claims(self, receiver: int, sent: int) -> dict[int, Elites]:
+    def _unread_claims(self, receiver: int, sent: int) -> list[tuple[int, Elites]]:
         """Return by sender the claims of epoch `sent` that `receiver` has not read."""
-        claims = self._posts[sent].claims.get(receiver, {})
+        claims = self._posts[sent].claims.of(self._slices[receiver])
         if not self._config.islands.asynchronous:
-            return claims
-        return {sender: part for sender, part in claims.items() if sent > self._read[receiver][sender]}
+            return list(claims)
+        return [(sender, part) for sender, part in claims if sent > self._read[receiver][sender]]
 
     def _first_in_transit(self, epoch: int) -> int:
         """Return the first epoch whose mail somebody has not read when all islands are at `epoch`."""
@@ -246,7 +259,7 @@ class RunMirror:
                     known += [delta.elites, delta.ancestors]
         for sent, post in self._posts.items():
             if sent <= epoch:
-                known += [table for claims in post.claims.values() for table in claims.values()]
+                known += post.claims.tables
                 known += post.migrants.values()
         return known
 
@@ -254,14 +267,10 @@ class RunMirror:
         """Let the claims in transit take the cells that they beat; say which rows of `own` they overrule."""
         elites, overruled = own, np.zeros(len(own), bool)
         for sent in in_transit:
-            receivers = sorted(self._posts[sent].claims)
-            claims, _ = _stack(
-                [part for r in receivers for part in sorted(self._unread_claims(r, sent).items())]
-            )
+            claims, _ = stack([part for island in self.islands for part in self._unread_claims(island, sent)])
             if claims is None:
                 continue
-            best = _best_per_class(claims)
-            better = best.take(best.fitness > elites.fitness[best.classes])
+            better = claims.take(claims.fitness > elites.fitness[claims.classes])
             elites = elites.put(better.classes.astype(np.intp), better)
             overruled[better.classes] = True
         return elites, overruled
@@ -270,8 +279,8 @@ class RunMirror:
         letters: list[tuple[Letter, int, int, int, Elites]] = []
         for sent in in_transit:
             post = self._posts[sent]
-            for receiver in sorted(post.claims):
-                for sender, claims in sorted(self._unread_claims(receiver, sent).items()):
+            for receiver in self.islands:
+                for sender, claims in self._unread_claims(receiver, sent):
                     letters.append((Letter.CLAIM, sender, receiver, sent, claims))
             for sender in sorted(post.migrants):
                 letters.append((Letter.MIGRANT, sender, -1, sent, post.migrants[sender]))
@@ -285,24 +294,18 @@ class RunMirror:
             receivers=np.repeat(np.array([receiver for _, _, receiver, *_ in letters], np.int32), sizes),
             sent=np.repeat(np.array([sent for *_, sent, _ in letters], np.int32), sizes),
             elites=Elites.concatenate([elites for *_, elites in letters]),
-            boards=np.stack(
-                [np.concatenate([self._posts[sent].boards[i] for i in self.islands]) for sent in in_transit]
-            ),
+            boards=np.stack([self._posts[sent].board for sent in in_transit]),
         )
 
-    def _restore_post(self, mail: Mail, sent: int, board: npt.NDArray[np.float32]) -> _Post:
-        post = _Post(boards={i: board[s.start : s.stop] for i, s in enumerate(self._slices)})
-        for sender in self.islands:
-            letters = (mail.sent == sent) & (mail.senders == sender)
-            migrants = mail.elites.take(letters & (mail.kinds == Letter.MIGRANT))
-            if len(migrants):
-                post.migrants[sender] = migrants
-            for receiver in self.islands:
-                claims = mail.elites.take(
-                    letters & (mail.kinds == Letter.CLAIM) & (mail.receivers == receiver)
-                )
-                if len(claims):
-                    post.claims.setdefault(receiver, {})[sender] = claims
+    def _restore_post(self, mail: Mail, sent: int, board: npt.NDArray[np.float32]) -> Post:
+        post = self._new_post()
+        post.boards = {i: board[s.start : s.stop] for i, s in enumerate(self._slices)}
+        claims = mail.take((mail.sent == sent) & (mail.kinds == Letter.CLAIM))
+        for sender in np.unique(claims.senders).tolist():
+            post.claims.add(sender, claims.elites.take(claims.senders == sender))
+        migrants = mail.take((mail.sent == sent) & (mail.kinds == Letter.MIGRANT))
+        for sender in np.unique(migrants.senders).tolist():
+            post.migrants[sender] = migrants.elites.take(migrants.senders == sender)
         return post
 
 
@@ -319,23 +322,6 @@ def _advance(state: IslandState | None, deltas: list[Delta]) -> IslandState | No
             held=state.held if delta.held is None else delta.held,
         )
     return state
-
-
-def _best_per_class(claims: Elites) -> Elites:
-    """Keep for each class the row of highest fitness, the first at a tie."""
-    order = np.lexsort((-claims.fitness, claims.classes))
-    return claims.take(order[np.unique(claims.classes[order], return_index=True)[1]])
-
-
-def _stack(
-    parts: list[tuple[int, Elites]],
-) -> tuple[Elites | None, npt.NDArray[np.int32] | None]:
-    """Stack tables in the order given, and name the sender of each row."""
-    if not parts:
-        return None, None
-    senders = np.array([sender for sender, _ in parts], np.int32)
-    rows = np.repeat(senders, [len(elites) for _, elites in parts])
-    return Elites.concatenate([elites for _, elites in parts]), rows
 
 
 def _rows_by_epoch(schema: records.Schema, parts: list[records.Rows]) -> records.Rows:

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from islands.archipelago.ray_session import connect, reserve  # first: it prepares Ray's environment
+from islands.archipelago.ray_session import connect  # first: it prepares Ray's environment
 
 # isort: split
 import ray
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
-from ray.util.placement_group import remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from islands.archipelago.executor import Finished, Lost, StateSource
 from islands.archipelago.host import IslandHost, build_host
 from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkFacts, StepResult
+from islands.archipelago.placement import Place, Placement, patience
 from islands.config import RunConfig
 from islands.errors import NotLoadedError, WorkersLostError
 
@@ -56,14 +56,14 @@ class _Slot:
     """A place for a worker; a new actor takes it over when the last one died.
 
     Attributes:
-        bundle: its part of the placement group.
+        place: its part of the reservations.
         actor: the worker.
         starting: the reference that resolves when the worker can take islands; None once it has.
         calls: epochs under way on it.
         active: when it last took or finished an epoch, on the monotonic clock.
     """
 
-    bundle: int
+    place: Place
     actor: Any
     starting: Any
     calls: int = 0
@@ -84,7 +84,7 @@ class RayExecutor:
 
     Each island has a home. While the home's worker is gone, another hosts the island; it returns with its
     next epoch when a new worker has come up there. A worker that takes longer than `workers.epoch_timeout_s`
-    for an epoch counts as hung and is killed.
+    for an epoch counts as hung and is killed. Workers beyond `workers.min` join when there is room for them.
 
     Raises:
         ConfigError: the cluster cannot be reached, or lacks the resources that the workers ask for.
@@ -93,16 +93,15 @@ class RayExecutor:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._owns_ray = connect(config.ray, config.workers, config.scorers if config.held_out else None)
-        self._group: Any = None
+        self._placement: Placement | None = None
         self._slots: list[_Slot] = []
         self._hosts: dict[IslandKey, Any] = {}
         self._running: dict[Any, _Call] = {}
         self._failures = 0
         try:
-            self._group = reserve(
-                config.workers, wait_s=config.workers.wait_s, may_grow=config.ray.address != "local"
-            )
-            self._slots = [self._open_slot(bundle) for bundle in range(config.workers.count)]
+            self._placement = Placement(config.workers)
+            self._placement.wait(patience(config))
+            self._slots = [self._open_slot(place) for place in self._placement.places]
             self.facts = self._first_facts()
         except RayTaskError as error:
             self.close()
@@ -138,8 +137,8 @@ class RayExecutor:
         """Stop the actors, and Ray if it was started here."""
         for slot in self._slots:
             ray.kill(slot.actor)
-        if self._group is not None:
-            remove_placement_group(self._group)
+        if self._placement is not None:
+            self._placement.remove()
         if self._owns_ray:
             ray.shutdown()
 
@@ -202,7 +201,7 @@ class RayExecutor:
 
     def _replace(self, slot: _Slot) -> None:
         self._count_failure()
-        fresh = self._open_slot(slot.bundle)
+        fresh = self._open_slot(slot.place)
         slot.actor, slot.starting, slot.calls = fresh.actor, fresh.starting, 0
 
     def _count_failure(self) -> None:
@@ -214,10 +213,15 @@ class RayExecutor:
                 "the last commit stands: look for the cause (memory?) and resume"
             )
 
-    def _open_slot(self, bundle: int) -> _Slot:
+    def _open_slot(self, place: Place) -> _Slot:
         workers = self._config.workers
-        strategy = PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=bundle)
+        strategy = PlacementGroupSchedulingStrategy(place.group, placement_group_bundle_index=place.bundle)
         kind: Any = ray.remote(Worker)
-        options = {"num_cpus": workers.cpus, "num_gpus": workers.gpus, "scheduling_strategy": strategy}
+        options = {
+            "num_cpus": workers.cpus,
+            "num_gpus": workers.gpus,
+            "resources": workers.resources,
+            "scheduling_strategy": strategy,
+        }
         actor = kind.options(**options).remote(self._config.model_dump(mode="json"))
-        return _Slot(bundle, actor, starting=actor.facts.remote())
+        return _Slot(place, actor, starting=actor.facts.remote())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from islands.archipelago.ray_session import connect, reserve  # first: it prepares Ray's environment
+from islands.archipelago.ray_session import connect  # first: it prepares Ray's environment
 
 # isort: split
 import ray
@@ -17,6 +17,7 @@ from ray.util.placement_group import remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from islands.archipelago.messages import NetworkFacts
+from islands.archipelago.placement import patience, reserve_for_scorers
 from islands.archipelago.scorer import Scorer, ScoreTask, build_scorer
 from islands.archipelago.scorers import Scored
 from islands.config import RunConfig
@@ -95,8 +96,7 @@ class RayScorers:
         self._failures = 0
         try:
             if config.scorers.cpus or config.scorers.gpus:
-                grows = config.ray.address != "local"
-                self._group = reserve(config.scorers, wait_s=config.workers.wait_s, may_grow=grows)
+                self._group = reserve_for_scorers(config.scorers, patience(config))
             self._slots = [_Slot(place, self._start(place)) for place in range(config.scorers.count)]
             self.facts: tuple[NetworkFacts, ...] = self._first_facts()
         except RayTaskError as error:

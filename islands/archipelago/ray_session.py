@@ -7,39 +7,41 @@ import math
 import os
 import secrets
 import socket
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+
+_MODE, _TOKENS = "RAY_AUTH_MODE", ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
-def _prepare_environment() -> None:
-    """Set what Ray reads once, when it is imported.
+def prepare_environment() -> bool:
+    """Set what Ray reads once, when it is imported; return whether authentication is ours to choose.
 
-    Ray listens on all interfaces, so clusters that we start ask for a token, and clusters that we join get
-    one: those without authentication ignore it. Where there is no token, Ray 2.60 aborts in token mode, or
-    writes one to the home directory, which changes every later `ray start`; ours lasts as long as this
-    process.
+    Ray listens on all interfaces, so clusters that we start ask for a token. Where there is none, Ray 2.60
+    aborts in token mode, or writes one to the home directory, which changes every later `ray start`; ours
+    lasts as long as this process.
     """
     if "ray" in sys.modules:
-        return
+        return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_SCHEDULER_EVENTS", "0")
-    has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
-    in_home = (Path.home() / ".ray" / "auth_token").exists()
-    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token" and not has_token and not in_home:
+    chosen_here = _MODE not in os.environ
+    has_token = any(name in os.environ for name in _TOKENS) or (Path.home() / ".ray" / "auth_token").exists()
+    if os.environ.setdefault(_MODE, "token") == "token" and not has_token:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    return chosen_here
 
 
-_prepare_environment()
+_mode_is_ours = prepare_environment()
 
 import ray
-from ray.util.placement_group import placement_group, remove_placement_group
+from ray._raylet import Config  # type: ignore[attr-defined]
+from ray.exceptions import AuthenticationError
 
 from islands.config import RayConfig, ScorersConfig, WorkersConfig
 from islands.errors import ConfigError
 
-LOCAL_WAIT_S = 5.0
-"""Seconds in which a local cluster offers what it has."""
+_log = logging.getLogger(__name__)
 
 
 def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | None = None) -> bool:
@@ -72,37 +74,22 @@ def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | 
             logging_level=logging.ERROR,
         )
         return True
+    if config.is_job_server:
+        raise ConfigError(
+            f"ray.address: {config.address} takes jobs; submit one with `islands launch` or `islands "
+            "resume`, or join the cluster at HOST:6379"
+        )
     if config.address != "auto":
-        _probe(config.address)
+        _probe(config.address.removeprefix("ray://"))
+    if not config.address.startswith("ray://"):
+        _authenticate_as_asked(config.address)
     try:
         ray.init(address=config.address, log_to_driver=False, logging_level=logging.ERROR)
+    except AuthenticationError as error:
+        raise refused(config.address) from error
     except ConnectionError as error:
         raise _unreachable(config.address, error) from None
     return True
-
-
-def reserve(workers: WorkersConfig | ScorersConfig, *, wait_s: float, may_grow: bool) -> Any:
-    """Return a placement group with one bundle per worker, or per scorer.
-
-    Raises:
-        ConfigError: the cluster did not offer the resources within `wait_s` seconds, or at once where no node
-            can come.
-    """
-    section = "workers" if isinstance(workers, WorkersConfig) else "scorers"
-    amounts = {"CPU": workers.cpus, "GPU": workers.gpus}
-    bundle = {name: amount for name, amount in amounts.items() if amount}
-    group = placement_group([bundle] * workers.count, strategy="SPREAD")
-    wait_s = wait_s if may_grow else min(wait_s, LOCAL_WAIT_S)
-    if group.wait(wait_s):
-        return group
-    remove_placement_group(group)
-    totals: dict[str, float] = ray.cluster_resources()
-    asked = ", ".join(f"{workers.count} x {amount:g} {name}" for name, amount in bundle.items())
-    found = ", ".join(f"{totals.get(name, 0):g} {name}" for name in bundle)
-    raise ConfigError(
-        f"{section}: asked for {asked} and waited {wait_s:g} s; the Ray cluster has {found}; lower "
-        f"{section}.count, {section}.cpus or {section}.gpus, or add nodes"
-    )
 
 
 def _cpus_here() -> int:
@@ -115,15 +102,66 @@ def _probe(address: str) -> None:
     """Fail at once where Ray would go on trying for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise ConfigError(f"ray.address: got {address!r}; expected local, auto or HOST:PORT")
+        raise ConfigError(
+            f"ray.address: got {address!r}; expected local, auto, HOST:PORT, "
+            "ray://HOST:PORT or http://HOST:PORT"
+        )
     try:
         socket.create_connection((host, int(port)), timeout=2).close()
     except OSError as error:
         raise _unreachable(address, error) from None
 
 
+def _authenticate_as_asked(address: str) -> None:
+    """Use a token where the cluster asks for one, and nowhere else.
+
+    A driver with a token on a cluster that does not ask (Ray 2.60) loses its actors: their calls to the
+    driver carry no token. One without on a cluster that asks is refused after half a minute of log lines.
+    """
+    asks = not _is_let_in(address, "disabled")
+    if asks and not (os.environ[_MODE] == "token" and _is_let_in(address, "token")):
+        raise refused(address)
+    if not asks and os.environ[_MODE] == "token":
+        if not _mode_is_ours:
+            raise ConfigError(
+                f"ray.address: the cluster at {address} asks for no token, and our workers there would "
+                "have none; unset RAY_AUTH_MODE"
+            )
+        os.environ[_MODE] = "disabled"
+        warn_if_open(address)
+        # What Ray itself calls when the mode changes after its import.
+        Config.initialize("")
+
+
+def warn_if_open(address: str) -> None:
+    """Tell that a cluster without authentication takes code from whoever reaches it, unless only we do."""
+    if not any(local in address for local in ("127.0.0.1", "localhost", "[::1]")):
+        _log.warning(
+            "the Ray cluster at %s asks for no token: whoever reaches its ports can run code there; start "
+            "its head with RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or close the ports to others",
+            address,
+        )
+
+
+def _is_let_in(address: str, mode: str) -> bool:
+    """Tell whether a cluster takes no offence at us; also true where there is none."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
+    command += [] if address == "auto" else ["--address", address]
+    environment = {**os.environ, _MODE: mode}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return "AuthenticationError" not in done.stderr
+
+
+def refused(address: str) -> ConfigError:
+    """Return the error for a cluster that does not know our token."""
+    return ConfigError(
+        f"ray.address: the cluster at {address} asks for a token, and ours is not the one; set "
+        "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the token that its head was started with"
+    )
+
+
 def _unreachable(address: str, error: Exception) -> ConfigError:
     return ConfigError(
-        f"ray.address: no Ray cluster answers at {address!r} ({error}); start one there with "
-        "`ray start --head`, or use `local`"
+        f"ray.address: no Ray cluster answers at {address!r} ({error}); start one there with `ray start "
+        "--head`, set RAY_AUTH_TOKEN if it asks for a token, or use `local`"
     )

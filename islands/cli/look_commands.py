@@ -99,9 +99,10 @@ def report(
 ) -> None:
     """Write one HTML file that shows everything; it opens anywhere, offline."""
     from islands.report.page import write_report
+    from islands.store.location import Location
     from islands.store.reader import StoreReader
 
-    file = out or Path(f"{store.resolve().name}.html")
+    file = out or Path(f"{Location.of(store).name}.html")
     if file.is_dir():
         raise InputError(f"{file} is a folder; give --out a file such as {file / 'report.html'}")
     size = write_report(StoreReader(store, at), file)

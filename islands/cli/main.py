@@ -12,7 +12,9 @@ import typer
 
 from islands.cli import (
     asset_commands,
+    background_commands,
     bench_command,
+    cluster_commands,
     doctor_command,
     list_commands,
     look_commands,
@@ -44,7 +46,10 @@ for _command in (
     run_commands.launch,
     run_commands.resume,
     run_commands.plan,
+    cluster_commands.cluster_file,
     store_commands.status,
+    background_commands.logs,
+    background_commands.stop,
     store_commands.query,
     store_commands.show,
     store_commands.export,

@@ -12,6 +12,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as evolve.generations=400."),
 ]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Return when the run has begun; it goes on by itself.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ProgressStyle = Annotated[
     Style | None,

@@ -12,26 +12,44 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from islands.cli.options import Json, Overrides, ProgressStyle
+from islands.cli.background_commands import announce, watch
+from islands.cli.options import Detach, Json, Overrides, ProgressStyle
 from islands.cli.progress import Style, observer
-from islands.cli.store_commands import status
+from islands.cli.store_commands import Store, status
+from islands.errors import InputError
 
 if TYPE_CHECKING:
     from islands.config import RunConfig
+    from islands.stages.background import Note
     from islands.stages.launch import Plan
     from islands.store.reader import StoreReader
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A configuration, such as cluster/local.yaml.")]
-Store = Annotated[str, typer.Argument(metavar="STORE", help="The folder of a run.")]
 
 
 def launch(
-    file: File, overrides: Overrides = None, progress: ProgressStyle = None, as_json: Json = False
+    file: File,
+    overrides: Overrides = None,
+    progress: ProgressStyle = None,
+    as_json: Json = False,
+    detach: Detach = False,
 ) -> None:
     """Start the run that FILE describes, or the several that it compares."""
     from islands.config_file import load_run_config, variants_of
 
     config = load_run_config(file, overrides or ())
+    if config.ray.is_job_server and config.workers.executor == "ray":
+        from islands.stages import jobs
+
+        _leave_or_watch(jobs.launch(config), detach)
+        return
+    if detach and variants_of(config):
+        raise InputError("--detach: this file compares several runs; submit it as a job, or wait for it")
+    if detach:
+        from islands.stages import detached
+
+        announce(detached.launch(config))
+        return
     if variants_of(config):
         _compare(config, progress, as_json)
         return
@@ -64,8 +82,26 @@ def resume(
         bool,
         typer.Option("--break-lock", help="Take the store from a writer that died or is on another host."),
     ] = False,
+    detach: Detach = False,
 ) -> None:
     """Go on with a run from its last checkpoint."""
+    from islands.stages import background
+
+    server = background.job_server(store, overrides or ())
+    arguments = [
+        *(word for text in overrides or () if not text.startswith("ray.") for word in ("--set", text)),
+        *(["--break-lock"] if break_lock else []),
+    ]
+    if server is not None:
+        from islands.stages import jobs
+
+        _leave_or_watch(jobs.resume(server, store, arguments), detach)
+        return
+    if detach:
+        from islands.stages import detached
+
+        announce(detached.resume(store, arguments))
+        return
     from islands.stages import launch as stage
 
     with stdout_for_result(), observer(progress) as observe:
@@ -99,8 +135,15 @@ def stdout_for_result() -> Iterator[None]:
         os.close(kept)
 
 
+def _leave_or_watch(note: Note, detach: bool) -> None:
+    if detach:
+        announce(note)
+    else:
+        watch(note)
+
+
 def _report(reader: StoreReader, as_json: bool) -> None:
-    status(reader.path, as_json)
+    status(str(reader.path), as_json)
     if not reader.complete:
         raise typer.Exit(130)
 
@@ -115,6 +158,11 @@ def _plan_text(result: Plan) -> str:
         "forward passes": f"{result.forwards:,}",
         "estimated time": _duration(result.seconds),
         "archive": f"{result.archive_bytes / 1e6:,.1f} MB uncompressed",
+        "store": f"at most {result.store_bytes / 1e6:,.1f} MB, for the commits that are kept",
+        "memory": (
+            f"{result.worker_bytes / 1e6:,.0f} MB a worker, {result.driver_bytes / 1e6:,.1f} MB the driver"
+        ),
+        "network": f"{result.network_bytes / 1e6:,.1f} MB an epoch at first, later a fraction",
     }
     return "\n".join(f"{name:<16}{value}" for name, value in rows.items())
 

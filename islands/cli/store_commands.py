@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from islands.cli.options import Json
-from islands.errors import InputError
+from islands.errors import InputError, StoreNotFoundError
 
 if TYPE_CHECKING:
+    from islands.stages.background import Note
     from islands.store.images import Picture
     from islands.store.query import Table
     from islands.store.reader import StoreReader
     from islands.store.status import Status
 
-Store = Annotated[Path, typer.Argument(metavar="STORE", help="The folder of a run.")]
+Store = Annotated[str, typer.Argument(metavar="STORE", help="The folder of a run, or its s3:// URL.")]
 At = Annotated[
     str | None, typer.Option("--at", metavar="EPOCH", help="An earlier checkpoint: its epoch, tag or id.")
 ]
@@ -48,14 +49,73 @@ class Layout(StrEnum):
     ZARR = "zarr"
 
 
-def status(store: Store, as_json: Json = False) -> None:
+def status(
+    store: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE", help="The folder of a run, its s3:// URL, or http://HOST:8265: jobs."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
     """Say where a run stands, and what to do next."""
     from dataclasses import asdict
 
+    from islands.stages import background
     from islands.store.status import read_status
 
-    found = read_status(store)
-    print(json.dumps(asdict(found)) if as_json else _status_text(found))
+    if store.startswith(("http://", "https://")):
+        _print_jobs(store, as_json)
+        return
+    note = background.recall(store)
+    job = _job(note) if note is not None and note.address is not None else None
+    try:
+        found = read_status(store)
+    except StoreNotFoundError:
+        # The store of a job may lie where only the cluster sees it.
+        if job is None:
+            raise
+        print(json.dumps({"store": store, "job": job}) if as_json else _job_text(store, job))
+        return
+    if as_json:
+        print(json.dumps({**asdict(found), "job": job}))
+    else:
+        print("\n".join([_status_text(found), *([_job_text(store, job)] if job else [])]))
+
+
+def _print_jobs(address: str, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from islands.stages.jobs import jobs
+    from islands.store.query import Table
+
+    found = [asdict(job) for job in jobs(address)]
+    if as_json:
+        print(json.dumps(found))
+    else:
+        columns = ("id", "state", "started", "store")
+        _print_aligned(Table(columns, [tuple(job[name] for name in columns) for job in found]))
+
+
+def _job(note: Note) -> dict[str, str | None]:
+    """Return what the server says of a job, or why it says nothing."""
+    from islands.stages.jobs import find
+
+    try:
+        job = find(note)
+        state, message = (job.state, job.message) if job else ("forgotten", "the server has no such job")
+    except InputError as error:
+        state, message = "unknown", str(error)
+    return {"id": note.job, "address": note.address, "state": state, "message": message}
+
+
+def _job_text(store: str, job: dict[str, str | None]) -> str:
+    rows = {
+        "job": f"{job['id']} at {job['address']}: {job['state']}",
+        "": job["message"],
+        "log": f"islands logs {store} --follow",
+    }
+    return "\n".join(f"{name:<15}{value}" for name, value in rows.items())
 
 
 def query(

@@ -48,6 +48,17 @@ class Mail:
     elites: Elites
     boards: npt.NDArray[np.float32]
 
+    def take(self, rows: npt.NDArray[np.bool_]) -> Mail:
+        """Return the letters that a boolean array selects, with all boards."""
+        return Mail(
+            kinds=self.kinds[rows],
+            senders=self.senders[rows],
+            receivers=self.receivers[rows],
+            sent=self.sent[rows],
+            elites=self.elites.take(rows),
+            boards=self.boards,
+        )
+
 
 @dataclass(frozen=True)
 class RunCheckpoint:

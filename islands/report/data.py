@@ -65,7 +65,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
     place = {key: at for at, key in enumerate(genomes)}
     attributes = reader.attributes
     return {
-        "store": reader.path.resolve().name,
+        "store": reader.path.name,
         "pipeline": reader.config.pipeline,
         "network": reader.config.network.name,
         "encoding": reader.config.encoding.name,

@@ -22,7 +22,6 @@ from islands.errors import InputError, StoreError
 from islands.report.data import collect
 from islands.report.page import render
 from islands.store.images import Studio, write_png
-from islands.store.lock import is_alive, read_owner
 from islands.store.reader import StoreReader
 
 _REFRESH_S = 1.0
@@ -93,10 +92,12 @@ class LiveServer:
         InputError: the address cannot be listened at.
     """
 
-    def __init__(self, location: Path, host: str, port: int) -> None:
+    def __init__(self, location: Path | str, host: str, port: int) -> None:
         self._location = location
         self._trouble: str | None = None
-        self.snapshot = Snapshot.of(StoreReader(location))
+        reader = StoreReader(location)
+        self.snapshot = Snapshot.of(reader)
+        self._is_written = reader.writer is not None
         self.token = None if _is_loopback(host) else secrets.token_urlsafe(24)
         try:
             self._http = _Http((host, port), _Handler)
@@ -116,6 +117,7 @@ class LiveServer:
         """Read the store again if there is a new checkpoint; what cannot be read leaves the old one."""
         try:
             reader = StoreReader(self._location)
+            self._is_written = reader.writer is not None
             if reader.epoch is not None and reader.session.snapshot_id != self.snapshot.checkpoint:
                 self.snapshot = Snapshot.of(reader)
             self._trouble = None
@@ -125,8 +127,7 @@ class LiveServer:
     @property
     def state(self) -> bytes:
         """What the page asks for again and again, JSON."""
-        owner = read_owner(self._location)
-        doing = ", being written" if owner is not None and is_alive(owner) else ""
+        doing = ", being written" if self._is_written else ""
         text = self._trouble or self.snapshot.text + doing
         return json.dumps({"checkpoint": self.snapshot.checkpoint, "text": text}).encode()
 
@@ -142,7 +143,7 @@ class LiveServer:
         return render(None).encode()
 
 
-def serve(location: Path, host: str, port: int, announce: Callable[[str], None]) -> None:
+def serve(location: Path | str, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Serve a store until Ctrl-C.
 
     Args:

@@ -29,6 +29,7 @@ from islands.encodings.factory import build_encoding
 from islands.errors import ConfigError, DataError, InputError
 from islands.evolution.fitness import log_odds
 from islands.migration.slices import class_slices
+from islands.store.location import Location
 from islands.store.writer import require_free
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
@@ -250,7 +251,10 @@ def _amounts(resources: dict[str, float]) -> str:
 
 def _store(config: RunConfig) -> str:
     require_free(config.store)
-    parent = _existing(Path(config.store))
+    location = Location.of(config.store)
+    if not location.is_local:
+        return f"{location} is free, and its bucket can be reached"
+    parent = _existing(location.path)
     if not os.access(parent, os.W_OK):
         raise InputError(f"store: {parent} cannot be written to; choose another folder")
     return f"{config.store} is free, and {parent} can be written to"
@@ -261,7 +265,10 @@ def _existing(path: Path) -> Path:
 
 
 def _disk(config: RunConfig) -> Finding:
-    free = shutil.disk_usage(_existing(Path(config.store))).free
+    location = Location.of(config.store)
+    if not location.is_local:
+        return Finding("disk", "skipped", "the store is in a bucket")
+    free = shutil.disk_usage(_existing(location.path)).free
     text = f"{free / 1e9:.1f} GB free"
     if free < 1e9:
         return Finding(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+import resource
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,14 +22,15 @@ from islands.archipelago.scorers import Scorers, build_scorers
 from islands.classifiers.catalogue import class_count
 from islands.config import NetworkConfig, RunConfig
 from islands.config_file import override_run_config, variants_of
-from islands.errors import ConfigError, InputError
+from islands.errors import ConfigError, InputError, StoreExistsError
 from islands.migration.slices import class_slices
+from islands.observe.observers import observing
 from islands.stages.evolve import Observe, evolve
 from islands.stages.train import train_missing
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter, require_free
 
-MAY_CHANGE = ("evolve.generations", "held_out", "workers", "scorers", "ray", "checkpoint", "store")
+MAY_CHANGE = ("evolve.generations", "held_out", "workers", "scorers", "ray", "checkpoint", "loggers", "store")
 """What a resume may change: the budget, who else looks at the elites, and where and how the work is done."""
 
 
@@ -63,8 +66,9 @@ def run_in_store(config: RunConfig, executor: Executor, observe: Observe) -> Sto
             channels=facts.channels,
             size=facts.size,
         ) as writer,
+        observing(config, observe) as tell,
     ):
-        evolve(config, writer, executor, observe, scorers)
+        evolve(config, writer, executor, tell, scorers)
     return StoreReader(config.store)
 
 
@@ -106,10 +110,12 @@ def launch_or_resume(config: RunConfig, observe: Observe = ignore) -> StoreReade
         InputError: as of `launch` and `resume`.
         IslandsError: the run failed; the last commit stands.
     """
-    path = Path(config.store)
-    if not path.is_dir() or not any(path.iterdir()):
+    try:
+        require_free(config.store)
+    except StoreExistsError:
+        reader = StoreReader(config.store)
+    else:
         return launch(config, observe)
-    reader = StoreReader(path)
     _require_same_meaning(reader.config, config)
     return reader if _is_done(reader, config) else _go_on(reader, config, observe, break_lock=False)
 
@@ -128,7 +134,8 @@ def _go_on(reader: StoreReader, config: RunConfig, observe: Observe, *, break_lo
     ):
         _require_same_network(reader, executor)
         writer.set_config(config)
-        evolve(config, writer, executor, observe, scorers)
+        with observing(config, observe) as tell:
+            evolve(config, writer, executor, tell, scorers)
     return StoreReader(config.store)
 
 
@@ -165,6 +172,11 @@ class Plan:
         forwards: images that pass through the network; ten times more with ten crops.
         seconds: estimated duration, from two generations measured here on one worker.
         archive_bytes: of one checkpoint's elites, uncompressed.
+        store_bytes: of the store at its largest: all commits that are kept, if each had changed all elites.
+        worker_bytes: memory of one worker: what this process needed for it.
+        driver_bytes: memory of the driver for elites, mail and what came since the last commit.
+        network_bytes: through the driver in an epoch, all islands together, before the islands know each
+            other's boards; later it is a fraction of that.
     """
 
     stages: tuple[str, ...]
@@ -177,6 +189,10 @@ class Plan:
     forwards: int
     seconds: float
     archive_bytes: int
+    store_bytes: int
+    worker_bytes: int
+    driver_bytes: int
+    network_bytes: int
 
 
 def plan(config: RunConfig) -> Plan:
@@ -195,13 +211,16 @@ def plan(config: RunConfig) -> Plan:
 def _plan(config: RunConfig) -> Plan:
     _require_fit(config)
     train_missing([config.network])
-    facts, seconds, genome_bytes = _measure(config)
+    facts, seconds, genome_bytes, result_bytes = _measure(config)
     classes = len(facts.classes)
     class_slices(classes, config.islands.count)
     evolve_config, count = config.evolve, config.islands.count
     per_island = evolve_config.initial + evolve_config.children * evolve_config.generations
     evaluations = per_island * count * config.runs
     rounds = -(-count * config.runs // config.workers.count)
+    row = 4 * classes + genome_bytes + 64
+    archive = config.runs * classes * row
+    commits = max(1.0, seconds * per_island * rounds / config.checkpoint.every_s)
     return Plan(
         stages=("evolve",),
         classes=classes,
@@ -212,7 +231,12 @@ def _plan(config: RunConfig) -> Plan:
         evaluations=evaluations,
         forwards=evaluations * (10 if config.network.view == "ten-crop" else 1),
         seconds=seconds * per_island * rounds,
-        archive_bytes=config.runs * classes * (4 * classes + genome_bytes + 64),
+        archive_bytes=archive,
+        store_bytes=int(archive * min(commits, config.checkpoint.keep or commits)),
+        worker_bytes=_peak_memory(),
+        # The state at the last cut, what changed since, and the best claims of the epochs in the mail.
+        driver_bytes=archive * (2 + config.islands.lag) + config.runs * count * 2 * result_bytes,
+        network_bytes=config.runs * count * result_bytes,
     )
 
 
@@ -222,8 +246,8 @@ def _require_fit(config: RunConfig) -> None:
         class_slices(count, config.islands.count)
 
 
-def _measure(config: RunConfig) -> tuple[Any, float, int]:
-    """Return the network's facts, seconds per evaluation of one worker, and bytes per genome."""
+def _measure(config: RunConfig) -> tuple[Any, float, int, int]:
+    """Return the network's facts, seconds per evaluation of one worker, bytes per genome, and per result."""
     small = config.model_copy(
         update={
             "evolve": config.evolve.model_copy(
@@ -240,7 +264,13 @@ def _measure(config: RunConfig) -> tuple[Any, float, int]:
     seconds = (time.perf_counter() - started) / (2 * config.evolve.children)
     genomes = results[-1].outbox.migrants or results[0].delta.elites
     size = sum(array.nbytes for array in genomes.genomes.values()) // max(1, len(genomes))
-    return host.facts, seconds, size
+    return host.facts, seconds, size, len(pickle.dumps(results[-1]))
+
+
+def _peak_memory() -> int:
+    """Return the most that this process held, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _require_same_meaning(stored: RunConfig, config: RunConfig) -> None:

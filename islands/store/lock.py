@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from islands.errors import StoreLockedError
+from islands.store.location import Location
 
 LOCK = "LOCK"
 
@@ -46,7 +47,7 @@ class StoreLock:
             owner = read_owner(location)
             os.close(self._descriptor)
             if not break_stale or owner is None or is_alive_here(owner):
-                raise _locked(location, owner)
+                raise locked(location, owner)
             self._descriptor = self._replace()
         self._write(json.dumps(Owner(os.getpid(), socket.gethostname())._asdict()))
 
@@ -57,7 +58,7 @@ class StoreLock:
             StoreLockedError: another process writes now.
         """
         if not self._is_current(self._descriptor):
-            raise _locked(self._location, read_owner(self._location))
+            raise locked(self._location, read_owner(self._location))
 
     def release(self) -> None:
         """Let the next writer in."""
@@ -93,7 +94,8 @@ class StoreLock:
         os.pwrite(self._descriptor, text.encode(), 0)
 
 
-def _locked(location: Path, owner: Owner | None) -> StoreLockedError:
+def locked(location: Location | Path, owner: Owner | None) -> StoreLockedError:
+    """Return the error that tells who writes, and what to do."""
     advice = "wait for it, or stop it and resume"
     if owner is not None and not is_alive_here(owner):
         advice += f"; if it is gone for good: islands resume {location} --break-lock"

@@ -22,10 +22,12 @@ from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays, Elites
 from islands.evolution.scores import HeldOutScores, Scores
 from islands.store import schema
+from islands.store.bucket_lock import read_bucket_owner
+from islands.store.location import Location
+from islands.store.lock import Owner, is_alive, read_owner
 from islands.store.repository import (
     CheckpointInfo,
     list_checkpoints,
-    local_path,
     open_repository,
     open_root,
     reading,
@@ -36,7 +38,7 @@ class StoreReader:
     """A store as it was at one commit; what is written later does not show.
 
     Args:
-        location: the store's path.
+        location: the store's path or URL.
         at: a snapshot id, an epoch or a tag of `checkpoints()`; None for the latest.
 
     Raises:
@@ -46,8 +48,8 @@ class StoreReader:
         InputError: there is no checkpoint `at`.
     """
 
-    def __init__(self, location: Path | str, at: str | int | None = None) -> None:
-        self.path = local_path(location)
+    def __init__(self, location: Location | Path | str, at: str | int | None = None) -> None:
+        self.path = Location.of(location)
         self._repository = open_repository(self.path)
         self.session = self._open(at)
         self._root = open_root(self.path, self.session)
@@ -96,6 +98,25 @@ class StoreReader:
     def runs(self) -> int:
         """The number of runs."""
         return self.config.runs
+
+    @property
+    def writer(self) -> Owner | None:
+        """The process that writes to the store now; None where there is none."""
+        if self.path.is_local:
+            owner = read_owner(self.path.path)
+        else:
+            with reading(self.path, "its lock"):
+                owner = read_bucket_owner(self._repository)
+        return owner if owner is not None and is_alive(owner) else None
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk; in a bucket those of chunks."""
+        if self.path.is_local:
+            return _size(self.path.path)
+        with reading(self.path, "its size"):
+            stored = self._repository.chunk_storage_stats()
+            return int(stored.native_bytes + stored.inlined_bytes)
 
     @property
     def complete(self) -> bool:
@@ -324,3 +345,13 @@ class StoreReader:
             array = self._root[path]
             assert isinstance(array, zarr.Array)
             return np.asarray(array[rows])
+
+
+def _size(path: Path) -> int:
+    total = 0
+    for file in path.rglob("*"):
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except FileNotFoundError:  # a writer clears up meanwhile
+            continue
+    return total

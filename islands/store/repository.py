@@ -14,6 +14,7 @@ import zarr
 from zarr.errors import BaseZarrError
 
 from islands.errors import StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
+from islands.store.location import Location
 from islands.store.schema import SCHEMA_VERSION
 
 # Icechunk 1.x prints warnings on stdout, in the midst of what a script would parse.
@@ -36,47 +37,50 @@ class CheckpointInfo(NamedTuple):
     """Names that keep the commit for good."""
 
 
-def local_path(location: Path | str) -> Path:
-    """Return `location` as a path.
-
-    Raises:
-        StoreError: it is a URL.
-    """
-    if "://" in str(location):
-        raise StoreError(
-            f"{location} is a URL, but a store lives on a local disk; give a path such as runs/first"
-        )
-    return Path(location)
-
-
-def create_repository(path: Path) -> icechunk.Repository:
-    """Create an empty repository at `path`."""
+def create_repository(location: Location | Path) -> icechunk.Repository:
+    """Create an empty repository at `location`."""
     # Icechunk 2.x can write the format that 1.x reads, which is all that Python 3.11 has.
     accepted = inspect.signature(icechunk.Repository.create).parameters
     options: dict[str, Any] = {"spec_version": 1} if "spec_version" in accepted else {}
-    return icechunk.Repository.create(icechunk.local_filesystem_storage(str(path)), **options)
+    return icechunk.Repository.create(Location.of(location).storage(), **options)
 
 
-def open_repository(path: Path) -> icechunk.Repository:
-    """Open the repository at `path`.
+def exists(location: Location) -> bool:
+    """Tell whether there is a repository in a bucket.
+
+    Raises:
+        StoreError: the bucket cannot be read.
+    """
+    try:
+        return icechunk.Repository.exists(location.storage())
+    except icechunk.IcechunkError as error:
+        raise StoreError(
+            f"{location} cannot be reached ({_reason(error)}); check the bucket's name, the credentials in "
+            "the environment, and AWS_ENDPOINT_URL if the server is not Amazon's"
+        ) from error
+
+
+def open_repository(location: Location | Path) -> icechunk.Repository:
+    """Open the repository at `location`.
 
     Raises:
         StoreNotFoundError: nothing is there, or something that is not a store.
         StoreDamagedError: the repository cannot be read.
     """
-    if not path.exists():
+    location = Location.of(location)
+    if not (location.path.exists() if location.is_local else exists(location)):
         raise StoreNotFoundError(
-            f"there is no store at {path}; check the path, or `islands launch` to make one"
+            f"there is no store at {location}; check the path, or `islands launch` to make one"
         )
-    if not (path / "snapshots").is_dir() or not (path / "refs").is_dir():
+    if location.is_local and not all((location.path / part).is_dir() for part in ("snapshots", "refs")):
         raise StoreNotFoundError(
-            f"{path} is not an Islands store; expected a directory made by `islands launch`"
+            f"{location} is not an Islands store; expected a directory made by `islands launch`"
         )
-    with reading(path, "the repository"):
-        return icechunk.Repository.open(icechunk.local_filesystem_storage(str(path)))
+    with reading(location, "the repository"):
+        return icechunk.Repository.open(location.storage())
 
 
-def open_root(path: Path, session: icechunk.Session, mode: Any = "r") -> zarr.Group:
+def open_root(path: Location | Path, session: icechunk.Session, mode: Any = "r") -> zarr.Group:
     """Open the root group of a session and check that its schema is ours.
 
     Raises:
@@ -97,7 +101,7 @@ def open_root(path: Path, session: icechunk.Session, mode: Any = "r") -> zarr.Gr
     return root
 
 
-def list_checkpoints(path: Path, repository: icechunk.Repository) -> list[CheckpointInfo]:
+def list_checkpoints(path: Location | Path, repository: icechunk.Repository) -> list[CheckpointInfo]:
     """Return all checkpoints that are kept, the oldest first.
 
     Raises:
@@ -126,7 +130,7 @@ def list_checkpoints(path: Path, repository: icechunk.Repository) -> list[Checkp
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Location | Path) -> Iterator[None]:
     """Turn what a full disk or a folder without permission raises into one `StoreError`."""
     try:
         yield
@@ -141,7 +145,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
+def reading(path: Location | Path, what: str) -> Iterator[None]:
     """Turn whatever Icechunk, Zarr and its codecs raise for damaged files into one `StoreDamagedError`."""
     try:
         yield

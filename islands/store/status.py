@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from islands.store.lock import is_alive, read_owner
 from islands.store.query import THRESHOLDS
 from islands.store.reader import StoreReader
 
@@ -17,7 +16,7 @@ class Status:
     """Numbers over all runs of a store; those of elites are 0 before the first checkpoint.
 
     Attributes:
-        store: its path.
+        store: its path or URL.
         pipeline: the experiment.
         network: the source network's name.
         runs: independent archives.
@@ -33,7 +32,7 @@ class Status:
         evaluations: images scored.
         checkpoints: commits that can be read with `--at`.
         last_written: time of the latest, ISO 8601; None before the first.
-        bytes: size on disk.
+        bytes: size on disk; in a bucket that of chunks.
         next: the command to type next.
     """
 
@@ -68,7 +67,7 @@ def read_status(location: Path | str) -> Status:
     columns = [reader.elite_columns(run, "confidence")["confidence"] for run in runs]
     confidence = np.concatenate([np.zeros(0, np.float32), *columns]).astype(np.float32)
     checkpoints = reader.checkpoints()
-    writer = _writer(reader.path)
+    writer = str(reader.writer) if reader.writer else None
     return Status(
         store=str(reader.path),
         pipeline=reader.config.pipeline,
@@ -86,27 +85,12 @@ def read_status(location: Path | str) -> Status:
         evaluations=sum(reader.evaluations(run) for run in runs),
         checkpoints=len(checkpoints),
         last_written=checkpoints[-1].written_at.isoformat(timespec="seconds") if checkpoints else None,
-        bytes=_size(reader.path),
+        bytes=reader.size,
         next=_next(reader, writer),
     )
-
-
-def _writer(path: Path) -> str | None:
-    owner = read_owner(path)
-    return str(owner) if owner is not None and is_alive(owner) else None
 
 
 def _next(reader: StoreReader, writer: str | None) -> str:
     if reader.complete:
         return f"islands show {reader.path} --sheet"
     return f"islands resume {reader.path}" if writer is None else f"islands status {reader.path}"
-
-
-def _size(path: Path) -> int:
-    total = 0
-    for file in path.rglob("*"):
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except FileNotFoundError:  # a writer clears up meanwhile
-            continue
-    return total

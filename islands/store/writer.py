@@ -24,11 +24,13 @@ from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays
 from islands.evolution.scores import HeldOutScores
 from islands.store import schema
-from islands.store.lock import StoreLock
+from islands.store.bucket_lock import BucketLock
+from islands.store.location import Location
+from islands.store.lock import StoreLock, locked
 from islands.store.reader import StoreReader
 from islands.store.repository import (
     create_repository,
-    local_path,
+    exists,
     open_repository,
     open_root,
     reading,
@@ -52,10 +54,11 @@ class StoreWriter:
     A commit is atomic: whenever the process dies, the store holds a whole checkpoint.
     """
 
-    def __init__(self, path: Path, lock: StoreLock, repository: icechunk.Repository) -> None:
+    def __init__(self, path: Location, lock: StoreLock | BucketLock, repository: icechunk.Repository) -> None:
         self._path = path
         self._lock = lock
         self._repository = repository
+        self._tip: str = repository.lookup_branch("main")
         self._config: RunConfig | None = None
         self._keep: int | None = None
         self._commits_since_sweep = 0
@@ -86,12 +89,13 @@ class StoreWriter:
             StoreLockedError: another process is making it.
         """
         require_free(location)
-        path = local_path(location)
+        path = Location.of(location)
         with writing(path):
-            path.mkdir(parents=True, exist_ok=True)
+            if path.is_local:
+                path.path.mkdir(parents=True, exist_ok=True)
             # Icechunk wants the directory empty, so the lock comes second.
             repository = create_repository(path)
-            writer = cls(path, StoreLock(path), repository)
+            writer = cls(path, _lock(path, repository), repository)
             try:
                 writer._create_groups(config, classes, fingerprint, {"channels": channels, "size": size})
                 writer._keep = config.checkpoint.keep
@@ -114,9 +118,9 @@ class StoreWriter:
             StoreVersionError: another schema version.
             StoreDamagedError: it cannot be read.
         """
-        path = local_path(location)
+        path = Location.of(location)
         repository = open_repository(path)
-        writer = cls(path, StoreLock(path, break_stale=break_lock), repository)
+        writer = cls(path, _lock(path, repository, break_stale=break_lock), repository)
         try:
             session = repository.readonly_session("main")
             root = open_root(path, session)
@@ -166,12 +170,13 @@ class StoreWriter:
             latest = next(iter(self._repository.ancestry(branch="main")))
             if "epoch" not in latest.metadata:
                 raise StoreError(f"{self._path} has no checkpoint yet: there is nothing to score")
-            session = self._repository.writable_session("main")
+            session = self._writable_session()
             root = open_root(self._path, session, mode="r+")
             _write_scores(root, scores)
             root.attrs.update(self._new_config())
-            snapshot: str = session.commit(f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
-            os.sync()
+            snapshot = self._save(session, f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
+            if self._path.is_local:
+                os.sync()
         return snapshot
 
     def collect(self, keep: int | None) -> tuple[int, int]:
@@ -197,18 +202,37 @@ class StoreWriter:
 
     def _commit(self, checkpoint: Checkpoint, complete: bool) -> str:
         self._lock.require_held()
-        session = self._repository.writable_session("main")
+        session = self._writable_session()
         root = open_root(self._path, session, mode="r+")
         for number, run in enumerate(checkpoint.runs):
             _write_run(root, number, run, checkpoint.epoch)
         _write_scores(root, checkpoint.scores)
         stage = {"complete": complete, "epoch": checkpoint.epoch}
         root.attrs.update({"stages": {schema.STAGE: stage}, **self._new_config()})
-        snapshot: str = session.commit(f"epoch {checkpoint.epoch}", _summary(checkpoint))
+        snapshot = self._save(session, f"epoch {checkpoint.epoch}", _summary(checkpoint))
         self._tag_if_complete(stage, snapshot)
-        # Icechunk never calls fsync: without this a power loss could take the commit back.
-        os.sync()
+        if self._path.is_local:
+            # Icechunk never calls fsync: without this a power loss could take the commit back.
+            os.sync()
         return snapshot
+
+    def _writable_session(self) -> icechunk.Session:
+        """Return a session upon our own last commit.
+
+        Raises:
+            StoreLockedError: another process has committed since.
+        """
+        session = self._repository.writable_session("main")
+        if session.snapshot_id != self._tip:
+            raise locked(self._path, None)
+        return session
+
+    def _save(self, session: icechunk.Session, message: str, metadata: dict[str, Any]) -> str:
+        try:
+            self._tip = session.commit(message, metadata)
+        except icechunk.ConflictError:
+            raise locked(self._path, None) from None
+        return self._tip
 
     def _new_config(self) -> dict[str, Any]:
         return {} if self._config is None else {"config": self._config.model_dump(mode="json")}
@@ -263,7 +287,7 @@ class StoreWriter:
         _create_names(root, classes)
         for run in range(config.runs):
             _create_run(root, run, len(classes))
-        session.commit("created")
+        self._tip = session.commit("created")
 
 
 def require_free(location: Path | str) -> None:
@@ -272,13 +296,25 @@ def require_free(location: Path | str) -> None:
     Raises:
         StoreExistsError: something is there already.
     """
-    path = local_path(location)
+    place = Location.of(location)
+    advice = f"choose another store, remove it, or `islands resume {place}`"
+    if not place.is_local:
+        if exists(place):
+            raise StoreExistsError(f"{place} is a store already; {advice}")
+        return
+    path = place.path
     if path.is_dir() and any(path.iterdir()):
-        raise StoreExistsError(
-            f"{path} is not empty; choose another store, remove it, or `islands resume {path}`"
-        )
+        raise StoreExistsError(f"{path} is not empty; {advice}")
     if path.exists() and not path.is_dir():
         raise StoreExistsError(f"{path} is a file; choose another store")
+
+
+def _lock(
+    location: Location, repository: icechunk.Repository, *, break_stale: bool = False
+) -> StoreLock | BucketLock:
+    if location.is_local:
+        return StoreLock(location.path, break_stale=break_stale)
+    return BucketLock(location, repository, break_stale=break_stale)
 
 
 def _create_names(root: zarr.Group, classes: Sequence[str]) -> None:

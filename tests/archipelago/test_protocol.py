@@ -147,9 +147,20 @@ class PostOffice:
         migrants = [(sender, mail[sender].migrants) for sender in senders]
         return Inbox(
             np.concatenate([box.board for box in mail]),
-            *_stacked([part for part in claims if len(part[1])]),
+            *_stacked(_best([part for part in claims if len(part[1])])),
             *_stacked(migrants),
         )
+
+
+def _best(parts: list[Any]) -> list[Any]:
+    """Leave of the claims to each class the best; at equal fitness that of the first sender."""
+    rows = [(sender, claims.take(np.array([row]))) for sender, claims in parts for row in range(len(claims))]
+    best: dict[int, tuple[int, Elites]] = {}
+    for sender, claim in rows:
+        class_ = int(claim.classes[0])
+        if class_ not in best or claim.fitness[0] > best[class_][1].fitness[0]:
+            best[class_] = sender, claim
+    return sorted(best.values(), key=lambda part: (part[0], int(part[1].classes[0])))
 
 
 def _stacked(parts: list[Any]) -> tuple[Elites | None, npt.NDArray[np.int32] | None]:

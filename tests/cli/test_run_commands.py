@@ -54,6 +54,10 @@ class PlanLike:
     forwards: int = 402_000
     seconds: float = 5000.0
     archive_bytes: int = 1_500_000
+    store_bytes: int = 30_000_000
+    worker_bytes: int = 600_000_000
+    driver_bytes: int = 12_000_000
+    network_bytes: int = 4_000_000
 
 
 @dataclass
@@ -186,6 +190,9 @@ class TestPlan:
             "forward passes  402,000",
             "estimated time  83.3 minutes",
             "archive         1.5 MB uncompressed",
+            "store           at most 30.0 MB, for the commits that are kept",
+            "memory          600 MB a worker, 12.0 MB the driver",
+            "network         4.0 MB an epoch at first, later a fraction",
         ]
 
     @pytest.mark.usefixtures("stage")

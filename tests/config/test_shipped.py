@@ -24,11 +24,13 @@ SCRAPS = [
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_shipped_file_is_valid(file: Path) -> None:
     config = load_run_config(file)
-    assert config.store.startswith("runs/")
+    assert config.store.startswith(("runs/", "/shared/runs/", "s3://"))
 
 
 def test_files_are_those_of_the_readme() -> None:
-    assert {"local", "local-imagenet", "gpu"} <= {file.stem for file in FILES}
+    assert {"local", "local-imagenet", "gpu", "multi-gpu", "multi-node", "s3"} <= {
+        file.stem for file in FILES
+    }
 
 
 def test_gpu_file_is_the_experiment_of_the_paper() -> None:

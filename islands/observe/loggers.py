@@ -1,0 +1,103 @@
+"""TensorBoard, MLflow and Weights & Biases, each through its own library, once per epoch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from islands.archipelago.driver import Progress
+from islands.config import RunConfig
+from islands.errors import ConfigError
+from islands.observe.metrics import values
+
+Observe = Callable[[Progress], None]
+
+
+@contextmanager
+def _tensorboard(folder: str, _config: RunConfig) -> Iterator[Observe]:
+    writer = _library("torch.utils.tensorboard", "tensorboard").SummaryWriter(folder)
+
+    def log(epoch: int, found: Mapping[str, float]) -> None:
+        for name, value in found.items():
+            writer.add_scalar(name, value, epoch)
+
+    try:
+        yield _each_epoch(log)
+    finally:
+        writer.close()
+
+
+@contextmanager
+def _mlflow(uri: str, config: RunConfig) -> Iterator[Observe]:
+    client = _library("mlflow", "mlflow").MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name(config.pipeline)
+    known = client.create_experiment(config.pipeline) if experiment is None else experiment.experiment_id
+    run = client.create_run(known, run_name=config.store).info.run_id
+    for name, value in _flat(config.model_dump(mode="json")).items():
+        client.log_param(run, name, value)
+
+    def log(epoch: int, found: Mapping[str, float]) -> None:
+        for name, value in found.items():
+            client.log_metric(run, name, value, step=epoch)
+
+    try:
+        yield _each_epoch(log)
+    except BaseException:
+        client.set_terminated(run, "FAILED")
+        raise
+    client.set_terminated(run)
+
+
+@contextmanager
+def _wandb(project: str, config: RunConfig) -> Iterator[Observe]:
+    run = _library("wandb", "wandb").init(
+        project=project, name=config.store, config=config.model_dump(mode="json"), save_code=False
+    )
+    try:
+        yield _each_epoch(lambda epoch, found: run.log(dict(found), step=epoch))
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
+    run.finish()
+
+
+LOGGERS: Mapping[str, Callable[[str, RunConfig], AbstractContextManager[Observe]]] = {
+    "tensorboard": _tensorboard,
+    "mlflow": _mlflow,
+    "wandb": _wandb,
+}
+"""By their keys in the section `loggers`, whose values they take."""
+
+
+def _each_epoch(log: Callable[[int, Mapping[str, float]], object]) -> Observe:
+    """Return an observer that logs each epoch once."""
+    last = -1
+
+    def observe(progress: Progress) -> None:
+        nonlocal last
+        if progress.epoch > last:
+            last = progress.epoch
+            log(progress.epoch, values(progress))
+
+    return observe
+
+
+def _library(module: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigError(
+            f"loggers.{extra}: its library is not installed ({error}); pip install 'islands[{extra}]'"
+        ) from error
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

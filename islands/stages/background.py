@@ -1,0 +1,71 @@
+"""Runs that go on without the terminal that started them, and how they are found again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+from islands.config import RayConfig
+from islands.config_file import resolve_run_config
+from islands.store.location import Location
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is known of a background run.
+
+    Attributes:
+        store: as the run was given it.
+        address: of the job server; None: a process of this machine.
+        job: the submission's id; empty for a process.
+        log: the file that a process writes; empty for a job, whose log the server has.
+    """
+
+    store: str
+    address: str | None = None
+    job: str = ""
+    log: str = ""
+
+    def __str__(self) -> str:
+        return f"job {self.job} at {self.address}" if self.address else f"a process that writes {self.log}"
+
+
+def remember(note: Note) -> None:
+    """Note a run; one of the same store before it is forgotten."""
+    file = _file(note.store)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(asdict(note)), encoding="utf-8")
+
+
+def recall(store: str) -> Note | None:
+    """Return the note of the latest background run that was started from here for `store`."""
+    try:
+        return Note(**json.loads(_file(store).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def job_server(store: str, overrides: Sequence[str]) -> RayConfig | None:
+    """Return where to submit a resume: to the server that `--set ray.address` names, or that of the last job.
+
+    Raises:
+        ConfigError: an override of `ray` is wrong.
+    """
+    note = recall(store)
+    address = {} if note is None or note.address is None else {"address": note.address}
+    chosen = [text for text in overrides if text.startswith(("ray.", "ray="))]
+    settings = {"pipeline": "mnist_cppn", "store": store, "ray": address}  # of which only `ray` is used
+    ray = resolve_run_config(settings, overrides=chosen).ray
+    return ray if ray.is_job_server else None
+
+
+def _file(store: str) -> Path:
+    location = Location.of(store)
+    name = os.fspath(location.path.absolute()) if location.is_local else location.text
+    return user_state_path("islands") / "runs" / f"{sha256(name.encode()).hexdigest()[:24]}.json"

@@ -1,0 +1,103 @@
+"""Runs as processes of this machine that outlive the terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from islands.config import RunConfig
+from islands.errors import InputError, IslandsError, StoreError
+from islands.stages.background import Note, remember
+from islands.store.location import Location
+from islands.store.lock import Owner
+from islands.store.reader import StoreReader
+
+_PATIENCE_S = 300.0
+_POLL_S = 0.2
+
+
+def launch(config: RunConfig) -> Note:
+    """Start `config` in a process of its own, and return when it has made its store.
+
+    Raises:
+        IslandsError: it ended before that; the message is its own.
+    """
+    return _start(config.store, ("launch", "-"), config.model_dump_json())
+
+
+def resume(store: str, arguments: Sequence[str]) -> Note:
+    """Resume `store` in a process of its own, and return when it writes; see `launch`."""
+    return _start(store, ("resume", store, *arguments), "")
+
+
+def stop(store: str) -> Owner:
+    """Ask the process that writes to `store` to commit and end; return which it was.
+
+    Raises:
+        InputError: nothing writes to the store, or something on another host.
+    """
+    owner = StoreReader(store).writer
+    if owner is None:
+        raise InputError(f"nothing writes to {store}; `islands status {store}` says where it stands")
+    if owner.host != socket.gethostname():
+        raise InputError(f"{store} is written by {owner}; stop it there: kill -TERM {owner.pid}")
+    os.kill(owner.pid, signal.SIGTERM)
+    return owner
+
+
+def lines(note: Note, *, follow: bool) -> Iterator[str]:
+    """Yield the lines of a process's log; `follow`: until the process ends."""
+    with Path(note.log).open(encoding="utf-8", errors="replace") as file:
+        while True:
+            running = follow and _writes(note.store)
+            yield from file
+            if not running:
+                return
+            time.sleep(_POLL_S)
+
+
+def _start(store: str, arguments: Sequence[str], configuration: str) -> Note:
+    log = _log_file(store)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "islands", *arguments, "--progress", "plain"],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    assert process.stdin is not None
+    process.stdin.write(configuration)
+    process.stdin.close()
+    note = Note(store, log=str(log.absolute()))
+    remember(note)
+    deadline = time.monotonic() + _PATIENCE_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if _writes(store):
+            return note
+        time.sleep(_POLL_S)
+    if process.returncode:
+        said = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("error: ")]
+        error = InputError if process.returncode == 2 else IslandsError
+        raise error("\n".join(line.removeprefix("error: ") for line in said) or f"the run failed; see {log}")
+    return note
+
+
+def _writes(store: str) -> bool:
+    try:
+        return StoreReader(store).writer is not None
+    except StoreError:  # not there yet, or half made
+        return False
+
+
+def _log_file(store: str) -> Path:
+    location = Location.of(store)
+    return Path(f"{store}.log") if location.is_local else Path(f"{location.name}.log")

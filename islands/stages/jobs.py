@@ -1,0 +1,198 @@
+"""Runs as jobs of a Ray cluster: the driver runs there too, so a closed laptop stops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shlex
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from islands.archipelago.ray_session import refused, warn_if_open
+from islands.config import RayConfig, RunConfig
+from islands.errors import ConfigError, InputError, IslandsError
+from islands.stages.background import Note, remember
+from islands.store.location import Location
+
+STOP_WAIT_S = 300
+"""Seconds in which a stopped run may commit; Ray's own default is 3."""
+
+_ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of ours on a server.
+
+    Attributes:
+        id: the submission's.
+        store: that it writes.
+        state: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED.
+        message: what Ray says of it.
+        started: ISO 8601; None before.
+    """
+
+    id: str
+    store: str
+    state: str
+    message: str
+    started: str | None
+
+
+def launch(config: RunConfig) -> Note:
+    """Submit `config` to the job server at `ray.address`, and return when its driver runs.
+
+    Raises:
+        ConfigError: the server does not answer or refuses the job, or the store would not outlive it.
+        IslandsError: the job failed at once.
+    """
+    _require_lasting(config.store)
+    there = config.model_copy(update={"ray": RayConfig(address="auto")})
+    command = f"echo {shlex.quote(there.model_dump_json())} | python -m islands launch - --progress plain"
+    return _submit(config.ray, config.store, command)
+
+
+def resume(ray: RayConfig, store: str, arguments: Sequence[str]) -> Note:
+    """Submit a resume of `store`; see `launch`."""
+    _require_lasting(store)
+    words = ("python", "-m", "islands", "resume", store, *arguments, "--set", "ray.address=auto")
+    return _submit(ray, store, shlex.join((*words, "--progress", "plain")))
+
+
+def follow(note: Note, show: Callable[[str], None]) -> str:
+    """Show the log of a job until it ends, and return its state then; a Ctrl-C leaves the job alone."""
+    client = _client(_address(note))
+
+    async def read() -> None:
+        pieces: AsyncIterator[str] = client.tail_job_logs(note.job)
+        async for piece in pieces:
+            show(piece)
+
+    asyncio.run(read())
+    return _wait(client, note.job, _ENDED)
+
+
+def log(note: Note) -> str:
+    """Return what a job has written so far."""
+    text: str = _client(_address(note)).get_job_logs(note.job)
+    return text
+
+
+def stop(note: Note) -> str:
+    """Ask a job to commit and end, wait for that, and return its state."""
+    client = _client(_address(note))
+    client.stop_job(note.job)
+    return _wait(client, note.job, _ENDED)
+
+
+def find(note: Note) -> Job | None:
+    """Return the job of a note; None if the server does not know it any more."""
+    return next((job for job in jobs(_address(note)) if job.id == note.job), None)
+
+
+def jobs(address: str) -> list[Job]:
+    """Return all runs of Islands that a job server knows, the oldest first.
+
+    Raises:
+        ConfigError: no server answers.
+    """
+    found = [
+        details for details in _client(address).list_jobs() if "islands_store" in (details.metadata or {})
+    ]
+    return [
+        Job(
+            id=details.submission_id,
+            store=details.metadata["islands_store"],
+            state=str(details.status.value),
+            message=details.message or "",
+            started=_time(details.start_time),
+        )
+        for details in sorted(found, key=lambda details: details.start_time or 0)
+    ]
+
+
+def _submit(ray: RayConfig, store: str, command: str) -> Note:
+    client = _client(ray.address)
+    if _is_open(ray.address):
+        warn_if_open(ray.address)
+    environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S), **ray.runtime_env.get("env_vars", {})}
+    try:
+        job: str = client.submit_job(
+            entrypoint=command,
+            submission_id=f"islands-{secrets.token_hex(4)}",
+            runtime_env={**ray.runtime_env, "env_vars": environment},
+            metadata={"islands_store": store},
+        )
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ConfigError(f"ray.runtime_env: {ray.address} refused the job: {_first_line(error)}") from error
+    note = Note(store, ray.address, job)
+    remember(note)
+    if _wait(client, job, ("RUNNING", *_ENDED)) == "FAILED":
+        raise IslandsError(f"{note} failed: {client.get_job_info(job).message}")
+    return note
+
+
+def _wait(client: Any, job: str, states: Sequence[str]) -> str:
+    while True:
+        state = str(client.get_job_status(job).value)
+        if state in states:
+            return state
+        time.sleep(_POLL_S)
+
+
+def _client(address: str) -> Any:
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    try:
+        return JobSubmissionClient(address)
+    except AuthenticationError:
+        raise refused(address) from None
+    except ConnectionError as error:
+        raise ConfigError(
+            f"ray.address: no job server answers at {address} ({_first_line(error)}); it is the dashboard of "
+            "a cluster that was started with `ray start --head` from ray[default]"
+        ) from None
+    except RuntimeError as error:
+        if "ray[default]" in str(error):
+            raise InputError("jobs need more of Ray: pip install 'islands[jobs]'") from None
+        raise ConfigError(f"ray.address: {address}: {_first_line(error)}") from None
+
+
+def _is_open(address: str) -> bool:
+    """Tell whether a job server takes requests without a token."""
+    try:
+        urllib.request.urlopen(f"{address}/api/jobs/", timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
+def _require_lasting(store: str) -> None:
+    location = Location.of(store)
+    if location.is_local and not location.path.is_absolute():
+        raise ConfigError(
+            f"store: got {store}, but a job's own folder goes with the job; expected a URL such as "
+            "s3://BUCKET/PREFIX, or an absolute path that the head of the cluster can write"
+        )
+
+
+def _address(note: Note) -> str:
+    if note.address is None:
+        raise InputError(f"{note.store} is written by {note}, not by a job")
+    return note.address
+
+
+def _time(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

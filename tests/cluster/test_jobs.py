@@ -1,0 +1,193 @@
+"""Runs on a Ray head of their own: joined, through its client, and as jobs, with and without tokens."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from islands.config_file import resolve_run_config
+from islands.stages.launch import launch
+from islands.store.reader import StoreReader
+from tests.cluster.heads import CHECKOUT, Head, head
+from tests.test_end_to_end import archive, wait_for_checkpoint
+
+TOKEN = "ab" * 32
+SETTINGS: dict[str, Any] = {
+    "pipeline": "mnist_cppn",
+    "islands": {"count": 2},
+    "workers": {"count": 1},
+    "evolve": {"initial": 10, "children": 10, "generations": 20, "generations_per_epoch": 2},
+    "checkpoint": {"every_s": 0.5},
+}
+
+
+@pytest.fixture(scope="module")
+def open_head() -> Iterator[Head]:
+    """A head that asks for nothing."""
+    with head({"RAY_AUTH_MODE": "disabled"}) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def guarded_head() -> Iterator[Head]:
+    """A head that asks for a token."""
+    with head({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}) as found:
+        yield found
+
+
+class User:
+    """Types commands, with a home folder of their own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def file(self, address: str, **settings: Any) -> str:
+        path = self.home / "run.yaml"
+        values = {**SETTINGS, "store": str(self.home / "run"), "ray": {"address": address}, **settings}
+        path.write_text(json.dumps(values))
+        return str(path)
+
+    def islands(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        return subprocess.run(
+            [sys.executable, "-m", "islands", *arguments],
+            env={**clean, "HOME": str(self.home), "PYTHONPATH": str(CHECKOUT), **environment},
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> User:
+    return User(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Every byte of the archive as this process alone finds it."""
+    store = tmp_path_factory.mktemp("undisturbed") / "run"
+    alone = {**SETTINGS, "store": str(store), "workers": {"executor": "in-process"}}
+    return archive(str(launch(resolve_run_config(alone)).path))
+
+
+@pytest.mark.parametrize("given", [{}, {"RAY_AUTH_TOKEN": TOKEN}], ids=["nothing", "a token"])
+def test_a_cluster_without_tokens_is_joined_with_the_least_workers(
+    given: dict[str, str], open_head: Head, user: User, undisturbed: list[bytes]
+) -> None:
+    """The head has two CPUs, so that the third worker never comes."""
+    done = user.islands("launch", user.file(open_head.address, workers={"count": 3, "min": 1}), **given)
+    assert done.returncode == 0, done.stderr
+    assert archive(user.home / "run") == undisturbed
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "cd" * 32}],
+    ids=["nothing", "disabled", "another token"],
+)
+def test_a_cluster_with_a_token_refuses_others(given: dict[str, str], guarded_head: Head, user: User) -> None:
+    done = user.islands("launch", user.file(guarded_head.address), **given)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ray.address: the cluster at")
+    assert "RAY_AUTH_TOKEN" in done.stderr
+    assert not (user.home / "run").exists()
+
+
+def test_a_cluster_with_a_token_is_joined_by_those_who_have_it(
+    guarded_head: Head, user: User, undisturbed: list[bytes]
+) -> None:
+    done = user.islands("launch", user.file(guarded_head.address), RAY_AUTH_TOKEN=TOKEN)
+    assert done.returncode == 0, done.stderr
+    assert archive(user.home / "run") == undisturbed
+
+
+class TestJobs:
+    def test_a_job_is_submitted_followed_and_found_again(
+        self, guarded_head: Head, user: User, undisturbed: list[bytes]
+    ) -> None:
+        done = user.islands("launch", user.file(guarded_head.jobs), RAY_AUTH_TOKEN=TOKEN)
+        assert done.returncode == 0, done.stderr
+        assert "epoch 10/10" in done.stderr
+        assert archive(user.home / "run") == undisturbed
+        assert StoreReader(user.home / "run").config.ray.address == "auto"
+        status = user.islands("status", str(user.home / "run"), "--json", RAY_AUTH_TOKEN=TOKEN)
+        assert json.loads(status.stdout)["job"]["state"] == "SUCCEEDED"
+        listed = user.islands("status", guarded_head.jobs, "--json", RAY_AUTH_TOKEN=TOKEN)
+        assert str(user.home / "run") in [job["store"] for job in json.loads(listed.stdout)]
+        refused = user.islands("status", guarded_head.jobs)
+        assert refused.returncode == 2
+        assert "RAY_AUTH_TOKEN" in refused.stderr
+
+    def test_a_detached_job_is_cancelled_and_resumed(self, open_head: Head, user: User) -> None:
+        long = {**SETTINGS["evolve"], "generations": 20_000}
+        store = str(user.home / "run")
+        begun = user.islands("launch", user.file(open_head.jobs, evolve=long), "--detach")
+        assert begun.returncode == 0, begun.stderr
+        assert f"islands stop {store}" in begun.stdout
+        wait_for_checkpoint(store, 1)
+        stopped = user.islands("stop", store)
+        assert stopped.returncode == 0, stopped.stderr
+        assert "stopped" in stopped.stdout
+        reader = StoreReader(store)
+        assert reader.writer is None
+        assert not reader.complete
+        assert "islands resume" in user.islands("logs", store).stdout
+        resumed = user.islands("resume", store, "--detach")
+        assert resumed.returncode == 0, resumed.stderr
+        wait_for_checkpoint(store, (reader.epoch or 0) + 1)
+        running = json.loads(user.islands("status", store, "--json").stdout)
+        assert running["job"]["state"] == "RUNNING"
+        assert running["epoch"] > (reader.epoch or 0)
+        assert user.islands("stop", store).returncode == 0
+
+    def test_a_store_that_would_go_with_the_job_is_refused(self, open_head: Head, user: User) -> None:
+        done = user.islands("launch", user.file(open_head.jobs, store="runs/x"))
+        assert done.returncode == 2
+        assert "absolute path" in done.stderr
+
+    def test_a_job_that_fails_is_explained(self, open_head: Head, user: User) -> None:
+        network = {"name": "no_such_module:build"}
+        done = user.islands("launch", user.file(open_head.jobs, network=network))
+        assert done.returncode == 1
+        assert "error: no_such_module" in done.stderr
+        assert "islands logs" in done.stderr.splitlines()[-1]
+
+    def test_no_server_is_explained(self, user: User) -> None:
+        done = user.islands("launch", user.file("http://127.0.0.1:9"))
+        assert done.returncode == 2
+        assert "no job server answers" in done.stderr
+
+
+class TestDetached:
+    """`--detach` without a cluster: a process of this machine."""
+
+    def test_a_process_goes_on_and_is_stopped(self, user: User) -> None:
+        long = {**SETTINGS["evolve"], "generations": 20_000}
+        store = str(user.home / "run")
+        here = {"executor": "in-process"}
+        begun = user.islands("launch", user.file("local", evolve=long, workers=here), "--detach")
+        assert begun.returncode == 0, begun.stderr
+        wait_for_checkpoint(store, 1)
+        assert "epoch" in user.islands("logs", store).stdout
+        assert user.islands("stop", store).returncode == 0
+        assert "islands resume" in user.islands("logs", store, "--follow").stdout
+        assert StoreReader(store).writer is None
+        again = user.islands("stop", store)
+        assert again.returncode == 2
+        assert "nothing writes" in again.stderr
+
+    def test_what_is_wrong_is_told_at_once(self, user: User) -> None:
+        file = user.file("local", islands={"count": 11}, workers={"executor": "in-process"})
+        done = user.islands("launch", file, "--detach")
+        assert done.returncode == 2
+        assert "islands.count" in done.stderr
