@@ -13,6 +13,7 @@ from islands.report.transfer_table import as_text, draw
 from islands.stages.evolve import Observe
 from islands.stages.launch import ignore, launch_or_resume
 from islands.stages.transfer import CONTROLS, transfer
+from islands.store.location import Location
 
 
 def compare(config: RunConfig, observe: Observe = ignore, *, controls: int = CONTROLS) -> Transfer | None:
@@ -22,15 +23,17 @@ def compare(config: RunConfig, observe: Observe = ignore, *, controls: int = CON
     `.txt` and `.png`.
 
     Raises:
-        InputError: a store there was made with other settings, or something does not fit.
+        InputError: a store there was made with other settings, the folder is in a bucket, or something does
+            not fit.
         IslandsError: a run failed; what was committed stands.
     """
+    folder = Location.of(config.store).path
     variants = variants_of(config).values()
     for variant in variants:
         if not launch_or_resume(variant, observe).complete:
             return None
     found = transfer([variant.store for variant in variants], controls=controls)
-    _write(found, Path(config.store))
+    _write(found, folder)
     return found
 
 

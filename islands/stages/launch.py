@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from islands.archipelago.scorers import Scorers, build_scorers
 from islands.classifiers.catalogue import class_count
 from islands.config import NetworkConfig, RunConfig
 from islands.config_file import override_run_config, variants_of
-from islands.errors import ConfigError, InputError
+from islands.errors import ConfigError, InputError, StoreExistsError
 from islands.migration.slices import class_slices
 from islands.observe.observers import observing
 from islands.stages.evolve import Observe, evolve
@@ -111,10 +110,12 @@ def launch_or_resume(config: RunConfig, observe: Observe = ignore) -> StoreReade
         InputError: as of `launch` and `resume`.
         IslandsError: the run failed; the last commit stands.
     """
-    path = Path(config.store)
-    if not path.is_dir() or not any(path.iterdir()):
+    try:
+        require_free(config.store)
+    except StoreExistsError:
+        reader = StoreReader(config.store)
+    else:
         return launch(config, observe)
-    reader = StoreReader(path)
     _require_same_meaning(reader.config, config)
     return reader if _is_done(reader, config) else _go_on(reader, config, observe, break_lock=False)
 

@@ -175,7 +175,8 @@ class StoreWriter:
             _write_scores(root, scores)
             root.attrs.update(self._new_config())
             snapshot = self._save(session, f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
-            os.sync()
+            if self._path.is_local:
+                os.sync()
         return snapshot
 
     def collect(self, keep: int | None) -> tuple[int, int]:

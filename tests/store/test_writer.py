@@ -139,10 +139,10 @@ class TestCreate:
         with pytest.raises(StoreExistsError, match="is a file"):
             make_store(tmp_path / "file")
 
-    def test_refuses_urls(self, tmp_path: Path) -> None:
-        with pytest.raises(StoreError, match="local disk"):
+    def test_refuses_urls_of_other_kinds(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreError, match="BUCKET/PREFIX"):
             StoreWriter.create(
-                "s3://bucket/run", make_config(tmp_path), make_names(3), FINGERPRINT, channels=1, size=8
+                "ftp://host/run", make_config(tmp_path), make_names(3), FINGERPRINT, channels=1, size=8
             )
 
     def test_arrays_are_described(self, store: Path) -> None:
