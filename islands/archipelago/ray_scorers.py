@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,10 +16,10 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from islands.archipelago.messages import NetworkFacts
 from islands.archipelago.placement import patience, reserve_for_scorers
+from islands.archipelago.ray_actors import Actors, Slot, ended
 from islands.archipelago.scorer import Scorer, ScoreTask, build_scorer
 from islands.archipelago.scorers import Scored
 from islands.config import RunConfig
-from islands.errors import WorkersLostError
 from islands.evolution.scores import Scores
 
 BACKGROUND = 10
@@ -55,26 +53,9 @@ class ScoringWorker:
         return self._scorer.score(task)
 
 
-@dataclass
-class _Slot:
-    """A place for a scorer; a new actor takes it over when the last one died.
-
-    Attributes:
-        bundle: its part of the placement group.
-        actor: the scorer.
-        calls: tasks that it was given and has not done.
-        active: when it last took or finished a task, on the monotonic clock.
-    """
-
-    bundle: int
-    actor: Any
-    calls: int = 0
-    active: float = 0.0
-
-
 class _Call(NamedTuple):
     task: ScoreTask
-    slot: _Slot
+    slot: Slot[int]
     actor: Any
 
 
@@ -91,14 +72,19 @@ class RayScorers:
         self._image = channels, size
         self._owns_ray = connect(config.ray, config.workers, config.scorers)
         self._group: Any = None
-        self._slots: list[_Slot] = []
+        self._scorers: Actors[int] | None = None
         self._running: dict[Any, _Call] = {}
-        self._failures = 0
         try:
             if config.scorers.cpus or config.scorers.gpus:
                 self._group = reserve_for_scorers(config.scorers, patience(config))
-            self._slots = [_Slot(place, self._start(place)) for place in range(config.scorers.count)]
-            self.facts: tuple[NetworkFacts, ...] = self._first_facts()
+            self._scorers = Actors(
+                range(config.scorers.count),
+                self._start,
+                config.workers,
+                "scorers",
+                f"find the cause (memory?), then `islands resume {config.store}` scores what is missing",
+            )
+            self.facts: tuple[NetworkFacts, ...] = self._scorers.first_facts()
         except RayTaskError as error:
             self.close()
             raise error.cause from None
@@ -107,33 +93,34 @@ class RayScorers:
             raise
 
     @property
+    def scorers(self) -> Actors[int]:
+        """The actors."""
+        assert self._scorers is not None
+        return self._scorers
+
+    @property
     def free(self) -> int:
         """See `Scorers.free`; a scorer that ends finds its next task waiting."""
-        return 2 * len(self._slots) - len(self._running)
+        return 2 * len(self.scorers.slots) - len(self._running)
 
     def submit(self, task: ScoreTask) -> None:
         """Start a task."""
-        slot = min(self._slots, key=lambda slot: slot.calls)
-        if slot.calls == 0:
-            slot.active = time.monotonic()
-        slot.calls += 1
+        slot = min(self.scorers.slots, key=lambda slot: slot.calls)
+        self.scorers.begin(slot)
         self._running[slot.actor.score.remote(task)] = _Call(task, slot, slot.actor)
 
     def wait(self, timeout: float) -> list[Scored]:
         """Return what has ended; see `Scorers.wait`."""
         if not self._running:
             return []
-        references = list(self._running)
-        ray.wait(references, num_returns=1, timeout=timeout)
-        done, _ = ray.wait(references, num_returns=len(references), timeout=0)
-        ended = [self._outcome(reference) for reference in done]
-        self._kill_hung()
-        return ended
+        done = [self._outcome(reference) for reference in ended(list(self._running), timeout)]
+        self.scorers.kill_hung()
+        return done
 
     def close(self) -> None:
         """Stop the actors, and Ray if it was started here."""
-        for slot in self._slots:
-            ray.kill(slot.actor)
+        if self._scorers is not None:
+            self._scorers.close()
         if self._group is not None:
             remove_placement_group(self._group)
         if self._owns_ray:
@@ -141,46 +128,16 @@ class RayScorers:
 
     def _outcome(self, reference: Any) -> Scored:
         call = self._running.pop(reference)
-        call.slot.active = time.monotonic()
-        current = call.slot.actor is call.actor
-        if current:
-            call.slot.calls -= 1
+        self.scorers.end(call.slot, call.actor)
         try:
             return Scored(call.task, ray.get(reference))
         except RayActorError:
-            if current:
-                self._replace(call.slot)
+            self.scorers.lost(call.slot, call.actor)
             return Scored(call.task, None)
         except ObjectLostError:
             return Scored(call.task, None)
         except RayTaskError as error:
             raise error.cause from None
-
-    def _first_facts(self) -> tuple[NetworkFacts, ...]:
-        while True:
-            try:
-                facts: tuple[NetworkFacts, ...] = ray.get(self._slots[0].actor.facts.remote())
-            except RayActorError:
-                self._replace(self._slots[0])
-            else:
-                return facts
-
-    def _kill_hung(self) -> None:
-        """Kill scorers that exceed the limit; their tasks then come back without scores."""
-        for slot in self._slots:
-            if slot.calls and time.monotonic() - slot.active > self._config.workers.epoch_timeout_s:
-                ray.kill(slot.actor)
-                slot.active = time.monotonic()
-
-    def _replace(self, slot: _Slot) -> None:
-        self._failures += 1
-        limit = self._config.workers.max_failures
-        if 0 <= limit < self._failures:
-            raise WorkersLostError(
-                f"scorers failed {self._failures} times, workers.max_failures ({limit}) allows no more; "
-                f"find the cause (memory?), then `islands resume {self._config.store}` scores what is missing"
-            )
-        slot.actor, slot.calls = self._start(slot.bundle), 0
 
     def _start(self, bundle: int) -> Any:
         scorers = self._config.scorers

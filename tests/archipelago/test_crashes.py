@@ -24,7 +24,7 @@ def test_a_killed_worker_changes_no_bit(undisturbed: Evolution, ray_cluster: Non
 
     config = small_config(workers={"count": 2})
     executor = RayExecutor(config)
-    pids: list[int] = ray.get([slot.actor.pid.remote() for slot in executor._slots])
+    pids: list[int] = ray.get([slot.actor.pid.remote() for slot in executor.workers.slots])
     killed = []
 
     def kill(archipelago: Archipelago, progress: Progress) -> None:
@@ -47,7 +47,7 @@ def test_more_crashes_than_allowed_stop_the_run(ray_cluster: None) -> None:
     executor = RayExecutor(config)
 
     def kill(archipelago: Archipelago, progress: Progress) -> None:
-        ray.kill(executor._slots[0].actor)
+        ray.kill(executor.workers.slots[0].actor)
 
     with pytest.raises(WorkersLostError, match="max_failures"):
         evolve(config, executor, on_report=kill)
@@ -73,7 +73,7 @@ def test_a_hung_worker_is_killed_and_changes_no_bit(undisturbed: Evolution, ray_
 
     config = small_config(workers={"count": 2, "epoch_timeout_s": 3.0})
     executor = RayExecutor(config)
-    pids: list[int] = ray.get([slot.actor.pid.remote() for slot in executor._slots])
+    pids: list[int] = ray.get([slot.actor.pid.remote() for slot in executor.workers.slots])
     stopped: list[int] = []
 
     def hang(archipelago: Archipelago, progress: Progress) -> None:

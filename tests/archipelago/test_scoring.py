@@ -191,7 +191,7 @@ def test_a_killed_scorer_changes_no_bit(undisturbed: Evolution, ray_cluster: Non
 
     config = scored_config()
     scorers = RayScorers(config, channels=1, size=28)
-    first = scorers._slots[0].actor
+    first = scorers.scorers.slots[0].actor
     pid: int = ray.get(first.pid.remote())
     killed: list[Any] = []
 
@@ -200,8 +200,8 @@ def test_a_killed_scorer_changes_no_bit(undisturbed: Evolution, ray_cluster: Non
         if progress.unscored and not killed:
             os.kill(pid, signal.SIGKILL)
             killed.append(first)
-        elif len(killed) == 1 and scorers._slots[0].actor is not first:
-            killed.append(scorers._slots[0].actor)
+        elif len(killed) == 1 and scorers.scorers.slots[0].actor is not first:
+            killed.append(scorers.scorers.slots[0].actor)
             ray.kill(killed[-1])
 
     evolution = evolve(config, executor(config), scorers=scorers, on_report=kill)
@@ -218,8 +218,8 @@ def test_scorers_that_die_too_often_end_the_scoring_alone(undisturbed: Evolution
     config = scored_config(workers={"max_failures": 0})
     scorers = RayScorers(config, channels=1, size=28)
     commits: list[Checkpoint] = []
-    ray.kill(scorers._slots[0].actor)
-    with pytest.raises(WorkersLostError, match="scorers failed 1 times, workers"):
+    ray.kill(scorers.scorers.slots[0].actor)
+    with pytest.raises(WorkersLostError, match="scorers failed 1 times, more than"):
         evolve(
             config,
             executor(config),

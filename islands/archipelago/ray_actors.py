@@ -1,0 +1,134 @@
+"""Ray actors that are replaced when they die or hang: what workers and scorers have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import islands.archipelago.ray_session  # noqa: F401 - first: it prepares Ray's environment
+
+# isort: split
+import ray
+from ray.exceptions import RayActorError
+
+from islands.config import WorkersConfig
+from islands.errors import WorkersLostError
+
+P = TypeVar("P")
+"""What tells where an actor runs."""
+
+
+@dataclass
+class Slot(Generic[P]):
+    """A place for an actor; a new one takes it over when the last one died.
+
+    Attributes:
+        place: where it runs.
+        actor: who holds it now.
+        starting: the reference that resolves when the actor can work; None once it has.
+        calls: what it was given and has not done.
+        active: when it last took or finished a call, on the monotonic clock.
+    """
+
+    place: P
+    actor: Any
+    starting: Any
+    calls: int = 0
+    active: float = 0.0
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the actor can work."""
+        if self.starting is not None and ray.wait([self.starting], timeout=0)[0]:
+            self.starting = None
+        return self.starting is None
+
+
+class Actors(Generic[P]):
+    """Actors of one kind, each in a slot.
+
+    Args:
+        places: one for each actor.
+        start: starts an actor at a place; it must have a method `facts` without arguments.
+        limits: when one counts as hung, and how many may be lost.
+        kind: what messages call them.
+        advice: what the message says when too many were lost.
+    """
+
+    def __init__(
+        self, places: Sequence[P], start: Callable[[P], Any], limits: WorkersConfig, kind: str, advice: str
+    ) -> None:
+        self._start = start
+        self._limits = limits
+        self._kind = kind
+        self._advice = advice
+        self._failures = 0
+        self.slots = [self._open(place) for place in places]
+
+    def first_facts(self) -> Any:
+        """Wait until an actor is up, and return its facts; those that die meanwhile are replaced."""
+        while True:
+            slots = {slot.starting: slot for slot in self.slots}
+            (ready,), _ = ray.wait(list(slots), num_returns=1)
+            try:
+                return ray.get(ready)
+            except RayActorError:
+                self.lost(slots[ready], slots[ready].actor)
+
+    def begin(self, slot: Slot[P]) -> None:
+        """Take note that its actor is given a call."""
+        if slot.calls == 0:
+            slot.active = time.monotonic()
+        slot.calls += 1
+
+    def end(self, slot: Slot[P], actor: Any) -> None:
+        """Take note that a call to `actor`, which may have left the slot since, has ended."""
+        slot.active = time.monotonic()
+        if slot.actor is actor:
+            slot.calls -= 1
+
+    def lost(self, slot: Slot[P], actor: Any) -> None:
+        """Replace `actor`, unless that was done."""
+        if slot.actor is actor:
+            self.count_failure()
+            fresh = self._open(slot.place)
+            slot.actor, slot.starting, slot.calls = fresh.actor, fresh.starting, 0
+
+    def count_failure(self) -> None:
+        """Take note of a failure.
+
+        Raises:
+            WorkersLostError: it was one too many.
+        """
+        self._failures += 1
+        limit = self._limits.max_failures
+        if 0 <= limit < self._failures:
+            raise WorkersLostError(
+                f"{self._kind} failed {self._failures} times, more than workers.max_failures ({limit}) "
+                f"allows; {self._advice}"
+            )
+
+    def kill_hung(self) -> None:
+        """Kill those that exceed the limit; their calls then end as lost."""
+        for slot in self.slots:
+            if slot.calls and time.monotonic() - slot.active > self._limits.epoch_timeout_s:
+                ray.kill(slot.actor)
+                slot.active = time.monotonic()
+
+    def close(self) -> None:
+        """Stop them all."""
+        for slot in self.slots:
+            ray.kill(slot.actor)
+
+    def _open(self, place: P) -> Slot[P]:
+        actor = self._start(place)
+        return Slot(place, actor, starting=actor.facts.remote())
+
+
+def ended(references: list[Any], timeout: float) -> list[Any]:
+    """Return those of `references` that have ended, after at most `timeout` seconds, the first first."""
+    done, _ = ray.wait(references, num_returns=1, timeout=timeout)
+    more, _ = ray.wait(references, num_returns=len(references), timeout=0)
+    return list(dict.fromkeys([*done, *more]))
