@@ -274,3 +274,5 @@ class RunConfig(Section):
     ray: RayConfig = RayConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     loggers: LoggersConfig = LoggersConfig()
+    parameters: dict[str, Any] = {}
+    """What stages other than evolution are told; the pipeline has the schema."""

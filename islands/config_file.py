@@ -69,6 +69,7 @@ def variants_of(config: RunConfig) -> dict[str, RunConfig]:
     for name, settings in pipelines.get(config.pipeline).variants.items():
         top = {
             **settings,
+            "parameters": {},
             "store": str(Path(config.store) / name),
             "held_out": [*settings.get("held_out", ()), *values["held_out"]],
         }
@@ -145,7 +146,32 @@ def _with_overrides(layer: Layer, overrides: Sequence[str]) -> Layer:
 def _resolve(layer: Layer, overrides: Sequence[str]) -> RunConfig:
     layer = _with_overrides(layer, overrides)
     pipeline = _pipeline_layer(layer)
-    return _validate(pipeline.below(layer) if pipeline else layer, has_pipeline=pipeline is not None)
+    config = _validate(pipeline.below(layer) if pipeline else layer, has_pipeline=pipeline is not None)
+    _require_parameters(config, layer)
+    return config
+
+
+def _require_parameters(config: RunConfig, layer: Layer) -> None:
+    """Check the section `parameters` against the schema of the pipeline."""
+    schema = pipelines.get(config.pipeline).parameters
+    if schema is None:
+        if config.parameters:
+            key = ("parameters",)
+            message = f"the pipeline {config.pipeline} takes none; remove the section"
+            raise ConfigError(str(Problem(layer.origin(key), key, message)))
+        return
+    try:
+        schema.model_validate(config.parameters)
+    except ValidationError as error:
+        lines = []
+        for details in error.errors(include_url=False):
+            path = ("parameters", *details["loc"])
+            known = f"; known keys: {', '.join(schema.model_fields)}"
+            unknown = f"unknown key{did_you_mean(str(path[-1]), schema.model_fields) or known}"
+            expected = f"{details['msg'][0].lower()}{details['msg'][1:]}, got {show(details['input'])}"
+            message = unknown if details["type"] == "extra_forbidden" else expected
+            lines.append(str(Problem(layer.origin(path), path, message)))
+        raise ConfigError("\n".join(lines)) from None
 
 
 def _validate(layer: Layer, *, has_pipeline: bool = True) -> RunConfig:

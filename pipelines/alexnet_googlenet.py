@@ -16,7 +16,7 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn", "size": 256},
         "evolve": {"initial": 400, "children": 400, "generations": 5000, "generations_per_epoch": 10},
     },
-    stages=("evolve", "score", "transfer"),
+    stages=("evolve", "score", "transfer", "test"),
     variants=crossed(
         {
             "alexnet": {"name": "torchvision:alexnet@IMAGENET1K_V1", "view": "ten-crop"},

@@ -16,6 +16,6 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn"},
         "evolve": {"initial": 100, "children": 100, "generations": 100, "generations_per_epoch": 10},
     },
-    stages=("train", "evolve", "score", "transfer"),
+    stages=("train", "evolve", "score", "transfer", "test"),
     variants=crossed({"a": {"name": "lenet-mnist"}, "b": {"name": "lenet:1"}}),
 )

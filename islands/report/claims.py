@@ -1,0 +1,75 @@
+"""Findings that several pipelines draw."""
+
+from __future__ import annotations
+
+from islands.report.archives import Archives, median_over_runs
+from islands.report.findings import Figure, Finding, Tested, Verdict
+
+
+def stopped_early(claim: str, paper: Figure | None, archives: Archives, generation: int) -> Finding:
+    """Return that a claim is about a generation which was not reached."""
+    return Finding(
+        claim,
+        paper,
+        f"stopped at generation {archives.generations:,}",
+        Verdict.NOT_COMPARABLE,
+        f"the claim is about generation {generation:,}: a smaller budget",
+    )
+
+
+def median_at(
+    claim: str,
+    paper: Figure | None,
+    archives: Archives,
+    generation: int,
+    least: float,
+    networks: tuple[Tested, ...],
+    why: str = "",
+) -> Finding:
+    """Return whether the median over runs of median confidence was at least `least` after a generation."""
+    confidence = archives.at(generation)
+    if confidence is None:
+        return stopped_early(claim, paper, archives, generation)
+    value = median_over_runs(confidence)
+    return Finding(
+        claim,
+        paper,
+        f"{value:.4%}, median over {runs(archives.runs)} (lowest class {confidence.min():.2%})",
+        Verdict.of(value >= least),
+        why,
+        value,
+        networks,
+    )
+
+
+def every_run_reached(
+    claim: str,
+    paper: Figure | None,
+    archives: Archives,
+    generation: int,
+    confidence: float,
+    networks: tuple[Tested, ...],
+    why: str = "",
+) -> Finding:
+    """Return whether in every run all classes had a confidence by some generation."""
+    if archives.at(generation) is None:
+        return stopped_early(claim, paper, archives, generation)
+    reached = archives.reached(confidence)
+    done = sorted(each for each in reached if each is not None)
+    in_time = sum(each <= generation for each in done)
+    span = f", at generations {done[0]} to {done[-1]}" if done else ""
+    return Finding(
+        claim,
+        paper,
+        f"{in_time} of {runs(archives.runs)} by generation {generation}; "
+        f"{len(done)} by generation {archives.generations:,}{span}",
+        Verdict.of(in_time == archives.runs),
+        why,
+        in_time / archives.runs,
+        networks,
+    )
+
+
+def runs(count: int) -> str:
+    """Return a number of runs in words."""
+    return "1 run" if count == 1 else f"{count:,} runs"
