@@ -19,6 +19,7 @@ import pipelines
 from islands.config import HeldOut, NetworkConfig, RunConfig
 from islands.config_schema import did_you_mean, explain, show
 from islands.config_yaml import Layer, Origin, Problem, parse_override, parse_yaml
+from islands.encodings.settings import EncodingSettings
 from islands.errors import ConfigError
 
 
@@ -67,6 +68,7 @@ def variants_of(config: RunConfig) -> dict[str, RunConfig]:
     values = config.model_dump(mode="json")
     variants = {}
     for name, settings in pipelines.get(config.pipeline).variants.items():
+        below = {**values, "encoding": _encoding_below(values["encoding"], settings.get("encoding", {}))}
         top = {
             **settings,
             "parameters": {},
@@ -74,8 +76,15 @@ def variants_of(config: RunConfig) -> dict[str, RunConfig]:
             "held_out": [*settings.get("held_out", ()), *values["held_out"]],
         }
         source = f"pipeline {config.pipeline}, variant {name}"
-        variants[name] = _validate(Layer(Origin(source), values).below(Layer(Origin(source), top)))
+        variants[name] = _validate(Layer(Origin(source), below).below(Layer(Origin(source), top)))
     return variants
+
+
+def _encoding_below(encoding: Mapping[str, Any], top: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a variant's encoding is laid over: of another encoding only what all have in common."""
+    if top.get("name", encoding["name"]) == encoding["name"]:
+        return encoding
+    return {name: encoding[name] for name in EncodingSettings.model_fields}
 
 
 def read_networks(texts: Sequence[str]) -> list[NetworkConfig]:

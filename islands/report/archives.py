@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Rows = dict[str, npt.NDArray[Any]]
 
-DOGS_AND_CATS = range(157, 287)
-"""The classes of ImageNet for which the paper reports low scores (section 3.4)."""
-
 
 @dataclass(frozen=True)
 class Archives:

