@@ -31,8 +31,8 @@ class Pipeline:
     parameters: type[Section] | None = None
     """The schema of the section `parameters`: what stages other than evolution are told."""
     small: Mapping[str, Any] | None = None
-    """Laid over `settings` by `islands paper --budget small`: a minute or two of two cores. None: the experiment
-    has no small form."""
+    """Laid over `settings` by `islands paper --budget small`: a minute or two of two cores. None: the
+    experiment has no small form."""
     findings: Callable[[Evidence], Sequence[Finding]] | None = None
     """Computes the closing table from stores and results alone, so that it can be computed again offline."""
 

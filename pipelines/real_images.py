@@ -38,7 +38,6 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn"},
         "held_out": [
             {"name": "linear-mnist"},
-            {"name": "svm-mnist"},
             {"name": "efficientnet-lite0"},
             {"name": "efficientnet-lite1"},
             {"name": "efficientnet-lite2"},
