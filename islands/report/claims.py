@@ -6,14 +6,19 @@ from islands.report.archives import Archives, median_over_runs
 from islands.report.findings import Figure, Finding, Tested, Verdict
 
 
-def stopped_early(claim: str, paper: Figure | None, archives: Archives, generation: int) -> Finding:
-    """Return that a claim is about a generation which was not reached."""
+def stopped_early(
+    claim: str, paper: Figure | None, archives: Archives, generation: int, networks: tuple[Tested, ...]
+) -> Finding:
+    """Return that a claim is about a generation which was not reached, or not recorded."""
+    value = median_over_runs(archives.confidence)
     return Finding(
         claim,
         paper,
-        f"stopped at generation {archives.generations:,}",
+        f"stopped at generation {archives.generations:,}, with a median of {value:.2%}",
         Verdict.NOT_COMPARABLE,
         f"the claim is about generation {generation:,}: a smaller budget",
+        value,
+        networks,
     )
 
 
@@ -29,7 +34,7 @@ def median_at(
     """Return whether the median over runs of median confidence was at least `least` after a generation."""
     confidence = archives.at(generation)
     if confidence is None:
-        return stopped_early(claim, paper, archives, generation)
+        return stopped_early(claim, paper, archives, generation, networks)
     value = median_over_runs(confidence)
     return Finding(
         claim,
@@ -53,7 +58,7 @@ def every_run_reached(
 ) -> Finding:
     """Return whether in every run all classes had a confidence by some generation."""
     if archives.at(generation) is None:
-        return stopped_early(claim, paper, archives, generation)
+        return stopped_early(claim, paper, archives, generation, networks)
     reached = archives.reached(confidence)
     done = sorted(each for each in reached if each is not None)
     in_time = sum(each <= generation for each in done)
