@@ -43,6 +43,7 @@ CASES: list[tuple[str, View, int]] = [
     ("screened lenet-mnist", "whole", 28),
     ("screened ensemble:lenet-mnist+linear-mnist", "ten-crop", 32),
     ("{caffenet}", "center", 256),
+    ("stability:lenet-mnist", "whole", 28),
     ("caffe:lenet:{files}/net.caffemodel", "whole", 28),
     ("torchscript:{files}/net.pt", "whole", 28),
     ("exported:{files}/net.pt2", "whole", 28),
