@@ -31,7 +31,7 @@ class NetworkRecord:
     Attributes:
         architecture: for `build_network`.
         classes: the K class names.
-        preprocessing: fields of `Preprocessing`.
+        preprocessing: what it was trained with.
         recipe: all that the weights follow from: data, seed, optimiser, schedule, what training started from.
         test_accuracy: share of the held-back images classified right.
         torch: version.
@@ -41,7 +41,7 @@ class NetworkRecord:
 
     architecture: str
     classes: tuple[str, ...]
-    preprocessing: Mapping[str, Any]
+    preprocessing: Preprocessing
     recipe: Mapping[str, Any]
     test_accuracy: float
     torch: str
@@ -66,7 +66,11 @@ class NetworkRecord:
     def from_json(text: str) -> NetworkRecord:
         """Return the record that `as_json` wrote."""
         values = json.loads(text)
-        return NetworkRecord(**{**values, "classes": tuple(values["classes"])})
+        shown = {**values["preprocessing"]}
+        shown |= {key: tuple(shown[key]) for key in ("mean", "std")}
+        return NetworkRecord(
+            **{**values, "classes": tuple(values["classes"]), "preprocessing": Preprocessing(**shown)}
+        )
 
 
 def build_mlp(outputs: int = 10) -> nn.Module:
@@ -140,7 +144,7 @@ def keep(
     record = NetworkRecord(
         architecture=architecture,
         classes=network.classes,
-        preprocessing=asdict(network.preprocessing),
+        preprocessing=network.preprocessing,
         recipe=recipe,
         test_accuracy=test_accuracy,
         torch=torch.__version__,
@@ -169,12 +173,9 @@ def load_trained(fingerprint: str) -> Network:
     record = NetworkRecord.from_json((folder / "network.json").read_text(encoding="utf-8"))
     weights = (folder / "network.safetensors").read_bytes()
     require_sha256(weights, record.sha256, str(folder / "network.safetensors"))
-    preprocessing = Preprocessing(
-        **{key: tuple(v) if isinstance(v, list) else v for key, v in record.preprocessing.items()}
-    )
-    network = build_network(record.architecture, record.classes, preprocessing.input_size, 0)
+    network = build_network(record.architecture, record.classes, record.preprocessing.input_size, 0)
     fill(network.module, load(weights), str(folder))
-    return network._replace(preprocessing=preprocessing)
+    return network._replace(preprocessing=record.preprocessing)
 
 
 def write_whole(path: Path, data: bytes) -> None:

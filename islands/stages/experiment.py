@@ -13,7 +13,16 @@ from islands.datasets.assets import ASSETS, pull
 from islands.errors import InputError
 from islands.report.evidence import EXPERIMENT, Evidence, read_config
 from islands.report.findings import Finding, as_text
-from islands.stages import comparison, testing
+from islands.stages import (
+    ascend,
+    comparison,
+    families,
+    garbage,
+    label_only,
+    repetition,
+    retrain,
+    testing,
+)
 from islands.stages.context import Context, Stopped, say
 from islands.stages.evolve import Observe
 from islands.stages.launch import MAY_CHANGE, changes_meaning, differences, ignore, may_change
@@ -62,6 +71,13 @@ STAGES: Mapping[str, Callable[[Context], None]] = {
     "score": _score,
     "transfer": comparison.run,
     "test": testing.run,
+    ascend.STAGE: ascend.run,
+    families.STAGE: families.run,
+    garbage.STAGE: garbage.run,
+    label_only.STAGE: label_only.run,
+    repetition.STAGE: repetition.run,
+    "retrain-mnist": retrain.run_mnist,
+    "retrain-images": retrain.run_images,
 }
 """By name. A stage does what is missing, and finds what was done before in the experiment's folder; it can be
 killed at any time and run again. It raises `Stopped` where a signal stops it."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from islands.config import Name, NonNegativeInt, PositiveFloat, PositiveInt, Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Garbage = Literal["none", "noise", "cppn", "fashion"]
 Percentile = Annotated[float, Field(ge=0, lt=100)]
 
 
@@ -62,19 +63,23 @@ PAPER_CLASSES = (
 
 
 class AscentParameters(Section):
-    """Gradient ascent: `settings` x `classes` x `starts` images on each of `networks`."""
+    """Gradient ascent: `settings` x `classes` x `starts` images on `network` and each of `held_out`."""
 
-    networks: list[Name] = []
-    """Names of networks to climb beside `network.name`."""
     settings: dict[Name, AscentSettings] = ASCENTS
     """Ways to climb, by name."""
-    classes: list[NonNegativeInt] = list(PAPER_CLASSES)
-    """Target classes; those that a network lacks are left out."""
+    classes: list[NonNegativeInt] | None = None
+    """Target classes; null: those of the paper on a network of ImageNet's classes, and all of another."""
+    imagenet_classes: PositiveInt = len(PAPER_CLASSES)
+    """How many of the paper's classes."""
+    iterations: PositiveInt | None = None
+    """At most, whatever the setting says."""
     starts: PositiveInt = 5
     """Images for each class, each with random numbers of its own."""
     start: Literal["mean_plus", "uniform", "mean"] = "mean_plus"
     """What an image starts from: the mean of the network's preprocessing with normal noise of one grey level,
     uniform noise, or the mean."""
+    batch: PositiveInt = 20
+    """Images that climb side by side. Part of the result: float sums depend on it."""
     mean: list[Annotated[float, Field(ge=0, le=255)]] | None = None
     """In place of what the network's preprocessing subtracts: a grey level for each channel."""
 
@@ -105,7 +110,7 @@ class LabelOnlyParameters(Section):
     """Queries between two looks at the success, and children in a generation."""
     threshold: Share = 0.99
     """Confidence, which no attack sees, from which an image fools the network."""
-    surrogates: list[Name] = ["lenet:1", "linear-mnist"]
+    surrogates: list[Name] = Field(default=["lenet:1", "linear-mnist"])
     """Networks whose gradients make images that are tried on the target."""
     surrogate_iterations: PositiveInt = 200
 
@@ -150,7 +155,7 @@ class RetrainImagesParameters(TrainingParameters):
     batch: PositiveInt = 128
     iterations: PositiveInt = 2
     over_represented: PositiveFloat = 7
-    """Fooling images in units of the mean number of training images in a class (the paper: 9000, 7 x 1300)."""
+    """Fooling images in units of the training images of a class (the paper: 9000, 7 x 1300)."""
     test_images: PositiveInt | None = None
     """Held-back pictures that accuracy is measured on; null: all."""
 
@@ -159,12 +164,14 @@ class GarbageParameters(TrainingParameters):
     """A class for everything that belongs to no class."""
 
     garbage_images: PositiveInt = 6000
-    sources: list[Literal["none", "noise", "cppn", "fashion"]] = ["none", "noise", "cppn", "fashion"]
+    sources: list[Garbage] = Field(default=["none", "noise", "cppn", "fashion"])
     """Of what the garbage class is made; `none`: there is no such class."""
 
 
 class FamiliesParameters(TrainingParameters):
     """Models of several families; the training settings are the perceptron's."""
 
-    networks: list[Name] = ["linear-mnist", "svm-mnist", "mlp", "lenet-mnist", "generative-mnist"]
+    networks: list[Name] = Field(
+        default=["linear-mnist", "svm-mnist", "mlp", "lenet-mnist", "generative-mnist"]
+    )
     """`mlp` is trained; the others are in the package."""

@@ -21,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from islands.classifiers.contract import Classifier
 from islands.classifiers.lenet import CLASSES, trained_folder
 from islands.classifiers.torch_classifier import Network, fingerprint_of
 from islands.classifiers.trained import NetworkRecord, build_network, keep, transplant, write_whole
@@ -245,6 +246,11 @@ def accuracy(logits: Callable[[Tensor], Tensor], data: Examples) -> float:
         images, labels = data.take(rows)
         hits += int((logits(images).argmax(1) == labels).sum())
     return hits / len(data)
+
+
+def accuracy_of(classifier: Classifier, data: Examples) -> float:
+    """Return the share of images that a classifier is right about."""
+    return accuracy(lambda images: classifier.predict(images).logits.cpu(), data)
 
 
 def on_bytes(module: nn.Module) -> Callable[[Tensor], Tensor]:
