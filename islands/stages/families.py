@@ -31,7 +31,7 @@ YARDSTICK = "test digits"
 GENERATIVE = "generative-mnist"
 
 _ENCODINGS = {"direct": DirectSettings(), "cppn": CppnSettings()}
-_DIGITS = 2000
+_DIGITS = 1000
 _CHUNK = 200
 
 

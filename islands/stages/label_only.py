@@ -92,7 +92,7 @@ def by_surrogate(
     mean, found = mean_of(surrogate), dict[int, Tensor]()
     shape = (surrogate.channels, surrogate.input_size, surrogate.input_size)
     missing = list(range(len(target.classes)))
-    for attempt in range(settings.queries // settings.batch):
+    for attempt in range(settings.surrogate_images):
         if not missing:
             return
         pairs = [(class_, attempt) for class_ in missing]
@@ -100,7 +100,7 @@ def by_surrogate(
         images = ascend(
             surrogate,
             targets,
-            starts("mean_plus", shape, mean, config.seed, pairs),
+            starts("uniform", shape, mean, config.seed, pairs),
             mean,
             AscentSettings(iterations=settings.surrogate_iterations),
         )["best"].images

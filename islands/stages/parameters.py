@@ -103,7 +103,7 @@ class LabelOnlyParameters(Section):
     """Fooling a network that tells its label and nothing else."""
 
     queries: PositiveInt = 40_000
-    """Images that each attack may ask the network about."""
+    """Images that chance and evolution may ask the network about."""
     repeats: PositiveInt = 5
     """Independent attempts of each attack."""
     batch: PositiveInt = 100
@@ -112,6 +112,8 @@ class LabelOnlyParameters(Section):
     """Confidence, which no attack sees, from which an image fools the network."""
     surrogates: list[Name] = Field(default=["lenet:1", "linear-mnist"])
     """Networks whose gradients make images that are tried on the target."""
+    surrogate_images: PositiveInt = 20
+    """Images of each class that are tried at most."""
     surrogate_iterations: PositiveInt = 200
 
 

@@ -79,8 +79,8 @@ def copies(picture: Picture, settings: RepetitionParameters) -> list[Mask]:
             if len(alike) > 1 and _covered(alike) > _covered(best):
                 best = alike
     centre = (np.array(picture.shape[:2]) - 1) / 2
-    away = [np.linalg.norm(np.argwhere(segment.mask).mean(0) - centre) for segment in best]
-    return [best[row].mask for row in np.argsort(away, kind="stable")[::-1]]
+    away = [-np.linalg.norm(np.argwhere(segment.mask).mean(0) - centre) for segment in best]
+    return [best[row].mask for row in np.argsort(away, kind="stable")]
 
 
 def _alike(first: Segment, second: Segment, likeness: float) -> bool:
