@@ -43,7 +43,7 @@ def pipelines(as_json: Json = False) -> None:
         print(json.dumps([_as_json(pipeline) for pipeline in listed]))
         return
     for pipeline in listed:
-        print(f"{pipeline.name:<18}{pipeline.summary}  ({pipeline.paper})")
+        print(f"{pipeline.name:<28}{pipeline.summary}  ({pipeline.paper})")
 
 
 def _as_json(pipeline: Pipeline) -> dict[str, Any]:
