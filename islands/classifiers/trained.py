@@ -17,7 +17,7 @@ from torch import nn
 from islands.classifiers.lenet import build_lenet
 from islands.classifiers.torch_classifier import Network, Preprocessing, fingerprint_of
 from islands.classifiers.verify import fill, require_sha256
-from islands.datasets.packages import cache_directory
+from islands.datasets.assets import cache_directory
 from islands.errors import NetworkError
 
 _DIGITS = 16

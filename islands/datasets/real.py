@@ -12,7 +12,6 @@ from torch import Tensor
 
 from islands.datasets.assets import ASSETS, PHOTOGRAPH_LABELS, pull
 from islands.datasets.mnist import load_mnist
-from islands.errors import DataError
 
 
 class Real(NamedTuple):
@@ -23,19 +22,20 @@ class Real(NamedTuple):
     name: str
 
 
-def real_images(classes: tuple[str, ...], channels: int, size: int) -> Real:
+def real_images(classes: tuple[str, ...], channels: int, size: int) -> Real | None:
     """Return test images of these classes: 10,000 digits of MNIST, or photographs of ImageNet's classes.
 
-    Photographs are resized to `size` pixels a side; digits are as they are.
+    Photographs are resized to `size` pixels a side; digits are as they are. None: no images of these classes
+    are known.
 
     Raises:
-        DataError: no images of these classes are known, or they cannot be had.
+        DataError: they cannot be had.
     """
     if classes == tuple("0123456789") and channels == 1:
         digits = load_mnist("test")
         return Real(digits.images, digits.labels.numpy(), "test digits of MNIST")
     if len(classes) != 1000 or channels != 3:
-        raise DataError(f"no real images of these {len(classes)} classes are known")
+        return None
     folder = pull(ASSETS["photographs"])
     pictures = []
     for name in ASSETS["photographs"].digests:

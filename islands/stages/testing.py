@@ -48,7 +48,10 @@ def _measure(network: NetworkConfig, context: Context) -> dict[str, Any]:
     device = resolve_device(context.config.workers.device)
     classifier = load_classifier(**network.model_dump(), device=device)
     size = context.config.encoding.size or classifier.input_size
-    return measure(classifier, real_images(classifier.classes, classifier.channels, size))
+    real = real_images(classifier.classes, classifier.channels, size)
+    if real is None:
+        raise DataError(f"none are known of its {len(classifier.classes)} classes")
+    return measure(classifier, real)
 
 
 def measure(classifier: Classifier, real: Real) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from islands.config import RunConfig
 from islands.config_file import resolve_run_config
-from islands.datasets.packages import cache_directory
+from islands.datasets.assets import cache_directory
 from islands.stages.experiment import run_experiment
 from islands.store.results import Item, Results
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.classifiers.torch_classifier import Network
 from islands.classifiers.trained import build_network, transplant
+from islands.datasets.assets import cache_directory
 from islands.datasets.examples import Examples, InMemory
 from islands.datasets.mnist import Labelled, load_mnist
-from islands.datasets.packages import cache_directory
 from islands.errors import NetworkError
 from islands.stages.train import Recipe, accuracy, fit, head_of, on_bytes, train_lenet, train_once
 
