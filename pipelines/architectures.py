@@ -48,6 +48,7 @@ PIPELINE = Pipeline(
     small={
         "encoding": {"size": 128},
         "evolve": {"initial": 200, "children": 20, "generations": 40, "generations_per_epoch": 20},
+        "workers": {"count": 1, "threads": 2},
     },
     findings=findings,
 )

@@ -66,6 +66,7 @@ PIPELINE = Pipeline(
         "network": {"precision": "bfloat16"},
         "encoding": {"size": 128},
         "evolve": {"initial": 200, "children": 20, "generations": 120, "generations_per_epoch": 20},
+        "workers": {"count": 1, "threads": 2},
     },
     findings=findings,
 )

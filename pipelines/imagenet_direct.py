@@ -56,6 +56,7 @@ PIPELINE = Pipeline(
         "encoding": {"size": 128},
         # Twice the images of `imagenet_cppn`, as in the paper.
         "evolve": {"initial": 200, "children": 20, "generations": 600, "generations_per_epoch": 20},
+        "workers": {"count": 1, "threads": 2},
     },
     findings=findings,
 )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pipelines
 from islands.config import RunConfig
@@ -20,7 +20,7 @@ from islands.stages.launch import ignore
 
 Budget = Literal["small", "full"]
 
-SMALL_MACHINE = {"workers": {"executor": "in-process", "count": 1, "threads": 2}}
+SMALL_MACHINE = {"executor": "in-process", "count": 2, "threads": 1}
 """Two cores, and no processes to start for runs of a minute."""
 
 
@@ -62,8 +62,10 @@ def configure(name: str, budget: Budget, out: Path, overrides: Sequence[str] = (
         ConfigError: an override does not fit.
     """
     pipeline = pipelines.get(name)
-    small = {**SMALL_MACHINE, **(pipeline.small or {})} if budget == "small" else {}
-    settings = {"pipeline": name, "store": str(out / name), **small}
+    settings: dict[str, Any] = {"pipeline": name, "store": str(out / name)}
+    if budget == "small":
+        small = pipeline.small or {}
+        settings |= {**small, "workers": {**SMALL_MACHINE, **small.get("workers", {})}}
     return resolve_run_config(settings, f"islands paper --budget {budget}", overrides)
 
 

@@ -17,9 +17,10 @@ from islands.config import NetworkConfig
 from islands.datasets.real import Real, real_images
 from islands.errors import DataError
 from islands.stages.context import Context
-from islands.stages.controls import batches
 
 STAGE = "test"
+
+_BATCH = 500
 
 
 def run(context: Context) -> None:
@@ -61,7 +62,7 @@ def measure(classifier: Classifier, real: Real) -> dict[str, Any]:
         `n`, `accuracy`, `data`, `fingerprint`, and the median of the top probability over all images, over
         those that it has right, and over those that it has wrong (None where there are none).
     """
-    predictions = [classifier.predict(batch).probabilities.max(1) for batch in batches(real.images)]
+    predictions = [classifier.predict(batch).probabilities.max(1) for batch in real.images.split(_BATCH)]
     confidence = torch.cat([each.values for each in predictions]).cpu().numpy()
     right = torch.cat([each.indices for each in predictions]).cpu().numpy() == real.labels
     return {

@@ -30,7 +30,7 @@ def config(store: Path, pipeline: str, **settings: Any) -> RunConfig:
             "pipeline": pipeline,
             "store": str(store),
             "runs": 2,
-            "evolve": {"generations": 20},
+            "evolve": {"generations": 10},
             "workers": {"executor": "in-process"},
             **settings,
         }
@@ -95,7 +95,7 @@ def test_the_table_is_computed_again_from_the_folder_alone(
 def test_single_targets_spend_as_much_and_mail_nothing(targets: Path) -> None:
     all_at_once, one = (StoreReader(targets / name) for name in ("all_at_once", "one_at_a_time"))
     for run_ in range(2):
-        assert all_at_once.evaluations(run_) == one.evaluations(run_) == 200 + 200 * 20
+        assert all_at_once.evaluations(run_) == one.evaluations(run_) == 200 + 200 * 10
         history = one.history(run_)
         assert (history["island"] == history["class"]).all()
         assert not history["claimed"].any()
