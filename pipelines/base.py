@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from islands.report.evidence import Evidence
 
 
+EVOLVING = frozenset({"fetch", "train", "evolve", "score", "test"})
+"""Stages whose results are in the stores of runs, or follow from them."""
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """An experiment: settings that a configuration file completes and may override."""
@@ -35,6 +39,11 @@ class Pipeline:
     experiment has no small form."""
     findings: Callable[[Evidence], Sequence[Finding]] | None = None
     """Computes the closing table from stores and results alone, so that it can be computed again offline."""
+
+    @property
+    def is_several(self) -> bool:
+        """Whether it is more than a single run, whose store is then the folder of the experiment."""
+        return bool(self.variants) or "evolve" not in self.stages or bool(set(self.stages) - EVOLVING)
 
 
 def crossed(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

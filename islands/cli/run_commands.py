@@ -39,30 +39,39 @@ def launch(
     from islands.config_file import load_run_config
 
     config = load_run_config(file, overrides or ())
+    import pipelines
+
+    pipeline = pipelines.get(config.pipeline)
     if config.ray.is_job_server and config.workers.executor == "ray":
         from islands.stages import jobs
 
         _leave_or_watch(jobs.launch(config), detach)
         return
-    from islands.stages import experiment
-
-    if detach and experiment.is_several(config):
+    if detach and pipeline.is_several:
         raise InputError("--detach: this file compares several runs; submit it as a job, or wait for it")
     if detach:
         from islands.stages import detached
 
         announce(detached.launch(config))
         return
-    from islands.stages import launch as stage
-
-    if experiment.is_several(config):
+    if pipeline.is_several:
         _run_experiment(config, progress, as_json)
         return
+    from islands.stages import launch as stage
+
     with stdout_for_result(), observer(progress) as observe:
         reader = stage.launch(config, observe)
     _report(reader, as_json)
+    if pipeline.findings is not None:
+        _conclude(config, as_json)
+
+
+def _conclude(config: RunConfig, as_json: bool) -> None:
+    """Do what is left of an experiment when its run is complete."""
+    from islands.stages.experiment import run_experiment
+
     with stdout_for_result():
-        experiment.run_experiment(config)
+        run_experiment(config)
     if not as_json:
         _print_files(config)
 

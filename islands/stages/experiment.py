@@ -34,9 +34,6 @@ _TORCHVISION = re.compile(r"torchvision:\w+@(?!random:)\w+")
 FINDINGS = "findings"
 """Name of the files of findings in an experiment's folder, but for `.json` and `.txt`."""
 
-EVOLVING = {"fetch", "train", "evolve", "score", "test"}
-"""Stages whose results a store holds, or that follow from it."""
-
 RUNS_MAY_CHANGE = MAY_CHANGE
 """What the same folder may be launched again with, where evolution is all that is done."""
 STAGES_MAY_CHANGE = ("workers", "scorers", "ray", "checkpoint", "store")
@@ -93,7 +90,7 @@ def run_experiment(config: RunConfig, observe: Observe = ignore, say: Callable[[
     """
     pipeline = pipelines.get(config.pipeline)
     context = Context(config, parameters_of(config), observe, say)
-    if is_several(config):
+    if pipeline.is_several:
         _describe(config)
     try:
         for stage in pipeline.stages:
@@ -128,13 +125,6 @@ def find(folders: Sequence[Path]) -> dict[str, list[Finding]]:
     return found
 
 
-def is_several(config: RunConfig) -> bool:
-    """Tell whether an experiment is more than a single run, whose store is its folder."""
-    pipeline = pipelines.get(config.pipeline)
-    single = "evolve" in pipeline.stages and not set(pipeline.stages) - EVOLVING
-    return bool(pipeline.variants) or not single
-
-
 def parameters_of(config: RunConfig) -> object:
     """Return `config.parameters` in the pipeline's schema; None where it has none."""
     schema = pipelines.get(config.pipeline).parameters if config.pipeline in pipelines.names() else None
@@ -156,7 +146,7 @@ def _describe(config: RunConfig) -> None:
 
 
 def _only_evolves(config: RunConfig) -> bool:
-    return not set(pipelines.get(config.pipeline).stages) - EVOLVING - {"transfer"}
+    return not set(pipelines.get(config.pipeline).stages) - pipelines.EVOLVING - {"transfer"}
 
 
 def _write(findings: Sequence[Finding], folder: Path) -> None:
