@@ -176,7 +176,7 @@ def run(context: Context) -> None:
                 items = {pair: f"{config.label} {way} {pair[0]} {pair[1]}" for pair in batch}
                 if all(results.get(item) is not None for item in items.values()):
                     continue
-                context.say(f"climbing on {config.label}, {way}: {len(batch)} images")
+                context.say(f"climbing on {config.label}, {way}: {len(batch)} at once")
                 _climb(context, network, config.label, way, items, results)
 
 

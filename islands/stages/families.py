@@ -50,11 +50,12 @@ def nearest(images: Tensor, training: Tensor) -> Tensor:
 def run(context: Context) -> None:
     """Evolve against every model with both encodings; an item for each pair, and the yardstick."""
     parameters: FamiliesParameters = context.parameters
-    results, test = context.results(STAGE), load_mnist("test")
+    results = context.results(STAGE)
+    test = first(load_mnist("test"), parameters.test_images)
     torch.set_num_threads(context.config.workers.threads)
     training = load_mnist("train").images
     generative = load_classifier(GENERATIVE, device=resolve_device("cpu"))
-    digits = test.images[:_DIGITS]
+    digits = test.take(torch.arange(min(_DIGITS, len(test)))).images
     usual = log_likelihood(generative, digits), nearest(digits, training)
     results.once(YARDSTICK, lambda: _medians(*usual))
     # What 99 of 100 held-back digits are likelier, or nearer, than.
@@ -68,7 +69,7 @@ def run(context: Context) -> None:
                 "mlp",
                 CLASSES,
                 first(load_mnist("train"), parameters.training_images),
-                first(test, None),
+                test,
                 Recipe(context.config.seed, parameters.epochs, learning_rate=parameters.learning_rate),
             )
             name, right = record.name, record.test_accuracy
@@ -78,7 +79,7 @@ def run(context: Context) -> None:
                 continue
             if right is None:
                 classifier = load_classifier(name, device=resolve_device("cpu"))
-                right = accuracy_of(classifier, first(test, None))
+                right = accuracy_of(classifier, test)
             context.say(f"{network}: evolving with {encoding}")
             config = part(
                 context.config,
@@ -95,7 +96,7 @@ def run(context: Context) -> None:
                 "network": network,
                 "encoding": encoding,
                 "accuracy": right,
-                "test_images": len(test.labels),
+                "test_images": len(test),
                 "tested_on": "test digits of MNIST",
                 "unlikely": float((likely < limits[0]).float().mean()),
                 "far": float((near > limits[1]).float().mean()),

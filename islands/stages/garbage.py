@@ -46,7 +46,7 @@ def run(context: Context) -> None:
     parameters: GarbageParameters = context.parameters
     results = context.results(STAGE)
     digits = first(load_mnist("train"), parameters.training_images)
-    test = first(load_mnist("test"), None)
+    test = first(load_mnist("test"), parameters.test_images)
     for source in parameters.sources:
         context.say(f"garbage class of {source}: training")
         parts = [of_class(garbage(source, parameters.garbage_images)[0], len(CLASSES))] * (source != "none")

@@ -123,6 +123,8 @@ class TrainingParameters(Section):
     epochs: PositiveInt = 12
     training_images: PositiveInt | None = None
     """The first of the training set; null: all."""
+    test_images: PositiveInt | None = None
+    """The first of those held back, on which accuracy is measured; null: all."""
     learning_rate: PositiveFloat = 0.05
 
 
@@ -158,8 +160,6 @@ class RetrainImagesParameters(TrainingParameters):
     iterations: PositiveInt = 2
     over_represented: PositiveFloat = 7
     """Fooling images in units of the training images of a class (the paper: 9000, 7 x 1300)."""
-    test_images: PositiveInt | None = None
-    """Held-back pictures that accuracy is measured on; null: all."""
 
 
 class GarbageParameters(TrainingParameters):

@@ -72,7 +72,7 @@ def run_mnist(context: Context) -> None:
         architecture="lenet",
         classes=CLASSES,
         examples=first(load_mnist("train"), parameters.training_images),
-        test=first(load_mnist("test"), None),
+        test=first(load_mnist("test"), parameters.test_images),
         data="test digits of MNIST",
         recipe=Recipe(context.config.seed, parameters.epochs, learning_rate=parameters.learning_rate),
         iterations=parameters.iterations,

@@ -30,6 +30,7 @@ def experiment(store: Path) -> RunConfig:
         parameters={
             "networks": ["mlp", "linear-mnist"],
             "training_images": 1000,
+            "test_images": 300,
             "epochs": 4,
             "learning_rate": 0.2,
         },

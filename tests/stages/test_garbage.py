@@ -25,6 +25,7 @@ def experiment(store: Path) -> RunConfig:
         encoding={"name": "cppn"},
         parameters={
             "training_images": 400,
+            "test_images": 500,
             "garbage_images": 100,
             "epochs": 3,
             "sources": ["none", "noise"],
