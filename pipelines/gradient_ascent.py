@@ -56,9 +56,6 @@ PIPELINE = Pipeline(
     },
     stages=("train", "test", "ascend"),
     parameters=AscentParameters,
-    small={
-        "parameters": {"imagenet_classes": 2, "starts": 1, "iterations": 300},
-        "workers": {"threads": 2},
-    },
+    small={"parameters": {"imagenet_classes": 2, "starts": 1, "iterations": 300}},
     findings=findings,
 )

@@ -66,7 +66,6 @@ PIPELINE = Pipeline(
         "network": {"name": "efficientnet-lite0", "view": "whole"},
         "encoding": {"name": "cppn", "size": 224},
         "evolve": {"initial": 200, "children": 20, "generations": 100, "generations_per_epoch": 25},
-        "islands": {"count": 2},
         "parameters": {"images": 20, "threshold": 0.2},
     },
     findings=findings,
