@@ -9,10 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from islands.report.findings import Finding
+from pipelines import imagenet_cppn, imagenet_direct
 from pipelines.base import Pipeline
 
 if TYPE_CHECKING:
     from islands.report.evidence import Evidence
+
+EVALUATIONS = {
+    "mnist_direct": 200 + 200 * 200,
+    "mnist_cppn": 200 + 200 * 200,
+    "imagenet_direct": imagenet_direct.EVALUATIONS,
+    "imagenet_cppn": imagenet_cppn.EVALUATIONS,
+}
+"""Images that a run of the paper scored."""
 
 
 def findings(evidence: Evidence) -> list[Finding]:
@@ -22,8 +31,8 @@ def findings(evidence: Evidence) -> list[Finding]:
     tested = evidence.results("test")
     measured = [surer_where_right(item, evidence.tested(name)) for name, item in tested.items()]
     compared = [
-        above_real_images(evidence.others[name], tested)
-        for name in ("mnist_direct", "mnist_cppn", "imagenet_direct", "imagenet_cppn")
+        above_real_images(evidence.others[name], tested, evaluations)
+        for name, evaluations in EVALUATIONS.items()
         if name in evidence.others
     ]
     return measured + compared

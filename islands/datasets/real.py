@@ -42,4 +42,5 @@ def real_images(classes: tuple[str, ...], channels: int, size: int) -> Real | No
         with Image.open(folder / name) as file:
             pictures.append(np.array(file.convert("RGB").resize((size, size))))
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-    return Real(images, np.array(PHOTOGRAPH_LABELS), "photographs of ImageNet's classes")
+    name = f"photographs of ImageNet's classes, {size} x {size} pixels"
+    return Real(images, np.array(PHOTOGRAPH_LABELS), name)

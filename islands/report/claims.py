@@ -75,6 +75,11 @@ def every_run_reached(
     )
 
 
+def shown(p: float) -> str:
+    """Return a p-value in words; the smallest are below what a float holds."""
+    return f"p = {p:.2g}" if p >= 1e-300 else "p < 1e-300"
+
+
 def runs(count: int) -> str:
     """Return a number of runs in words."""
     return "1 run" if count == 1 else f"{count:,} runs"

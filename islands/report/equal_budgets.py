@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from islands.errors import InputError
 from islands.report.archives import Archives, mann_whitney, median_over_runs
-from islands.report.claims import runs
+from islands.report.claims import runs, shown
 from islands.report.findings import Figure, Finding, Tested, Verdict
 
 SIGNIFICANCE = 0.01
@@ -38,7 +38,7 @@ def compare(
     return Finding(
         claim,
         paper,
-        f"median {medians[0]:.3%} against {medians[1]:.3%}, p = {p:.2g}; {runs(first.runs)} of "
+        f"median {medians[0]:.3%} against {medians[1]:.3%}, {shown(p)}; {runs(first.runs)} of "
         f"{int(first.evaluations[0]):,} images each",
         Verdict.of(p < SIGNIFICANCE),
         why,

@@ -154,13 +154,11 @@ class TestRealImages:
         item = {"item": "lenet-mnist", "n": 10_000, "data": "digits", "accuracy": 0.99}
         item |= {"median_confidence": 0.98, "median_right": 0.99, "median_wrong": None}
         surer = {**item, "item": "linear-mnist", "median_wrong": 0.6}
-        evolved = evidence("mnist_cppn", {"": final([[0.995] * 10])})
-        found = evidence(
-            "real_images",
-            items={"test": {"lenet-mnist": item, "linear-mnist": surer}},
-            others={"mnist_cppn": evolved},
-        )
-        assert verdicts(found) == [NOT_COMPARABLE, AGREES, AGREES]
+        items = {"test": {"lenet-mnist": item, "linear-mnist": surer}}
+        for evaluations, verdict in ((40_200, AGREES), (40_199, NOT_COMPARABLE)):
+            evolved = evidence("mnist_cppn", {"": final([[0.995] * 10], evaluations)})
+            found = evidence("real_images", items=items, others={"mnist_cppn": evolved})
+            assert verdicts(found) == [NOT_COMPARABLE, AGREES, verdict]
 
 
 def test_no_figure_is_printed_without_its_certainty() -> None:
