@@ -11,7 +11,7 @@ from typing import Any
 from islands.config import RunConfig
 from islands.config_file import variants_of
 from islands.stages.evolve import Observe
-from islands.stages.launch import launch_or_resume
+from islands.stages.launch import lacks_scores, launch_or_resume
 from islands.store.reader import StoreReader
 from islands.store.results import Results
 
@@ -56,12 +56,12 @@ class Context:
         return Results(self.folder, stage)
 
     def evolve(self, config: RunConfig) -> StoreReader:
-        """Evolve to the end of the budget, unless that was done before, and return the store.
+        """Evolve to the end of the budget and score, unless that was done before, and return the store.
 
         Raises:
             Stopped: a signal came first.
         """
         reader = launch_or_resume(config, self.observe)
-        if not reader.complete:
+        if not reader.complete or lacks_scores(reader, config.held_out):
             raise Stopped
         return reader
