@@ -58,11 +58,12 @@ def launch(
         _run_experiment(config, progress, as_json)
         return
     from islands.stages import launch as stage
+    from islands.store.location import Location
 
     with stdout_for_result(), observer(progress) as observe:
         reader = stage.launch(config, observe)
     _report(reader, as_json)
-    if pipeline.findings is not None:
+    if pipeline.findings is not None and Location.of(config.store).is_local:
         _conclude(config, as_json)
 
 

@@ -20,7 +20,7 @@ def run(context: Context) -> None:
     """
     readers = [StoreReader(config.store) for config in context.runs.values()]
     if _snapshots(context.folder / "transfer.json") != [reader.session.snapshot_id for reader in readers]:
-        _write(transfer([reader.path for reader in readers]), context.folder)
+        _write(transfer([config.store for config in context.runs.values()]), context.folder)
 
 
 def _snapshots(file: Path) -> list[str]:

@@ -12,6 +12,7 @@ from islands.config import RunConfig
 from islands.config_file import variants_of
 from islands.stages.evolve import Observe
 from islands.stages.launch import lacks_scores, launch_or_resume
+from islands.store.location import Location
 from islands.store.reader import StoreReader
 from islands.store.results import Results
 
@@ -43,8 +44,12 @@ class Context:
 
     @property
     def folder(self) -> Path:
-        """Where everything of the experiment lies."""
-        return Path(self.config.store)
+        """Where everything of the experiment lies.
+
+        Raises:
+            StoreError: in a bucket, where stores of runs can be and nothing else.
+        """
+        return Location.of(self.config.store).path
 
     @property
     def runs(self) -> Mapping[str, RunConfig]:

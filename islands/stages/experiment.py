@@ -27,6 +27,7 @@ from islands.stages.context import Context, Stopped, say
 from islands.stages.evolve import Observe
 from islands.stages.launch import MAY_CHANGE, changes_meaning, differences, ignore, may_change
 from islands.stages.train import train_missing
+from islands.store.location import Location
 
 _TORCHVISION = re.compile(r"torchvision:\w+@(?!random:)\w+")
 """A network of torchvision in a name, which may be a combination of several."""
@@ -133,7 +134,7 @@ def parameters_of(config: RunConfig) -> object:
 
 def _describe(config: RunConfig) -> None:
     """Write down what the experiment is, or check that it is the same."""
-    folder = Path(config.store)
+    folder = Location.of(config.store).path
     path = folder / EXPERIMENT
     if path.is_file():
         allowed = RUNS_MAY_CHANGE if _only_evolves(config) else STAGES_MAY_CHANGE
