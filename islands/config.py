@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from islands.encodings.settings import CppnSettings, DirectSettings
+from islands.encodings.settings import CppnSettings, DctSettings, DirectSettings
 
 
 def _path_text(value: object) -> object:
@@ -264,7 +264,7 @@ class RunConfig(Section):
     runs: PositiveInt = 1
     """Independent archives (the paper: 5)."""
     network: NetworkConfig
-    encoding: Annotated[DirectSettings | CppnSettings, Field(discriminator="name")]
+    encoding: Annotated[DirectSettings | CppnSettings | DctSettings, Field(discriminator="name")]
     evolve: EvolveConfig = EvolveConfig()
     islands: IslandsConfig = IslandsConfig()
     held_out: list[HeldOut] = []
@@ -274,3 +274,5 @@ class RunConfig(Section):
     ray: RayConfig = RayConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     loggers: LoggersConfig = LoggersConfig()
+    parameters: dict[str, Any] = {}
+    """What stages other than evolution are told; the pipeline has the schema."""

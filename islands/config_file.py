@@ -19,6 +19,7 @@ import pipelines
 from islands.config import HeldOut, NetworkConfig, RunConfig
 from islands.config_schema import did_you_mean, explain, show
 from islands.config_yaml import Layer, Origin, Problem, parse_override, parse_yaml
+from islands.encodings.settings import EncodingSettings
 from islands.errors import ConfigError
 
 
@@ -67,14 +68,23 @@ def variants_of(config: RunConfig) -> dict[str, RunConfig]:
     values = config.model_dump(mode="json")
     variants = {}
     for name, settings in pipelines.get(config.pipeline).variants.items():
+        below = {**values, "encoding": _encoding_below(values["encoding"], settings.get("encoding", {}))}
         top = {
             **settings,
+            "parameters": {},
             "store": str(Path(config.store) / name),
             "held_out": [*settings.get("held_out", ()), *values["held_out"]],
         }
         source = f"pipeline {config.pipeline}, variant {name}"
-        variants[name] = _validate(Layer(Origin(source), values).below(Layer(Origin(source), top)))
+        variants[name] = _validate(Layer(Origin(source), below).below(Layer(Origin(source), top)))
     return variants
+
+
+def _encoding_below(encoding: Mapping[str, Any], top: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a variant's encoding is laid over: of another encoding only what all have in common."""
+    if top.get("name", encoding["name"]) == encoding["name"]:
+        return encoding
+    return {name: encoding[name] for name in EncodingSettings.model_fields}
 
 
 def read_networks(texts: Sequence[str]) -> list[NetworkConfig]:
@@ -145,7 +155,32 @@ def _with_overrides(layer: Layer, overrides: Sequence[str]) -> Layer:
 def _resolve(layer: Layer, overrides: Sequence[str]) -> RunConfig:
     layer = _with_overrides(layer, overrides)
     pipeline = _pipeline_layer(layer)
-    return _validate(pipeline.below(layer) if pipeline else layer, has_pipeline=pipeline is not None)
+    config = _validate(pipeline.below(layer) if pipeline else layer, has_pipeline=pipeline is not None)
+    _require_parameters(config, layer)
+    return config
+
+
+def _require_parameters(config: RunConfig, layer: Layer) -> None:
+    """Check the section `parameters` against the schema of the pipeline."""
+    schema = pipelines.get(config.pipeline).parameters
+    if schema is None:
+        if config.parameters:
+            key = ("parameters",)
+            message = f"the pipeline {config.pipeline} takes none; remove the section"
+            raise ConfigError(str(Problem(layer.origin(key), key, message)))
+        return
+    try:
+        schema.model_validate(config.parameters)
+    except ValidationError as error:
+        lines = []
+        for details in error.errors(include_url=False):
+            path = ("parameters", *details["loc"])
+            known = f"; known keys: {', '.join(schema.model_fields)}"
+            unknown = f"unknown key{did_you_mean(str(path[-1]), schema.model_fields) or known}"
+            expected = f"{details['msg'][0].lower()}{details['msg'][1:]}, got {show(details['input'])}"
+            message = unknown if details["type"] == "extra_forbidden" else expected
+            lines.append(str(Problem(layer.origin(path), path, message)))
+        raise ConfigError("\n".join(lines)) from None
 
 
 def _validate(layer: Layer, *, has_pipeline: bool = True) -> RunConfig:

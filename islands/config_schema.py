@@ -86,6 +86,8 @@ def _describe(schema: Schema) -> str:
             return f"a number{_bounds(schema)}"
         case "string" if "minLength" in schema:
             return "text that is not empty"
+        case "object" if "properties" not in schema:
+            return "a mapping"
         case "object":
             return f"a mapping with keys among {', '.join(schema['properties'])}"
         case kind:

@@ -6,9 +6,9 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
-from pipelines.base import Pipeline
+from pipelines.base import EVOLVING, Pipeline
 
-__all__ = ["Pipeline", "get", "names"]
+__all__ = ["EVOLVING", "Pipeline", "get", "names"]
 
 
 @cache

@@ -5,7 +5,33 @@ Section 3.5 of the paper: 20.7 % of GoogLeNet's images keep their label on AlexN
 `islands launch cluster/gpu.yaml --set pipeline=alexnet_googlenet --set store=runs/alexnet-googlenet`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from islands.report.findings import Certainty, Figure, Finding
 from pipelines.base import Pipeline, crossed
+
+if TYPE_CHECKING:
+    from islands.report.evidence import Evidence
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Compare with section 3.5, second case."""
+    from islands.report.transfer_claims import transfers
+
+    alexnet, googlenet = (f"torchvision:{name}@IMAGENET1K_V1 (ten-crop)" for name in ("alexnet", "googlenet"))
+    return transfers(
+        evidence,
+        "Images evolved against {source} fool {target}, of another architecture, more often than chance.",
+        {
+            (googlenet, alexnet): Figure("20.7 % of images", Certainty.RECALLED_MEDIUM),
+            (alexnet, googlenet): Figure("17.3 % of images", Certainty.RECALLED_MEDIUM),
+        },
+        None,
+        "torchvision's weights, not the paper's",
+    )
+
 
 PIPELINE = Pipeline(
     name="alexnet_googlenet",
@@ -16,11 +42,12 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn", "size": 256},
         "evolve": {"initial": 400, "children": 400, "generations": 5000, "generations_per_epoch": 10},
     },
-    stages=("evolve", "score", "transfer"),
+    stages=("fetch", "evolve", "score", "transfer", "test"),
     variants=crossed(
         {
             "alexnet": {"name": "torchvision:alexnet@IMAGENET1K_V1", "view": "ten-crop"},
             "googlenet": {"name": "torchvision:googlenet@IMAGENET1K_V1", "view": "ten-crop"},
         }
     ),
+    findings=findings,
 )

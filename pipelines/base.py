@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from islands.config import Section
+from islands.report.findings import Finding
+
+if TYPE_CHECKING:
+    from islands.report.evidence import Evidence
+
+
+EVOLVING = frozenset({"fetch", "train", "evolve", "score", "test"})
+"""Stages whose results are in the stores of runs, or follow from them."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +28,22 @@ class Pipeline:
     settings: Mapping[str, Any]
     """As in a configuration file; a file's own settings win."""
     stages: tuple[str, ...] = ("evolve",)
-    """What is done, in order."""
+    """What is done, in order; names of `islands.stages.experiment.STAGES`."""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Runs side by side, by name: settings laid over those above and the file's. Each has a store of its own,
     which its name is, in the folder that `store` names; held-out networks of the file come in addition."""
+    parameters: type[Section] | None = None
+    """The schema of the section `parameters`: what stages other than evolution are told."""
+    small: Mapping[str, Any] | None = None
+    """Laid over `settings` by `islands paper --budget small`: a minute or two of two cores. None: the
+    experiment has no small form."""
+    findings: Callable[[Evidence], Sequence[Finding]] | None = None
+    """Computes the closing table from stores and results alone, so that it can be computed again offline."""
+
+    @property
+    def is_several(self) -> bool:
+        """Whether it is more than a single run, whose store is then the folder of the experiment."""
+        return bool(self.variants) or "evolve" not in self.stages or bool(set(self.stages) - EVOLVING)
 
 
 def crossed(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -18,7 +18,7 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn"},
         "evolve": {"initial": 100, "children": 100, "generations": 100, "generations_per_epoch": 10},
     },
-    stages=("train", "evolve", "score", "transfer"),
+    stages=("train", "evolve", "score", "transfer", "test"),
     variants={
         "one": {"network": {"name": "lenet-mnist"}, "held_out": _HELD_OUT},
         "mean": {"network": {"name": "ensemble:lenet-mnist+lenet:1"}, "held_out": _HELD_OUT},

@@ -86,6 +86,12 @@ FAMILIES: dict[str, Family] = {
             10,
         ),
         Family(
+            "trained",
+            "trained:FINGERPRINT",
+            "a network that a pipeline trained here, by the first 16 digits of its fingerprint",
+            r"[0-9a-f]{16}",
+        ),
+        Family(
             "torchvision",
             "torchvision:NAME@WEIGHTS",
             "any classification network of torchvision, such as alexnet@IMAGENET1K_V1; untrained: "
@@ -123,6 +129,12 @@ FAMILIES: dict[str, Family] = {
             r"[^+]+(\+[^+]+)+",
         ),
         Family("label-only", "label-only:A", "network A with all but its top label hidden", r".+"),
+        Family(
+            "stability",
+            "stability:A",
+            "of network A's labels alone: the share of perturbed copies of an image that keep each",
+            r".+",
+        ),
     )
 }
 """By prefix."""
@@ -171,7 +183,7 @@ def class_count(name: str) -> int | None:
     prefix, rest = parse_network(name)
     if prefix in NETWORKS:
         return NETWORKS[prefix].class_count
-    if prefix == "label-only":
+    if prefix in ("label-only", "stability"):
         return class_count(rest)
     if prefix in ("ensemble", "weakest"):
         counts = [class_count(member) for member in rest.split("+")]

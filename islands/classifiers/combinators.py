@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from islands.classifiers.contract import Classifier, Prediction
+from islands.classifiers.contract import Classifier, Prediction, require_differentiable
 from islands.errors import NetworkError
 
 _CERTAIN = 1e4
@@ -41,20 +41,33 @@ class Ensemble:
         self.channels = first.channels
         self.input_size = max(member.input_size for member in members)
         self.device = first.device
-        self.fingerprint = _combined(self.kind, [member.fingerprint for member in members])
+        self.fingerprint = _fingerprint(self.kind, [member.fingerprint for member in members])
         self.members = members
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """What the first member subtracts from pixels in [0, 1]."""
+        return require_differentiable(self.members[0]).mean
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score images; see `Classifier.predict`."""
-        scores = self._log_probabilities(images)
-        logits = scores.logsumexp(0) - torch.tensor(len(scores), device=self.device).log()
+        logits = self._combined([member.predict(images).logits for member in self.members])
         return Prediction(logits.softmax(1), logits)
 
-    def _log_probabilities(self, images: Tensor) -> Tensor:
-        """Return (members, B, K)."""
-        parts = (member.predict(images).logits.to(self.device) for member in self.members)
-        return torch.stack([logits.log_softmax(1) for logits in parts])
+    def logits(self, pixels: Tensor) -> Tensor:
+        """Return logits on autograd's tape; see `Differentiable.logits`."""
+        members = map(require_differentiable, self.members)
+        return self._combined([member.logits(pixels.to(member.device)) for member in members])
+
+    def _combined(self, logits: Sequence[Tensor]) -> Tensor:
+        """Return logits (B, K) of those of the members."""
+        log_probabilities = torch.stack([each.to(self.device).log_softmax(1) for each in logits])
+        return self._reduced(log_probabilities)
+
+    def _reduced(self, scores: Tensor) -> Tensor:
+        """Return logits (B, K) of log probabilities (members, B, K)."""
+        return scores.logsumexp(0) - torch.tensor(len(scores), device=self.device).log()
 
 
 class Weakest(Ensemble):
@@ -67,13 +80,59 @@ class Weakest(Ensemble):
 
     kind = "weakest"
 
+    def _reduced(self, scores: Tensor) -> Tensor:
+        least = scores.amin(0)
+        contested = (1 - least.exp().sum(1, keepdim=True)).clamp(min=0)
+        return torch.logaddexp(least, (contested / len(self.classes)).log())
+
+
+class Stability:
+    """The share of perturbed copies of an image that keep a label, for each label; asks for labels only.
+
+    A fooling image that stays within its class when it is shifted and noisy lies deep in it: this is a
+    confidence for networks that tell none. Each image costs `COPIES` queries; the perturbations are the same
+    for all images: Gaussian noise of `NOISE` grey levels, and shifts by up to `SHIFT` pixels with wrapping.
+    """
+
+    COPIES = 20
+    NOISE = 48.0
+    SHIFT = 2
+
+    def __init__(self, member: Classifier) -> None:
+        self.name = f"stability:{member.name}"
+        self.classes = member.classes
+        self.channels = member.channels
+        self.input_size = member.input_size
+        self.device = member.device
+        settings = f"{self.COPIES} {self.NOISE} {self.SHIFT}"
+        self.fingerprint = _fingerprint(f"stability {settings}", [member.fingerprint])
+        self._member = LabelOnly(member)
+        self._shape: tuple[int, ...] = ()
+        self._noise: list[Tensor] = []
+        self._shifts: list[tuple[int, int]] = []
+
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score images; see `Classifier.predict`."""
-        least = self._log_probabilities(images).amin(0)
-        contested = (1 - least.exp().sum(1, keepdim=True)).clamp(min=0)
-        logits = torch.logaddexp(least, (contested / len(self.classes)).log())
-        return Prediction(logits.softmax(1), logits)
+        # The member refuses what does not fit; the noise has to have a shape before.
+        if images.ndim != 4 or images.dtype != torch.uint8 or len(images) == 0:
+            return self._member.predict(images)
+        self._draw(tuple(images.shape[1:]))
+        copies = (
+            (images.to(self.device).roll(shift, (2, 3)) + noise).round().clamp(0, 255).to(torch.uint8)
+            for shift, noise in zip(self._shifts, self._noise, strict=True)
+        )
+        share = torch.stack([self._member.predict(copy).probabilities for copy in copies]).mean(0)
+        return Prediction(share, share.log().clamp_min(-_CERTAIN))
+
+    def _draw(self, shape: tuple[int, ...]) -> None:
+        if shape == self._shape:
+            return
+        generator = torch.Generator().manual_seed(0)
+        shifts = torch.randint(-self.SHIFT, self.SHIFT + 1, (self.COPIES, 2), generator=generator)
+        noise = torch.randn((self.COPIES, *shape), generator=generator) * self.NOISE
+        self._shifts = [(int(down), int(right)) for down, right in shifts]
+        self._noise, self._shape = list(noise.to(self.device)), shape
 
 
 class LabelOnly:
@@ -85,7 +144,7 @@ class LabelOnly:
         self.channels = member.channels
         self.input_size = member.input_size
         self.device = member.device
-        self.fingerprint = _combined("label-only", [member.fingerprint])
+        self.fingerprint = _fingerprint("label-only", [member.fingerprint])
         self._member = member
 
     @torch.inference_mode()
@@ -96,5 +155,5 @@ class LabelOnly:
         return Prediction(probabilities, (probabilities - 1) * _CERTAIN)
 
 
-def _combined(kind: str, fingerprints: Sequence[str]) -> str:
+def _fingerprint(kind: str, fingerprints: Sequence[str]) -> str:
     return hashlib.sha256(" ".join([kind, *fingerprints]).encode()).hexdigest()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from islands.errors import NetworkError
 
 
 class Prediction(NamedTuple):
@@ -60,3 +62,37 @@ class Classifier(Protocol):
                 not probabilities.
         """
         ...
+
+
+@runtime_checkable
+class Differentiable(Classifier, Protocol):
+    """A classifier that gradients pass through."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """What preprocessing subtracts from pixels in [0, 1]: one number, or one for each channel."""
+        ...
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """Return logits (B, K) float32 of float32 pixels (B, channels, H, W) in [0, 1], on autograd's tape.
+
+        At whole numbers of 1/255 they are those of `predict`.
+
+        Raises:
+            NetworkError: the network has no gradient, or its outputs do not fit.
+        """
+        ...
+
+
+def require_differentiable(classifier: Classifier) -> Differentiable:
+    """Return the classifier, as one that gradients pass through.
+
+    Raises:
+        NetworkError: it is none.
+    """
+    if not isinstance(classifier, Differentiable):
+        raise NetworkError(
+            f"{classifier.name}: got a classifier without gradients; expected a network of torch, or an "
+            "ensemble of such"
+        )
+    return classifier

@@ -18,7 +18,7 @@ from islands.errors import NetworkError
 CLASSES = tuple("0123456789")
 
 
-def build_lenet() -> nn.Module:
+def build_lenet(outputs: int = 10) -> nn.Module:
     """Return an untrained LeNet: 431,080 parameters, input (B, 1, 28, 28) float in [0, 1], 10 logits.
 
     Two convolutions of 20 and 50 filters of 5 x 5, each with 2 x 2 max pooling; 500 hidden units with the
@@ -32,7 +32,7 @@ def build_lenet() -> nn.Module:
         nn.Flatten(),
         nn.Linear(800, 500),
         nn.ReLU(),
-        nn.Linear(500, 10),
+        nn.Linear(500, outputs),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from islands.classifiers.catalogue import parse_network
-from islands.classifiers.combinators import Ensemble, LabelOnly, Weakest
+from islands.classifiers.combinators import Ensemble, LabelOnly, Stability, Weakest
 from islands.classifiers.contract import Classifier
 from islands.classifiers.screened import MARGINS, ScreenedClassifier, full_batch
 from islands.classifiers.torch_classifier import Network, Precision, View, build_classifier
@@ -175,6 +175,12 @@ def _trained_lenet(seed: str, _: str | None) -> Network:
     return load_trained_lenet(int(seed))
 
 
+def _trained(fingerprint: str, _: str | None) -> Network:
+    from islands.classifiers.trained import load_trained
+
+    return load_trained(fingerprint)
+
+
 _WITH_WEIGHTS: dict[str, Callable[[str, LocalFile | None], Network]] = {
     "lenet-mnist": _lenet,
     "efficientnet-lite0": _lite(0),
@@ -190,6 +196,7 @@ _FROM_FILE: dict[str, Callable[[str, str | None], Network]] = {
     "exported": _exported,
     "caffe": _caffe,
     "lenet": _trained_lenet,
+    "trained": _trained,
 }
 """Networks whose name says where their weights are."""
 
@@ -197,4 +204,5 @@ _COMBINATORS: dict[str, Callable[[str, Callable[[str], Classifier]], Classifier]
     "ensemble": lambda names, load: Ensemble([load(name) for name in names.split("+")]),
     "weakest": lambda names, load: Weakest([load(name) for name in names.split("+")]),
     "label-only": lambda name, load: LabelOnly(load(name)),
+    "stability": lambda name, load: Stability(load(name)),
 }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from islands.classifiers.combinators import Ensemble
-from islands.classifiers.contract import Classifier, Prediction
+from islands.classifiers.contract import Classifier, Prediction, require_differentiable
 from islands.classifiers.torch_classifier import Precision, TorchClassifier
 from islands.errors import NetworkError
 
@@ -47,6 +47,15 @@ class ScreenedClassifier:
         self._exact = exact
         self._replica = replica
         self._batch_size = batch_size
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """What is subtracted from pixels in [0, 1]."""
+        return require_differentiable(self._exact).mean
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """Return exact logits on autograd's tape; see `Differentiable.logits`."""
+        return require_differentiable(self._exact).logits(pixels)
 
     def predict(self, images: Tensor) -> Prediction:
         """Score images exactly; see `Classifier.predict`."""

@@ -95,7 +95,7 @@ class TorchClassifier:
         # TorchScript refuses `module.requires_grad_`.
         for parameter in module.parameters():
             parameter.requires_grad_(False)
-        self.fingerprint = _fingerprint(module, preprocessing, precision)
+        self.fingerprint = fingerprint_of(module, preprocessing, precision)
         self._module = module.to(device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -121,6 +121,17 @@ class TorchClassifier:
         closest = int((high - low).argmin())
         return low[closest].item(), high[closest].item()
 
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """What is subtracted from pixels in [0, 1]."""
+        return self._preprocessing.mean
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """Return logits on autograd's tape; see `Differentiable.logits`."""
+        if self._preprocessing.view != "ten-crop":
+            return self._logits(self._shown(pixels))
+        return _log(self._mean_of_crops(pixels))
+
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score images; see `Classifier.predict`."""
@@ -143,9 +154,12 @@ class TorchClassifier:
         if self._preprocessing.view != "ten-crop":
             logits = self._logits(self._shown(pixels))
             return Prediction(logits.softmax(1), logits)
+        probabilities = self._mean_of_crops(pixels)
+        return Prediction(probabilities, _log(probabilities))
+
+    def _mean_of_crops(self, pixels: Tensor) -> Tensor:
         crops = self._ten_crops(pixels)
-        probabilities = torch.stack([self._logits(crop).softmax(1) for crop in crops]).mean(0)
-        return Prediction(probabilities, probabilities.clamp_min(torch.finfo(torch.float32).tiny).log())
+        return torch.stack([self._logits(crop).softmax(1) for crop in crops]).mean(0)
 
     def _logits(self, pixels: Tensor) -> Tensor:
         standard = ((pixels - self._mean) / self._std).to(self._dtype)
@@ -182,7 +196,7 @@ class TorchClassifier:
         mode = self._preprocessing.interpolation
         resized = interpolate(pixels, size=(height, width), mode=mode, antialias=True)
         # Bicubic interpolation overshoots.
-        return resized.clamp_(0, 1)
+        return resized.clamp(0, 1)
 
     def _ten_crops(self, pixels: Tensor) -> list[Tensor]:
         """Return the four corners and the centre, each with its mirror image (paper section 2.1)."""
@@ -244,7 +258,12 @@ def suitable_batch_size(network: Network, device: torch.device) -> int:
     return min(4096, 1 << images.bit_length() - 1)
 
 
-def _fingerprint(module: nn.Module, preprocessing: Preprocessing, precision: Precision) -> str:
+def _log(probabilities: Tensor) -> Tensor:
+    return probabilities.clamp_min(torch.finfo(torch.float32).tiny).log()
+
+
+def fingerprint_of(module: nn.Module, preprocessing: Preprocessing, precision: Precision) -> str:
+    """Return what `Classifier.fingerprint` is of a float32 module."""
     sha = hashlib.sha256(f"{sorted(asdict(preprocessing).items())} {precision}".encode())
     for name, tensor in sorted(module.state_dict().items()):
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -39,14 +39,14 @@ def load_torchvision(spec: str, weights: LocalFile | None) -> Network:
     name, _, wanted = spec.partition("@")
     if wanted.startswith("random:"):
         entry = next(iter(_known_weights(spec)))
-        module = _untrained(name, {}, int(wanted.removeprefix("random:")))
+        module = untrained(name, {}, int(wanted.removeprefix("random:")))
     else:
         entry = find_weights(spec)
-        module = _trained(name, entry) if weights is None else _untrained(name, _as_trained(name), 0)
+        module = _trained(name, entry) if weights is None else untrained(name, _as_trained(name), 0)
     if weights is not None:
         state = {k: v for k, v in read_state_dict(weights).items() if not k.startswith(_TRAINING_ONLY)}
         fill(module, state, str(weights.path))
-    return Network(module, imagenet_classes(), _preprocessing(entry.transforms()))
+    return Network(module, imagenet_classes(), preprocessing_of(entry.transforms()))
 
 
 def find_weights(spec: str) -> Any:
@@ -64,17 +64,24 @@ def find_weights(spec: str) -> Any:
 
 
 def _known_weights(spec: str) -> Any:
-    name, models = spec.partition("@")[0], import_torchvision().models
+    name = spec.partition("@")[0]
+    require_known(f"torchvision:{spec}", name)
+    return import_torchvision().models.get_model_weights(name)
+
+
+def require_known(spec: str, name: str) -> None:
+    """Raise `NetworkError` where torchvision has no network of that name."""
+    models = import_torchvision().models
     known = models.list_models(module=models)
     if name not in known:
         near = get_close_matches(name, known, n=3) or known[:3]
         raise NetworkError(
-            f"torchvision:{spec}: got {name!r}, which torchvision lacks; expected such as {', '.join(near)}"
+            f"{spec}: got {name!r}, which torchvision lacks; expected such as {', '.join(near)}"
         )
-    return models.get_model_weights(name)
 
 
-def _preprocessing(transforms: Any) -> Preprocessing:
+def preprocessing_of(transforms: Any) -> Preprocessing:
+    """Return the preprocessing that weights of torchvision describe."""
     (size,), (resize,) = transforms.crop_size, transforms.resize_size
     return Preprocessing(
         channels=3,
@@ -86,7 +93,8 @@ def _preprocessing(transforms: Any) -> Preprocessing:
     )
 
 
-def _untrained(name: str, options: dict[str, Any], seed: int) -> nn.Module:
+def untrained(name: str, options: dict[str, Any], seed: int) -> nn.Module:
+    """Return a network of torchvision with weights drawn under a seed; `options` go to its builder."""
     if name in ("googlenet", "inception_v3"):
         options = {"aux_logits": False, "init_weights": False, **options}
     with torch.random.fork_rng(devices=[]):

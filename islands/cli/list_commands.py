@@ -6,12 +6,15 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from islands.cli.options import Json
 from islands.errors import InputError
+
+if TYPE_CHECKING:
+    from pipelines import Pipeline
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them; made if need be.")]
 
@@ -37,10 +40,21 @@ def pipelines(as_json: Json = False) -> None:
 
     listed = [registry.get(name) for name in registry.names()]
     if as_json:
-        print(json.dumps([asdict(pipeline) for pipeline in listed]))
+        print(json.dumps([_as_json(pipeline) for pipeline in listed]))
         return
     for pipeline in listed:
-        print(f"{pipeline.name:<18}{pipeline.summary}  ({pipeline.paper})")
+        print(f"{pipeline.name:<28}{pipeline.summary}  ({pipeline.paper})")
+
+
+def _as_json(pipeline: Pipeline) -> dict[str, Any]:
+    """Return what is data in a pipeline."""
+    schema = pipeline.parameters
+    return {
+        **{name: getattr(pipeline, name) for name in ("name", "summary", "paper", "settings", "stages")},
+        "variants": pipeline.variants,
+        "parameters": None if schema is None else schema.model_json_schema(),
+        "small": pipeline.small,
+    }
 
 
 def init(folder: Folder) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,43 +35,73 @@ def launch(
     as_json: Json = False,
     detach: Detach = False,
 ) -> None:
-    """Start the run that FILE describes, or the several that it compares."""
-    from islands.config_file import load_run_config, variants_of
+    """Start the experiment that FILE describes: one run, or several, and the other stages of its pipeline."""
+    from islands.config_file import load_run_config
 
     config = load_run_config(file, overrides or ())
+    import pipelines
+
+    pipeline = pipelines.get(config.pipeline)
     if config.ray.is_job_server and config.workers.executor == "ray":
         from islands.stages import jobs
 
         _leave_or_watch(jobs.launch(config), detach)
         return
-    if detach and variants_of(config):
+    if detach and pipeline.is_several:
         raise InputError("--detach: this file compares several runs; submit it as a job, or wait for it")
     if detach:
         from islands.stages import detached
 
         announce(detached.launch(config))
         return
-    if variants_of(config):
-        _compare(config, progress, as_json)
+    if pipeline.is_several:
+        _run_experiment(config, progress, as_json)
         return
     from islands.stages import launch as stage
+    from islands.store.location import Location
 
     with stdout_for_result(), observer(progress) as observe:
         reader = stage.launch(config, observe)
     _report(reader, as_json)
+    if pipeline.findings is not None and Location.of(config.store).is_local:
+        _conclude(config, as_json)
 
 
-def _compare(config: RunConfig, progress: Style | None, as_json: bool) -> None:
-    """Launch runs side by side, or go on with them, and print how their images transfer."""
-    from islands.report.transfer_table import as_text
-    from islands.stages.comparison import compare
+def _conclude(config: RunConfig, as_json: bool) -> None:
+    """Do what is left of an experiment when its run is complete."""
+    from islands.stages.experiment import run_experiment
+
+    with stdout_for_result():
+        run_experiment(config)
+    if not as_json:
+        _print_files(config)
+
+
+def _run_experiment(config: RunConfig, progress: Style | None, as_json: bool) -> None:
+    """Run what is missing of an experiment, and print what came out."""
+    from islands.stages.experiment import run_experiment
 
     with stdout_for_result(), observer(progress) as observe:
-        found = compare(config, observe)
-    if found is None:
+        done = run_experiment(config, observe)
+    if not done:
         print(f"stopped; the same command goes on with what is in {config.store}", file=sys.stderr)
         raise typer.Exit(130)
-    print(json.dumps(found.as_json()) if as_json else as_text(found))
+    if not as_json:
+        _print_files(config)
+        return
+    documents = {file: _read(config, f"{file}.json") for file in ("transfer", "findings")}
+    print(json.dumps({name: json.loads(text) for name, text in documents.items() if text}))
+
+
+def _print_files(config: RunConfig) -> None:
+    for name in ("transfer.txt", "findings.txt"):
+        if text := _read(config, name):
+            print(f"\n{text}", end="")
+
+
+def _read(config: RunConfig, name: str) -> str | None:
+    path = Path(config.store) / name
+    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def resume(

@@ -27,7 +27,7 @@ from islands.encodings.colour import to_rgb
 from islands.encodings.contract import Children, Operator
 from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.polynomial import polynomial_step
-from islands.encodings.settings import DirectSettings
+from islands.encodings.settings import ByteSettings
 
 STEP_BITS = 16
 CROSSOVER_CHUNK = 1 << 22
@@ -39,7 +39,7 @@ class DirectEncoding:
 
     name = "direct"
 
-    def __init__(self, settings: DirectSettings, channels: int, size: int) -> None:
+    def __init__(self, settings: ByteSettings, channels: int, size: int) -> None:
         self.settings = settings
         self.channels = channels
         self.size = size

@@ -51,12 +51,11 @@ class EncodingSettings(BaseModel):
         return values
 
 
-class DirectSettings(EncodingSettings):
-    """The direct encoding: one integer per pixel and channel (paper, section 2.2)."""
+class ByteSettings(EncodingSettings):
+    """How genomes of bytes vary (paper, section 2.2: the direct encoding)."""
 
     released_code: ClassVar[dict[str, Any]] = {"colour": "hls", "halve_every": 0, "crossover_rate": 0.5}
 
-    name: Literal["direct"] = "direct"
     mutation_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Probability that a gene mutates, in (0, 1], at the start (paper and released code)."""
     halve_every: NonNegativeInt = 1000
@@ -67,6 +66,20 @@ class DirectSettings(EncodingSettings):
     """Probability in [0, 1] of simulated binary crossover before mutation (paper: 0; released code: 0.5)."""
     crossover_eta: PositiveFloat = 10.0
     """Index of the crossover: the higher, the closer to the parents (released code: 10)."""
+
+
+class DirectSettings(ByteSettings):
+    """The direct encoding: one integer per pixel and channel (paper, section 2.2)."""
+
+    name: Literal["direct"] = "direct"
+
+
+class DctSettings(ByteSettings):
+    """The frequency encoding: one integer per low frequency and channel (beyond the paper)."""
+
+    name: Literal["dct"] = "dct"
+    frequencies: Annotated[int, Field(ge=1, le=64)] = 16
+    """Frequencies along each side, from 0, in half waves per image."""
 
 
 class CppnSettings(EncodingSettings):

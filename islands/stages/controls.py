@@ -8,12 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
 from islands.classifiers.contract import Classifier
-from islands.datasets.assets import ASSETS, pull
-from islands.datasets.mnist import load_mnist
 from islands.encodings.factory import build_encoding
 from islands.encodings.settings import CppnSettings
 from islands.evolution.streams import first_id, variation_stream
@@ -21,7 +18,6 @@ from islands.store.images import stored_encoding
 from islands.store.reader import StoreReader
 
 _BATCH = 32
-_REAL = 2000
 
 
 class Meant(NamedTuple):
@@ -73,26 +69,6 @@ def generation_0(reader: StoreReader, n: int) -> Meant:
         return found
     kept = np.sort(np.random.default_rng(0).choice(len(found.classes), n, replace=False))
     return Meant(found.images[torch.from_numpy(kept)], found.classes[kept])
-
-
-def real_images(classes: tuple[str, ...], channels: int, size: int) -> Tensor | None:
-    """Return real images of these classes, uint8 (n, channels, size, size); None where none are known.
-
-    2000 test digits, or the 20 photographs of ImageNet's classes that a package carries.
-
-    Raises:
-        DataError: they cannot be had.
-    """
-    if classes == tuple("0123456789") and channels == 1:
-        return load_mnist("test").images[:_REAL]
-    if len(classes) != 1000 or channels != 3:
-        return None
-    folder = pull(ASSETS["photographs"])
-    pictures = []
-    for name in ASSETS["photographs"].digests:
-        with Image.open(folder / name) as file:
-            pictures.append(np.array(file.convert("RGB").resize((size, size))))
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
 def batches(images: Tensor) -> Iterator[Tensor]:

@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from islands.classifiers.pixel_models import BUILDERS
+from islands.datasets.examples import InMemory
 from islands.datasets.mnist import MD5, Labelled, load_mnist
-from islands.stages.train import accuracy
+from islands.stages.train import accuracy, on_bytes
 
 WEIGHT_DECAY = 1e-4
 SVM_DIGITS = 10_000
@@ -104,7 +105,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    train, test = load_mnist("train"), load_mnist("test")
+    train, test = load_mnist("train"), InMemory(load_mnist("test"))
     for name, fit in FITS.items():
         tensors = fit(train)
         data = gzip.compress(save(tensors), mtime=0)
@@ -113,7 +114,7 @@ def main() -> None:
             "command": "python -m islands.stages.fit_pixels --out DIR",
             "torch": torch.__version__,
             "data_md5": MD5,
-            "test_accuracy": accuracy(BUILDERS[name](tensors), test),
+            "test_accuracy": accuracy(on_bytes(BUILDERS[name](tensors)), test),
             "sha256": hashlib.sha256(data).hexdigest(),
         }
         (options.out / f"{name}.safetensors.gz").write_bytes(data)

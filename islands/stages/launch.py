@@ -91,8 +91,8 @@ def resume(
     stored = reader.config
     for text in overrides:
         key = text.partition("=")[0].strip()
-        if not _may_change(key):
-            raise _changes_meaning(key)
+        if not may_change(key):
+            raise changes_meaning(key)
     config = override_run_config(stored, [*overrides, f"store={store}"])
     _require_same_meaning(stored, config)
     if _is_done(reader, config):
@@ -274,9 +274,9 @@ def _peak_memory() -> int:
 
 
 def _require_same_meaning(stored: RunConfig, config: RunConfig) -> None:
-    for key in _differences(stored.model_dump(mode="json"), config.model_dump(mode="json")):
-        if not _may_change(key):
-            raise _changes_meaning(key)
+    for key in differences(stored.model_dump(mode="json"), config.model_dump(mode="json")):
+        if not may_change(key):
+            raise changes_meaning(key)
     if config.evolve.generations < stored.evolve.generations:
         raise ConfigError(
             f"evolve.generations: got {config.evolve.generations}, but the run was started with "
@@ -284,23 +284,24 @@ def _require_same_meaning(stored: RunConfig, config: RunConfig) -> None:
         )
 
 
-def _may_change(key: str) -> bool:
-    """Whether a resume may change `key`, or something within it."""
-    return any(f"{key}.".startswith(f"{allowed}.") or allowed.startswith(f"{key}.") for allowed in MAY_CHANGE)
+def may_change(key: str, allowed: Sequence[str] = MAY_CHANGE) -> bool:
+    """Tell whether a resume may change `key`, or something within it."""
+    return any(f"{key}.".startswith(f"{each}.") or each.startswith(f"{key}.") for each in allowed)
 
 
-def _changes_meaning(key: str) -> ConfigError:
+def changes_meaning(key: str, allowed: Sequence[str] = MAY_CHANGE) -> ConfigError:
+    """Return the error of a resume that changes `key`."""
     return ConfigError(
         f"{key}: another value would change what the results of this run mean; expected one of "
-        f"{', '.join(MAY_CHANGE[:-1])}: launch a new run for anything else"
+        f"{', '.join(each for each in allowed if each != 'store')}: launch a new run for anything else"
     )
 
 
-def _differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
+def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
     """Return the keys whose values differ, in order."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in sorted(before.keys() | after.keys()):
-            yield from _differences(before.get(name), after.get(name), f"{path}.{name}".lstrip("."))
+            yield from differences(before.get(name), after.get(name), f"{path}.{name}".lstrip("."))
     elif before != after:
         yield path
 

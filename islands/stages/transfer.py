@@ -12,6 +12,7 @@ import torch
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.config import NetworkConfig
+from islands.datasets.real import real_images
 from islands.errors import DataError, InputError
 from islands.evolution.outcomes import outcomes
 from islands.report.transfer import ByClass, Entry, Floats, Sample, Transfer, by_class, measure
@@ -22,11 +23,13 @@ from islands.stages.controls import (
     max_softmax,
     noise,
     random_cppns,
-    real_images,
 )
 from islands.store.reader import StoreReader
 
 CONTROLS = 200
+
+_REAL = 2000
+"""Real images at most."""
 
 _VERSIONS = ("islands", "torch")
 
@@ -117,11 +120,11 @@ class _Comparison:
 
     def _real(self, classifier: Classifier) -> Floats | None:
         try:
-            images = real_images(self._classes, self._image["channels"], self._image["size"])
+            real = real_images(self._classes, self._image["channels"], self._image["size"])
         except DataError as error:
             self._remarks.append(f"no comparison with real images: {error}")
             return None
-        return None if images is None else max_softmax(classifier, images)
+        return None if real is None else max_softmax(classifier, real.images[:_REAL])
 
     def _samples(self, reader: StoreReader) -> Iterator[tuple[str, Sample]]:
         """Return each network that has seen the store's elites, in the order of columns."""

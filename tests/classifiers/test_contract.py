@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from islands.classifiers.contract import Classifier
+from islands.classifiers.contract import Classifier, require_differentiable
 from islands.classifiers.lenet import build_lenet
 from islands.classifiers.registry import load_classifier
 from islands.classifiers.torch_classifier import Preprocessing, TorchClassifier, View
@@ -43,6 +43,7 @@ CASES: list[tuple[str, View, int]] = [
     ("screened lenet-mnist", "whole", 28),
     ("screened ensemble:lenet-mnist+linear-mnist", "ten-crop", 32),
     ("{caffenet}", "center", 256),
+    ("stability:lenet-mnist", "whole", 28),
     ("caffe:lenet:{files}/net.caffemodel", "whole", 28),
     ("torchscript:{files}/net.pt", "whole", 28),
     ("exported:{files}/net.pt2", "whole", 28),
@@ -150,6 +151,25 @@ class TestEveryClassifier:
         assert load(name, view).fingerprint == load_anew(name, view).fingerprint
         other: View = "center" if view != "center" else "whole"
         assert load(name, view).fingerprint != load(name, other).fingerprint
+
+    def test_gradients_climb_what_is_predicted_or_are_refused(self, name: str, view: View, size: int) -> None:
+        classifier = load(name, view)
+        if name.startswith(("label-only", "stability")):
+            with pytest.raises(NetworkError, match="without gradients"):
+                require_differentiable(classifier)
+            return
+        network, images = require_differentiable(classifier), noise(classifier, 2, size)
+        pixels = (images.float() / 255).requires_grad_()
+        scores = network.logits(pixels)
+        expected = classifier.predict(images).probabilities
+        torch.testing.assert_close(scores.softmax(1), expected, rtol=1e-3, atol=1e-6)
+        likelihood = scores.log_softmax(1)[:, 0]
+        (gradient,) = torch.autograd.grad(likelihood.sum(), pixels)
+        assert gradient.isfinite().all()
+        if "random" not in name:  # an untrained network is nearly flat
+            step = 0.01 * gradient / gradient.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+            assert (network.logits(pixels + step).log_softmax(1)[:, 0] > likelihood).all()
+        assert len(network.mean) in (1, network.channels)
 
     @pytest.mark.parametrize("mistake", ["float", "channels", "flat", "empty"])
     def test_images_that_do_not_fit_are_refused_in_one_line(

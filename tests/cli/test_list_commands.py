@@ -63,7 +63,8 @@ class TestNetworks:
         experiments = [pipelines.get(name) for name in pipelines.names() if name != "custom"]
         for experiment in experiments:
             for settings in (experiment.settings, *experiment.variants.values()):
-                for network in (settings["network"], *settings.get("held_out", ())):
+                own = [settings["network"]] if "network" in settings else []
+                for network in (*own, *settings.get("held_out", ())):
                     assert class_count(network["name"]) in (10, 1000)
 
 

@@ -21,7 +21,8 @@ from islands.config import RunConfig
 from islands.config_file import resolve_run_config
 from islands.errors import StoreNotFoundError, WorkersLostError
 
-CONFIG = resolve_run_config({"pipeline": "mnist_cppn", "store": "runs/x", "runs": 2})
+SETTINGS = {"pipeline": "custom", "network": {"name": "lenet-mnist"}, "encoding": {"name": "cppn"}}
+CONFIG = resolve_run_config({**SETTINGS, "store": "runs/x", "runs": 2})
 Capture = pytest.CaptureFixture[str]
 
 
@@ -109,7 +110,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 @pytest.fixture
 def file(tmp_path: Path) -> str:
     path = tmp_path / "run.yaml"
-    path.write_text("pipeline: mnist_cppn\nstore: runs/x\n")
+    path.write_text(json.dumps({**SETTINGS, "store": "runs/x"}))
     return str(path)
 
 

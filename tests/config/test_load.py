@@ -94,10 +94,10 @@ class TestMistakes:
         ("line", "message"),
         [
             ("network: lenet", "network: expected a mapping with keys among name, "),
-            ("encoding: 3", "encoding: expected a mapping with name 'cppn' or 'direct', got 3"),
+            ("encoding: 3", "encoding: expected a mapping with name 'cppn' or 'dct' or 'direct', got 3"),
             (
                 "encoding: {name: dirct}",
-                "expected one of 'cppn', 'direct', got \"dirct\"; did you mean 'direct'?",
+                "expected one of 'cppn', 'dct', 'direct', got \"dirct\"; did you mean 'direct'?",
             ),
             ("encoding: {mutation_rate: 1}", "encoding.mutation_rate: unknown key"),
             ("encoding: {size: 0}", "encoding.size: expected an integer"),

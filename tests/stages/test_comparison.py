@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from islands.config_file import resolve_run_config, variants_of
 from islands.datasets.assets import cache_directory
 from islands.datasets.mnist import Labelled, load_mnist
 from islands.errors import ConfigError, NetworkError
-from islands.stages.comparison import compare
+from islands.stages.experiment import run_experiment
 from islands.stages.launch import plan
 from islands.stages.train import train_into, train_missing
 
@@ -45,28 +46,36 @@ def config(store: Path, pipeline: str) -> RunConfig:
     )
 
 
+def entries(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """The transfer of all images, by source and target."""
+    found = json.loads((folder / "transfer.json").read_text())["entries"]
+    return {(each["source"], each["target"]): each for each in found if each["denominator"] == "all"}
+
+
 def test_a_pair_is_crossed_resumed_and_not_done_twice(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ISLANDS_CACHE", str(cache))
     pair = config(tmp_path / "pair", "lenet_pair")
     reports: list[Progress] = []
-    found = compare(pair, reports.append, controls=10)
-    assert found is not None
-    cells = {(entry.source, entry.target): entry for entry in found.entries if entry.denominator == "all"}
+    assert run_experiment(pair, reports.append)
+    cells = entries(tmp_path / "pair")
     names = ("lenet-mnist", "lenet:1")
     for source in names:
         for target in names:
-            assert (cells[source, target].n, cells[source, target].own) == (20, source == target)
+            assert (cells[source, target]["n"], cells[source, target]["own"]) == (20, source == target)
     assert json.loads((tmp_path / "pair/transfer.json").read_text())["schema_version"] == 1
     assert {file.name for file in (tmp_path / "pair").iterdir()} == {
-        *("a", "b", "transfer.csv", "transfer.json", "transfer.png", "transfer.txt")
+        *("a", "b", "transfer.csv", "transfer.json", "transfer.png", "transfer.txt"),
+        *("experiment.json", "findings.json", "findings.txt", "results"),
     }
     reports.clear()
-    assert compare(pair, reports.append, controls=10) is not None
+    written = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "pair").glob("transfer.*")}
+    assert run_experiment(pair, reports.append)
     assert not reports
+    assert written == {file.name: file.stat().st_mtime_ns for file in (tmp_path / "pair").glob("transfer.*")}
     with pytest.raises(ConfigError, match=r"evolve\.children"):
-        compare(
+        run_experiment(
             resolve_run_config(
                 {**pair.model_dump(mode="json"), "evolve": {"children": 30, "generations": 20}}
             ),
@@ -77,15 +86,15 @@ def test_evolving_for_transfer_compares_one_mean_and_weakest(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ISLANDS_CACHE", str(cache))
-    found = compare(config(tmp_path / "three", "for_transfer"), controls=0)
-    assert found is not None
-    scored = [entry for entry in found.entries if entry.target == "lenet:2" and entry.denominator == "all"]
-    assert [entry.source for entry in scored] == [
+    assert run_experiment(config(tmp_path / "three", "for_transfer"))
+    found = entries(tmp_path / "three").values()
+    scored = [entry for entry in found if entry["target"] == "lenet:2" and entry["own"] is False]
+    assert [entry["source"] for entry in scored][:3] == [
         "lenet-mnist",
         "ensemble:lenet-mnist+lenet:1",
         "weakest:lenet-mnist+lenet:1",
     ]
-    assert all(entry.n == 20 and not entry.own for entry in scored)
+    assert all(entry["n"] == 20 for entry in scored[:3])
 
 
 def test_variants_are_complete_configurations(tmp_path: Path) -> None:
@@ -103,7 +112,7 @@ def test_a_plan_sums_up(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("ISLANDS_CACHE", str(cache))
     found = plan(config(tmp_path / "x", "lenet_pair"))
     assert (found.runs, found.evaluations) == (4, 4 * (20 + 20 * 20))
-    assert found.stages == ("train", "evolve", "score", "transfer")
+    assert found.stages == ("train", "evolve", "score", "transfer", "test")
 
 
 def test_a_lenet_is_trained_where_it_is_missing(

@@ -1,0 +1,73 @@
+"""`paper` and `findings`: what the paper claims, beside what came out here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from islands.cli.options import Json, Overrides, ProgressStyle
+
+
+class Budget(StrEnum):
+    """How much each experiment may spend."""
+
+    SMALL = "small"
+    FULL = "full"
+
+
+def paper(
+    budget: Annotated[
+        Budget, typer.Option("--budget", help="small: two cores and under half an hour; full: the paper's.")
+    ] = Budget.SMALL,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="An experiment; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="A folder for each experiment, and the report.")
+    ] = Path("runs/paper"),
+    overrides: Overrides = None,
+    progress: ProgressStyle = None,
+    as_json: Json = False,
+) -> None:
+    """Run all experiments of the paper, or go on with them, and report claim by claim."""
+    from islands.cli.progress import observer
+    from islands.cli.run_commands import stdout_for_result
+    from islands.report import paper as report
+    from islands.stages.paper import reproduce
+
+    folder = out / budget.value
+    with stdout_for_result(), observer(progress) as observe:
+        chapters = reproduce(
+            budget.value, folder, only=only or (), overrides=overrides or (), observe=observe
+        )
+    if chapters is None:
+        print("stopped; the same command goes on", file=sys.stderr)
+        raise typer.Exit(130)
+    report.write(chapters, budget.value, folder)
+    text = (folder / f"{report.NAME}.json").read_text(encoding="utf-8")
+    print(text if as_json else report.as_markdown(chapters, budget.value), end="")
+    print(f"wrote {folder / report.NAME}.md", file=sys.stderr)
+    if any(chapter.failure is not None for chapter in chapters):
+        raise typer.Exit(1)
+
+
+def findings(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folders of experiments; some compare two.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Set what experiments found beside the paper's figures, from their folders alone."""
+    from islands.report.findings import as_text
+    from islands.stages.experiment import find
+
+    found = find(folders)
+    if as_json:
+        print(json.dumps({name: [each.as_json() for each in rows] for name, rows in found.items()}))
+        return
+    print("\n\n".join(f"{name}\n\n{as_text(rows)}" for name, rows in found.items()))

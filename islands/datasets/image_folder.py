@@ -1,0 +1,84 @@
+"""Pictures in folders, one for each class, as torchvision's `ImageFolder` has them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from islands.classifiers.torchvision_cpu import import_torchvision
+from islands.datasets.mnist import Labelled
+from islands.errors import DataError
+
+
+class ImageFolder:
+    """The pictures of `folder/CLASS/…` as RGB squares; implements `islands.datasets.examples.Examples`.
+
+    The shorter side is resized to `size` pixels and the centre cut out, as torchvision's weights have it.
+
+    Args:
+        folder: with a folder for each class.
+        size: height and width of the images in pixels.
+
+    Raises:
+        DataError: there is no such folder, or a class in it has no picture.
+    """
+
+    def __init__(self, folder: Path, size: int) -> None:
+        import_torchvision()
+        from torchvision import datasets, transforms
+
+        try:
+            found = datasets.ImageFolder(str(folder))
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{folder}: got {str(error).partition(chr(10))[0]!r}; expected a folder of pictures for each "
+                "class"
+            ) from None
+        self._folder = folder
+        self._size = size
+        self._samples: list[tuple[str, int]] = found.samples
+        self._transform = transforms.Compose(
+            [transforms.Resize(size), transforms.CenterCrop(size), transforms.PILToTensor()]
+        )
+        self.classes: tuple[str, ...] = tuple(found.classes)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of size, names and contents of the files."""
+        sha = hashlib.sha256(str(self._size).encode())
+        for path, label in self._samples:
+            sha.update(f"{Path(path).relative_to(self._folder)} {label} ".encode())
+            with Path(path).open("rb") as file:
+                sha.update(hashlib.file_digest(file, "sha256").digest())
+        return sha.hexdigest()
+
+    def take(self, rows: Tensor) -> Labelled:
+        """Return the images of `rows`."""
+        chosen = [self._samples[row] for row in rows.tolist()]
+        images = torch.stack([self._read(path) for path, _ in chosen])
+        return Labelled(images, torch.tensor([label for _, label in chosen]))
+
+    def _read(self, path: str) -> Tensor:
+        with Image.open(path) as picture:
+            image: Tensor = self._transform(picture.convert("RGB"))
+        return image
+
+
+def write_image_folder(data: Labelled, classes: tuple[str, ...], folder: Path) -> None:
+    """Write images uint8 (n, 1 or 3, H, W) as PNG files `folder/CLASS/ROW.png`; those there are kept."""
+    for row, (image, label) in enumerate(zip(data.images, data.labels.tolist(), strict=True)):
+        path = folder / classes[label] / f"{row:06}.png"
+        if path.exists():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = image.permute(1, 2, 0).squeeze(2).numpy()
+        unfinished = path.with_suffix(".partial")
+        Image.fromarray(pixels).save(unfinished, "PNG")
+        unfinished.replace(path)

@@ -1,0 +1,85 @@
+"""Findings that several pipelines draw."""
+
+from __future__ import annotations
+
+from islands.report.archives import Archives, median_over_runs
+from islands.report.findings import Figure, Finding, Tested, Verdict
+
+
+def stopped_early(
+    claim: str, paper: Figure | None, archives: Archives, generation: int, networks: tuple[Tested, ...]
+) -> Finding:
+    """Return that a claim is about a generation which was not reached, or not recorded."""
+    value = median_over_runs(archives.confidence)
+    return Finding(
+        claim,
+        paper,
+        f"stopped at generation {archives.generations:,}, with a median of {value:.2%}",
+        Verdict.NOT_COMPARABLE,
+        f"the claim is about generation {generation:,}: a smaller budget",
+        value,
+        networks,
+    )
+
+
+def median_at(
+    claim: str,
+    paper: Figure | None,
+    archives: Archives,
+    generation: int,
+    least: float,
+    networks: tuple[Tested, ...],
+    why: str = "",
+) -> Finding:
+    """Return whether the median over runs of median confidence was at least `least` after a generation."""
+    confidence = archives.at(generation)
+    if confidence is None:
+        return stopped_early(claim, paper, archives, generation, networks)
+    value = median_over_runs(confidence)
+    return Finding(
+        claim,
+        paper,
+        f"{value:.4%}, median over {runs(archives.runs)} (lowest class {confidence.min():.2%})",
+        Verdict.of(value >= least),
+        why,
+        value,
+        networks,
+    )
+
+
+def every_run_reached(
+    claim: str,
+    paper: Figure | None,
+    archives: Archives,
+    generation: int,
+    confidence: float,
+    networks: tuple[Tested, ...],
+    why: str = "",
+) -> Finding:
+    """Return whether in every run all classes had a confidence by some generation."""
+    if archives.at(generation) is None:
+        return stopped_early(claim, paper, archives, generation, networks)
+    reached = archives.reached(confidence)
+    done = sorted(each for each in reached if each is not None)
+    in_time = sum(each <= generation for each in done)
+    span = f", at generations {done[0]} to {done[-1]}" if done else ""
+    return Finding(
+        claim,
+        paper,
+        f"{in_time} of {runs(archives.runs)} by generation {generation}; "
+        f"{len(done)} by generation {archives.generations:,}{span}",
+        Verdict.of(in_time == archives.runs),
+        why,
+        in_time / archives.runs,
+        networks,
+    )
+
+
+def shown(p: float) -> str:
+    """Return a p-value in words; the smallest are below what a float holds."""
+    return f"p = {p:.2g}" if p >= 1e-300 else "p < 1e-300"
+
+
+def runs(count: int) -> str:
+    """Return a number of runs in words."""
+    return "1 run" if count == 1 else f"{count:,} runs"

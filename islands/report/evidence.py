@@ -1,0 +1,77 @@
+"""What findings are computed from: the stores and results in an experiment's folder. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from islands.config import RunConfig
+from islands.errors import InputError
+from islands.report.archives import Archives, read_archives
+from islands.report.findings import Tested
+from islands.store.reader import StoreReader
+from islands.store.results import Item, Results
+
+EXPERIMENT = "experiment.json"
+"""The settings of an experiment that is more than one run."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The folder of an experiment, to be read only.
+
+    Attributes:
+        folder: the experiment's.
+        config: its settings.
+        parameters: of the pipeline's own schema, or None.
+        others: experiments of the same report by the name of their pipeline; empty where there are none.
+    """
+
+    folder: Path
+    config: RunConfig
+    parameters: Any = None
+    others: Mapping[str, Evidence] = field(default_factory=dict)
+
+    def archives(self, variant: str = "") -> Archives:
+        """Return what the runs of a variant found; without variants, those of the experiment."""
+        return read_archives(StoreReader(self.folder / variant))
+
+    def store(self, variant: str = "") -> StoreReader:
+        """Return a variant's store."""
+        return StoreReader(self.folder / variant)
+
+    def results(self, stage: str) -> dict[str, Item]:
+        """Return the items of a stage by name."""
+        return Results(self.folder, stage).all()
+
+    def tested(self, *networks: str) -> tuple[Tested, ...]:
+        """Return how good networks are on real images, by their labels; without any, all that were tested."""
+        found = self.results("test")
+        return tuple(
+            Tested(name, item["accuracy"], item["n"], item["data"])
+            for name, item in found.items()
+            if not networks or name in networks
+        )
+
+    def document(self, name: str) -> Any:
+        """Return what is in a JSON file of the folder."""
+        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Return the settings of the experiment in a folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    described = folder / EXPERIMENT
+    if described.is_file():
+        return RunConfig.model_validate(json.loads(described.read_text(encoding="utf-8")))
+    if not (folder / "refs").is_dir():
+        raise InputError(
+            f"{folder}: expected the folder of an experiment, found no {EXPERIMENT} and no store"
+        )
+    return StoreReader(folder).config

@@ -1,0 +1,72 @@
+"""What a stage of an experiment gets."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from islands.config import RunConfig
+from islands.config_file import variants_of
+from islands.stages.evolve import Observe
+from islands.stages.launch import lacks_scores, launch_or_resume
+from islands.store.location import Location
+from islands.store.reader import StoreReader
+from islands.store.results import Results
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """A signal asked to stop, and what was done is kept: the same command goes on."""
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Context:
+    """An experiment under way.
+
+    Attributes:
+        config: the settings; `config.store` is the folder of the experiment.
+        parameters: of the pipeline's own schema, `Pipeline.parameters`; None where it has none.
+        observe: takes the progress of evolution.
+        say: takes lines of progress of everything else.
+    """
+
+    config: RunConfig
+    parameters: Any
+    observe: Observe
+    say: Callable[[str], None] = say
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of the experiment lies.
+
+        Raises:
+            StoreError: in a bucket, where stores of runs can be and nothing else.
+        """
+        return Location.of(self.config.store).path
+
+    @property
+    def runs(self) -> Mapping[str, RunConfig]:
+        """The configurations of the runs side by side by name; of a single run, under an empty name."""
+        return variants_of(self.config) or {"": self.config}
+
+    def results(self, stage: str) -> Results:
+        """Return what a stage has done so far."""
+        return Results(self.folder, stage)
+
+    def evolve(self, config: RunConfig) -> StoreReader:
+        """Evolve to the end of the budget and score, unless that was done before, and return the store.
+
+        Raises:
+            Stopped: a signal came first.
+        """
+        reader = launch_or_resume(config, self.observe)
+        if not reader.complete or lacks_scores(reader, config.held_out):
+            raise Stopped
+        return reader

@@ -1,0 +1,161 @@
+"""Runs the stages of an experiment one after the other, and computes its findings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pipelines
+from islands.config import RunConfig
+from islands.datasets.assets import find_asset, pull
+from islands.errors import InputError
+from islands.report.evidence import EXPERIMENT, Evidence, read_config
+from islands.report.findings import Finding, as_text
+from islands.stages import (
+    ascend,
+    comparison,
+    families,
+    garbage,
+    label_only,
+    repetition,
+    retrain,
+    testing,
+)
+from islands.stages.context import Context, Stopped, say
+from islands.stages.evolve import Observe
+from islands.stages.launch import MAY_CHANGE, changes_meaning, differences, ignore, may_change
+from islands.stages.train import train_missing
+from islands.store.location import Location
+
+_TORCHVISION = re.compile(r"torchvision:\w+@(?!random:)\w+")
+"""A network of torchvision in a name, which may be a combination of several."""
+
+FINDINGS = "findings"
+"""Name of the files of findings in an experiment's folder, but for `.json` and `.txt`."""
+
+RUNS_MAY_CHANGE = MAY_CHANGE
+"""What the same folder may be launched again with, where evolution is all that is done."""
+STAGES_MAY_CHANGE = ("workers", "scorers", "ray", "checkpoint", "store")
+"""The same where other stages build on what evolved."""
+
+
+def _fetch(context: Context) -> None:
+    """Pull the weights of torchvision's networks, unless they are there."""
+    for run in context.runs.values():
+        for network in (run.network, *run.held_out):
+            for name in _TORCHVISION.findall(network.name):
+                pull(find_asset(name))
+
+
+def _train(context: Context) -> None:
+    for config in context.runs.values():
+        train_missing([config.network, *config.held_out])
+
+
+def _evolve(context: Context) -> None:
+    for config in context.runs.values():
+        context.evolve(config)
+
+
+def _score(context: Context) -> None:
+    """Nothing is left to do: `evolve` scores the elites on held-out networks as they come."""
+
+
+STAGES: Mapping[str, Callable[[Context], None]] = {
+    "fetch": _fetch,
+    "train": _train,
+    "evolve": _evolve,
+    "score": _score,
+    "transfer": comparison.run,
+    "test": testing.run,
+    ascend.STAGE: ascend.run,
+    families.STAGE: families.run,
+    garbage.STAGE: garbage.run,
+    label_only.STAGE: label_only.run,
+    repetition.STAGE: repetition.run,
+    "retrain-mnist": retrain.run_mnist,
+    "retrain-images": retrain.run_images,
+}
+"""By name. A stage does what is missing, and finds what was done before in the experiment's folder; it can be
+killed at any time and run again. It raises `Stopped` where a signal stops it."""
+
+
+def run_experiment(config: RunConfig, observe: Observe = ignore, say: Callable[[str], None] = say) -> bool:
+    """Run what is missing of an experiment; return False where a signal stopped it.
+
+    Raises:
+        InputError: something does not fit, or the folder holds an experiment with other settings.
+        IslandsError: a stage failed; what was done before stands.
+    """
+    pipeline = pipelines.get(config.pipeline)
+    context = Context(config, parameters_of(config), observe, say)
+    if pipeline.is_several:
+        _describe(config)
+    try:
+        for stage in pipeline.stages:
+            STAGES[stage](context)
+    except Stopped:
+        return False
+    if pipeline.findings is not None:
+        _write(find([context.folder])[config.pipeline], context.folder)
+    return True
+
+
+def find(folders: Sequence[Path]) -> dict[str, list[Finding]]:
+    """Compute the findings of experiments by pipeline; nothing is run, and no network is loaded.
+
+    Some findings compare two experiments, and need both.
+
+    Raises:
+        InputError: a folder holds no experiment, or two hold the same.
+    """
+    evidence: dict[str, Evidence] = {}
+    for folder in folders:
+        config = read_config(folder)
+        if config.pipeline in evidence:
+            raise InputError(f"{folder}: got a second {config.pipeline}; expected one of each")
+        evidence[config.pipeline] = Evidence(folder, config, parameters_of(config), evidence)
+    found = {}
+    for name, each in evidence.items():
+        findings = pipelines.get(name).findings if name in pipelines.names() else None
+        if findings is None:
+            raise InputError(f"{each.folder}: the pipeline {name} draws no conclusions")
+        found[name] = list(findings(each))
+    return found
+
+
+def parameters_of(config: RunConfig) -> object:
+    """Return `config.parameters` in the pipeline's schema; None where it has none."""
+    schema = pipelines.get(config.pipeline).parameters if config.pipeline in pipelines.names() else None
+    return None if schema is None else schema.model_validate(config.parameters)
+
+
+def _describe(config: RunConfig) -> None:
+    """Write down what the experiment is, or check that it is the same."""
+    folder = Location.of(config.store).path
+    path = folder / EXPERIMENT
+    if path.is_file():
+        allowed = RUNS_MAY_CHANGE if _only_evolves(config) else STAGES_MAY_CHANGE
+        before = json.loads(path.read_text(encoding="utf-8"))
+        for key in differences(before, config.model_dump(mode="json")):
+            if not may_change(key, allowed):
+                raise changes_meaning(key, allowed)
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(path, json.dumps(config.model_dump(mode="json"), indent=1))
+
+
+def _only_evolves(config: RunConfig) -> bool:
+    return not set(pipelines.get(config.pipeline).stages) - pipelines.EVOLVING - {"transfer"}
+
+
+def _write(findings: Sequence[Finding], folder: Path) -> None:
+    _replace(folder / f"{FINDINGS}.json", json.dumps([finding.as_json() for finding in findings], indent=1))
+    _replace(folder / f"{FINDINGS}.txt", as_text(findings))
+
+
+def _replace(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.write_text(f"{text}\n", encoding="utf-8")
+    unfinished.replace(path)

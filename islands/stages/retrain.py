@@ -1,0 +1,207 @@
+"""Trains a network on its own fooling images, again and again (paper, sections 3.6 to 3.8).
+
+DNN_1 learns the classes. DNN_i+1 learns one class more: the images that evolved against DNN_1 to DNN_i, half
+of them of the first generation and half of the last. Evolution goes for all cells, and the numbers are of
+the cells of real classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from islands.classifiers.lenet import CLASSES
+from islands.classifiers.torch_classifier import Network
+from islands.classifiers.torchvision_networks import load_torchvision
+from islands.classifiers.trained import NetworkRecord, load_trained
+from islands.config import NetworkConfig
+from islands.datasets.examples import Examples, Joined, first, of_class
+from islands.datasets.image_folder import ImageFolder, write_image_folder
+from islands.datasets.mnist import Labelled, load_fashion_mnist, load_mnist
+from islands.errors import ConfigError
+from islands.stages.context import Context
+from islands.stages.fooling import CLASS, derived_seed, part, sample, summary
+from islands.stages.parameters import RetrainImagesParameters, RetrainMnistParameters
+from islands.stages.train import Recipe, train_once
+
+STAGE = "retrain"
+
+_CLOTHES = (
+    *("t-shirt", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is trained on what.
+
+    Attributes:
+        architecture: for `build_network`.
+        classes: the K names of real classes.
+        examples: of them.
+        test: held back.
+        data: what they are, in words.
+        recipe: the seed counts from there.
+        iterations: networks in all.
+        runs: archives that evolve against DNN_1, and against each later network.
+        added: fooling images that DNN_2 gets, and each later network in addition.
+        start: what DNN_1 starts from; None: random weights.
+        from_previous: whether later networks start from the one before; else as DNN_1 does.
+    """
+
+    architecture: str
+    classes: tuple[str, ...]
+    examples: Examples
+    test: Examples
+    data: str
+    recipe: Recipe
+    iterations: int
+    runs: tuple[int, int]
+    added: tuple[int, int]
+    start: Network | None = None
+    from_previous: bool = False
+
+
+def run_mnist(context: Context) -> None:
+    """Follow the paper's course on digits."""
+    parameters: RetrainMnistParameters = context.parameters
+    course = Course(
+        architecture="lenet",
+        classes=CLASSES,
+        examples=first(load_mnist("train"), parameters.training_images),
+        test=first(load_mnist("test"), parameters.test_images),
+        data="test digits of MNIST",
+        recipe=Recipe(context.config.seed, parameters.epochs, learning_rate=parameters.learning_rate),
+        iterations=parameters.iterations,
+        runs=(parameters.first_runs, context.config.runs),
+        added=(parameters.first_images, parameters.images),
+    )
+    follow(context, course)
+
+
+def run_images(context: Context) -> None:
+    """Follow the paper's course on pictures in folders, the class of fooling images over-represented."""
+    parameters: RetrainImagesParameters = context.parameters
+    folder = _folder(context)
+    train, test = (ImageFolder(folder / split, parameters.size) for split in ("train", "val"))
+    if train.classes != test.classes:
+        raise ConfigError(f"parameters.data: {folder}/train and {folder}/val have different classes")
+    added = round(parameters.over_represented * len(train) / len(train.classes))
+    start = None
+    if parameters.start is not None:
+        family, _, name = parameters.architecture.partition(":")
+        if family != "torchvision":
+            raise ConfigError(
+                f"parameters.start: {parameters.architecture} has no such weights; expected null"
+            )
+        start = load_torchvision(f"{name}@{parameters.start}", None)
+    follow(
+        context,
+        Course(
+            architecture=parameters.architecture,
+            classes=train.classes,
+            examples=train,
+            test=test,
+            data=f"held-back pictures of {parameters.data}",
+            recipe=Recipe(
+                context.config.seed,
+                parameters.epochs,
+                parameters.batch,
+                parameters.learning_rate,
+                augment="flip",
+                layers=parameters.layers,
+            ),
+            iterations=parameters.iterations,
+            runs=(context.config.runs, context.config.runs),
+            added=(added, added),
+            start=start,
+            from_previous=parameters.from_previous,
+        ),
+    )
+
+
+def _folder(context: Context) -> Path:
+    parameters: RetrainImagesParameters = context.parameters
+    if parameters.data != "fashion-mnist":
+        return Path(parameters.data)
+    folder = context.folder / "pictures"
+    for split, name, n in (
+        ("train", "train", parameters.training_images),
+        ("test", "val", parameters.test_images),
+    ):
+        clothes = load_fashion_mnist(split)
+        data = Labelled(clothes.images[:n].repeat(1, 3, 1, 1), clothes.labels[:n])
+        write_image_folder(data, _CLOTHES, folder / name)
+    return folder
+
+
+def follow(context: Context, course: Course) -> None:
+    """Train, evolve and collect as often as the course says; an item for each network."""
+    results, k = context.results(STAGE), len(course.classes)
+    _require_enough(course)
+    collected: list[torch.Tensor] = []
+    previous: NetworkRecord | None = None
+    for iteration in range(1, course.iterations + 1):
+        record = _trained(context, course, iteration, previous, collected)
+        item, later = f"dnn-{iteration:02}", iteration > 1
+        if results.get(item) is None:
+            context.say(f"DNN_{iteration}: {record.test_accuracy:.2%} right on {course.data}; evolving")
+            seed = derived_seed(context.config.seed, iteration)
+            config = part(
+                context.config,
+                context.folder / item,
+                network=NetworkConfig(name=record.name),
+                runs=course.runs[later],
+                seed=seed,
+            )
+            reader = context.evolve(config)
+            images = sample(reader, k, course.added[later], seed)
+            value = {
+                **summary(reader, k),
+                "network": record.name,
+                "fingerprint": record.fingerprint,
+                "accuracy": record.test_accuracy,
+                "tested_on": course.data,
+                "test_images": len(course.test),
+                "training_images": record.recipe["training_images"],
+                "fooling_images": sum(map(len, collected)),
+            }
+            results.keep(item, value, {"images": images.numpy()})
+        collected.append(torch.from_numpy(results.arrays(item)["images"]))
+        previous = record
+
+
+def _trained(
+    context: Context,
+    course: Course,
+    iteration: int,
+    previous: NetworkRecord | None,
+    collected: list[torch.Tensor],
+) -> NetworkRecord:
+    fooling = [of_class(images, len(course.classes)) for images in collected]
+    context.say(f"DNN_{iteration}: training")
+    start = course.start
+    if course.from_previous and previous is not None:
+        start = load_trained(previous.fingerprint)
+    return train_once(
+        context.results(STAGE).folder / f"network-{iteration:02}.record",
+        course.architecture,
+        (*course.classes, CLASS) if fooling else course.classes,
+        Joined([course.examples, *fooling]),
+        course.test,
+        Recipe(**{**vars(course.recipe), "seed": derived_seed(course.recipe.seed, iteration)}),
+        start=start,
+    )
+
+
+def _require_enough(course: Course) -> None:
+    for runs, added in zip(course.runs, course.added, strict=True):
+        given = 2 * runs * len(course.classes)
+        if added > given:
+            raise ConfigError(
+                f"parameters: {runs} runs of {len(course.classes)} classes give {given} fooling images, "
+                f"but {added} are to be added; raise the runs, or add fewer"
+            )

@@ -1,0 +1,71 @@
+"""Can a network be fooled that tells its label and nothing else? A question that the paper leaves open.
+
+Chance and evolution on how stable a label is get the same number of queries; images that climbed the gradient
+of another network need few.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from islands.report.findings import Finding, Verdict
+from islands.stages.parameters import LabelOnlyParameters
+from pipelines.base import Pipeline
+
+if TYPE_CHECKING:
+    from islands.report.evidence import Evidence
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Return a finding for each attack."""
+    from statistics import median
+
+    items = evidence.results("label-only").values()
+    found = []
+    for attack in dict.fromkeys(item["attack"] for item in items):
+        attempts = [item for item in items if item["attack"] == attack]
+        fooled = median(item["fooled"][-1] for item in attempts)
+        named = median(item["named"][-1] for item in attempts)
+        confidence = median(item["median"][-1] for item in attempts)
+        queries = median(item["queries"][-1] for item in attempts)
+        steps = [
+            f"{share:.0%} by {_first(attempts[0], share):,}"
+            for share in (0.5, 1.0)
+            if _first(attempts[0], share) is not None
+        ]
+        found.append(
+            Finding(
+                f"Without confidences, a network can be fooled: {attack}.",
+                None,
+                f"after {queries:,.0f} queries {named:.0%} of the classes have an image, {fooled:.0%} one "
+                f"that fools the network with 99 %, median confidence {confidence:.2%} (medians over "
+                f"{len(attempts)} attempts)"
+                + (f"; fooled in the first: {', '.join(steps)}" if steps else ""),
+                Verdict.NOT_COMPARABLE,
+                "the paper needs confidences, and does not claim more",
+                fooled,
+                evidence.tested(),
+            )
+        )
+    return found
+
+
+def _first(item: dict[str, list[float]], share: float) -> int | None:
+    """Return the queries after which that share of the classes was fooled; None: never."""
+    pairs = zip(item["queries"], item["fooled"], strict=True)
+    return next((int(queries) for queries, fooled in pairs if fooled >= share), None)
+
+
+PIPELINE = Pipeline(
+    name="label_only",
+    summary="Fooling a digit network by its labels alone, with every query counted.",
+    paper="open question (FAQ)",
+    settings={
+        "network": {"name": "lenet-mnist"},
+        "encoding": {"name": "cppn"},
+    },
+    stages=("train", "test", "label-only"),
+    parameters=LabelOnlyParameters,
+    small={"parameters": {"queries": 20_000, "repeats": 3, "surrogate_images": 5}},
+    findings=findings,
+)

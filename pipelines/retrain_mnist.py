@@ -1,0 +1,91 @@
+"""Digit networks that are trained on the images that fooled the ones before: do they become immune?
+
+Sections 3.6 and 3.7 and figure 11 of the paper: DNN_1 to DNN_15; the first retraining adds 6000 images of
+300 runs to the class of fooling images, each later one 1000; 30 runs evolve against each network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from islands.report.findings import Certainty, Figure, Finding, Tested, Verdict
+from islands.stages.parameters import RetrainMnistParameters
+from pipelines.base import Pipeline
+
+if TYPE_CHECKING:
+    from islands.report.evidence import Evidence
+
+_MEDIANS = (
+    "99.99, 97.42, 99.83, 72.52, 97.55, 99.68, 76.13, 99.96, 99.51, 99.48, 98.62, 99.97, 99.93, 99.15, 99.15"
+)
+
+
+def networks(items: dict[str, dict[str, Any]]) -> tuple[Tested, ...]:
+    """Return how good the networks of a course are, by the names of their items."""
+    return tuple(
+        Tested(name.replace("dnn-", "DNN_"), item["accuracy"], item["test_images"], item["tested_on"])
+        for name, item in items.items()
+    )
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Compare with section 3.7 and figure 11."""
+    items = evidence.results("retrain")
+    tested = networks(items)
+    medians = [item["median"] for item in items.values()]
+    accuracies = [item["accuracy"] for item in items.values()]
+    worst = min(accuracies[1:], default=accuracies[0])
+    ours = (
+        f"medians of DNN_1 to DNN_{len(medians)}: {', '.join(f'{100 * each:.2f}' for each in medians)} %, "
+        f"the lowest after retraining {min(medians[1:], default=medians[0]):.2%}"
+    )
+    smaller = "fewer runs, networks and training images" if len(medians) < 15 else "another training"
+    return [
+        Finding(
+            "Retraining does not make a digit network immune: images of high confidence still evolve "
+            "against every network.",
+            Figure(f"medians of DNN_1 to DNN_15: {_MEDIANS} %", Certainty.RECALLED_MEDIUM),
+            ours,
+            Verdict.of(min(medians) >= 0.7252) if len(medians) > 1 else Verdict.NOT_COMPARABLE,
+            smaller,
+            min(medians),
+            tested,
+        ),
+        Finding(
+            "Retrained networks are about as good on real digits as the first.",
+            Figure("similar", Certainty.RECALLED_LOW),
+            f"DNN_1 {accuracies[0]:.2%}, the worst later one {worst:.2%}",
+            Verdict.of(worst >= accuracies[0] - 0.01),
+            smaller,
+            worst,
+            tested,
+        ),
+    ]
+
+
+PIPELINE = Pipeline(
+    name="retrain_mnist",
+    summary="Digit networks trained on their own fooling images, again and again.",
+    paper="sections 3.6 and 3.7, figure 11",
+    settings={
+        "runs": 30,
+        "network": {"name": "lenet-mnist"},
+        "encoding": {"name": "cppn"},
+        "evolve": {"initial": 200, "children": 200, "generations": 200, "generations_per_epoch": 10},
+    },
+    stages=("retrain-mnist",),
+    parameters=RetrainMnistParameters,
+    small={
+        "runs": 10,
+        "evolve": {"initial": 100, "children": 100, "generations": 50, "generations_per_epoch": 10},
+        "parameters": {
+            "iterations": 4,
+            "first_runs": 30,
+            "first_images": 600,
+            "images": 200,
+            "training_images": 6000,
+            "epochs": 5,
+        },
+    },
+    findings=findings,
+)

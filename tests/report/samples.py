@@ -1,0 +1,67 @@
+"""Made-up archives, and evidence that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from islands.config_file import resolve_run_config
+from islands.report.archives import Archives, Rows
+from islands.report.evidence import Evidence
+from islands.report.findings import Tested
+from islands.store.results import Item
+
+TESTED = Tested("sample", 0.875, 200, "test images")
+
+
+def archives(
+    *curves: Any, per_epoch: int = 10, evaluations: int = 1000, history: tuple[Rows, ...] = ()
+) -> Archives:
+    """Archives of which each run has `curves`, (epochs + 1, K)."""
+    stacked = np.array(curves, np.float32)
+    return Archives(
+        network="sample",
+        confidence=stacked[:, -1],
+        curves=stacked,
+        generations_per_epoch=per_epoch,
+        evaluations=np.full(len(curves), evaluations),
+        history=history,
+    )
+
+
+def final(confidence: npt.ArrayLike, evaluations: int = 1000, history: tuple[Rows, ...] = ()) -> Archives:
+    """Archives of one epoch, (R, K) confidences at its end."""
+    rows = np.atleast_2d(np.asarray(confidence, np.float32))
+    return archives(*(np.stack([0 * row, row]) for row in rows), evaluations=evaluations, history=history)
+
+
+@dataclass(frozen=True)
+class Made(Evidence):
+    """Evidence that was made up."""
+
+    made: Mapping[str, Archives] = field(default_factory=dict)
+    items: Mapping[str, Mapping[str, Item]] = field(default_factory=dict)
+    documents: Mapping[str, Any] = field(default_factory=dict)
+
+    def archives(self, variant: str = "") -> Archives:
+        return self.made[variant]
+
+    def results(self, stage: str) -> dict[str, Item]:
+        return dict(self.items.get(stage, {}))
+
+    def tested(self, *networks: str) -> tuple[Tested, ...]:
+        return (TESTED,)
+
+    def document(self, name: str) -> Any:
+        return self.documents[name]
+
+
+def evidence(pipeline: str, made: Mapping[str, Archives] | None = None, **fields: Any) -> Made:
+    """Evidence of a pipeline with its own settings."""
+    config = resolve_run_config({"pipeline": pipeline, "store": "nowhere"})
+    return Made(Path("nowhere"), config, made=made or {}, **fields)

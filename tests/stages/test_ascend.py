@@ -1,0 +1,156 @@
+"""Gradient ascent does what the released code does, for many images at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from scipy import ndimage
+
+from islands.classifiers.contract import Differentiable, require_differentiable
+from islands.classifiers.registry import load_classifier
+from islands.errors import ConfigError, NetworkError
+from islands.stages.ascend import SNAPSHOTS, STAGE, THRESHOLDS, ascend, confidence_of, mean_of, starts
+from islands.stages.parameters import ASCENTS, AscentSettings
+from islands.store.results import Results
+from tests.stages.experiments import items, run, run_cut_off, tiny
+
+Array = npt.NDArray[np.float64]
+CPU = torch.device("cpu")
+EVERYTHING = AscentSettings(
+    iterations=12, decay=0.02, blur=0.4, blur_every=2, small_norm=10, small_absolute_benefit=5
+)
+
+
+def network(name: str = "linear-mnist") -> Differentiable:
+    return require_differentiable(load_classifier(name, device=CPU))
+
+
+def naive(start: Array, target: int, settings: AscentSettings) -> tuple[list[Array], list[float]]:
+    """Climb with one image on a linear model, whose gradient is known, in float64; mean 0."""
+    state = network()._module.state_dict()  # type: ignore[attr-defined]
+    weight, bias = state["1.weight"].double().numpy(), state["1.bias"].double().numpy()
+    x, images, probabilities = start.copy(), [], []
+    for iteration in range(settings.iterations + 1):
+        x = np.clip(x, 0, 255)
+        scores = np.exp(weight @ (x.ravel() / 255) + bias)
+        p = scores / scores.sum()
+        gradient = (p[target] * (weight[target] - p @ weight) / 255).reshape(x.shape)
+        images.append(x)
+        probabilities.append(p[target])
+        desired = min(settings.early_progress, settings.late_progress * (1 - p[target]))
+        x = x + min(settings.largest_rate, desired / (gradient**2).sum()) * gradient
+        x = x * (1 - settings.decay)
+        if settings.blur and iteration % settings.blur_every == 0:
+            x = ndimage.gaussian_filter(x, settings.blur, mode="mirror", truncate=4)
+        benefit = gradient * -x
+        for measure, percentile in (
+            (abs(x), settings.small_norm),
+            (benefit, settings.small_benefit),
+            (abs(benefit), settings.small_absolute_benefit),
+        ):
+            if percentile:
+                x = np.where(measure < np.percentile(measure, percentile), 0, x)
+    return images, probabilities
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        AscentSettings(iterations=15, decay=0),
+        AscentSettings(iterations=15, early_progress=0.3, late_progress=0.5, decay=0.001),
+        AscentSettings(iterations=8, small_benefit=20),
+        EVERYTHING,
+    ],
+)
+def test_each_image_climbs_as_a_naive_loop_has_it(settings: AscentSettings) -> None:
+    mean = mean_of(network())
+    start = starts("uniform", (1, 28, 28), mean, 5, [(0, 0), (0, 1)])
+    # The likeliest class, and the next: steps towards a class of no probability are as good as endless.
+    likeliest = network().logits(start / 255).topk(2, 1).indices
+    targets = torch.stack([likeliest[0, 0], likeliest[1, 1]])
+    found = ascend(network(), targets, start, mean, settings)
+    for row, target in enumerate(targets.tolist()):
+        images, p = naive(start[row, 0].double().numpy(), target, settings)
+        last = found["last"].images[row, 0].numpy().astype(float)
+        assert found["last"].iterations[row] == settings.iterations
+        assert np.abs(last - images[-1]).max() < 0.51
+        assert found["best"].iterations[row] == int(np.argmax(p))
+        for name, threshold in THRESHOLDS.items():
+            first = next((place for place, each in enumerate(p) if each > threshold), -1)
+            assert found[name].iterations[row] == first
+
+
+def test_thresholds_come_in_order_and_the_stored_8_bit_images_have_them() -> None:
+    lenet = network("lenet-mnist")
+    mean, targets = mean_of(lenet), torch.arange(10)
+    start = starts("mean_plus", (1, 28, 28), mean, 0, [(class_, 0) for class_ in range(10)])
+    found = ascend(lenet, targets, start, mean, AscentSettings(iterations=90, late_progress=0.5, decay=0))
+    times = torch.stack([found[name].iterations for name in ("label", *THRESHOLDS)])
+    assert (times >= 0).all()
+    assert (times.diff(dim=0) >= 0).all()
+    assert (confidence_of(lenet, found["best"].images, targets) > 0.9999).all()
+    assert (lenet.predict(found["label"].images).logits.argmax(1) == targets).float().mean() >= 0.8
+
+
+def test_starts_depend_on_class_and_number_alone() -> None:
+    mean = torch.full((1, 3, 1, 1), 100.0)
+    whole = starts("mean_plus", (3, 8, 8), mean, 1, [(0, 0), (5, 2)])
+    assert torch.equal(whole[1:], starts("mean_plus", (3, 8, 8), mean, 1, [(5, 2)]))
+    assert not torch.equal(whole[0], whole[1])
+    assert abs(float((whole - mean).std()) - 1) < 0.15
+    assert torch.equal(starts("mean", (3, 8, 8), mean, 1, [(0, 0)]), mean.expand(1, 3, 8, 8))
+    uniform = starts("uniform", (3, 8, 8), mean, 1, [(0, 0)])
+    assert uniform.min() >= 0
+    assert 200 < uniform.max() <= 255
+
+
+def test_a_network_without_gradients_and_a_mean_that_does_not_fit_are_refused() -> None:
+    with pytest.raises(NetworkError, match="without gradients"):
+        require_differentiable(load_classifier("label-only:lenet-mnist", device=CPU))
+    with pytest.raises(ConfigError, match="got 3 numbers; expected 1"):
+        mean_of(network(), [0.0, 0.0, 0.0])
+
+
+def test_the_released_codes_four_settings() -> None:
+    assert {name: (way.iterations, way.decay, way.blur) for name, way in ASCENTS.items()} == {
+        "none": (500, 0, 0),
+        "decay": (1500, 0.01, 0),
+        "decay and blur": (1000, 0.001, 0.4),
+        "decay, blur and clipping": (1500, 0.001, 0.3),
+    }
+
+
+def test_a_stage_that_is_cut_off_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    settings = {
+        "network": {"name": "lenet-mnist"},
+        "held_out": ["linear-mnist"],
+        "parameters": {
+            "classes": [1, 4, 9],
+            "starts": 1,
+            "batch": 2,
+            "settings": {"plain": {"decay": 0}, "clipped": {"small_norm": 10, "iterations": 4}},
+            "iterations": 3,
+        },
+    }
+    whole, parts = (tiny("gradient_ascent", tmp_path / name, **settings) for name in ("whole", "parts"))
+    run(whole)
+    run_cut_off(parts, "climbing on lenet-mnist, clipped: 1 at once")
+    expected = items(whole, STAGE)
+    assert len(expected) == 2 * 2 * 3
+    assert items(parts, STAGE) == expected
+    # A batch of which an image is lost is climbed again as a whole.
+    lost = "linear-mnist plain 4 0"
+    (Path(parts.store) / "results" / STAGE / "linear-mnist-plain-4-0.json").unlink()
+    run(parts)
+    assert items(parts, STAGE) == expected
+    stored = [Results(config.store, STAGE).arrays(lost) for config in (whole, parts)]
+    assert stored[0].keys() <= set(SNAPSHOTS)
+    for name, image in stored[0].items():
+        assert np.array_equal(image, stored[1][name])
+        one = torch.from_numpy(image)[None]
+        again = confidence_of(network(), one, torch.tensor([4]))
+        assert float(again[0]) == pytest.approx(expected[lost]["confidence"][name], abs=1e-5)
