@@ -81,21 +81,3 @@ def mann_whitney(higher: Floats, lower: Floats) -> float:
     from scipy.stats import mannwhitneyu
 
     return float(mannwhitneyu(higher.ravel(), lower.ravel(), alternative="greater").pvalue)
-
-
-def goal_switches(history: Rows) -> tuple[int, int]:
-    """Return how many replacements of a champion were goal switches, and how many there were in all.
-
-    A goal switch, as Innovation Engines (Nguyen et al. 2015) count them: the new champion of a class is not
-    the child of the one that it replaces. The first holder of a cell replaces nobody.
-    """
-    holder: dict[int, int] = {}
-    switches = replacements = 0
-    for class_, id_, (parent, _) in zip(
-        history["class"].tolist(), history["id"].tolist(), history["parents"].tolist(), strict=True
-    ):
-        if class_ in holder:
-            replacements += 1
-            switches += holder[class_] != parent
-        holder[class_] = id_
-    return switches, replacements

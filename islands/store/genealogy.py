@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -66,6 +67,21 @@ class GoalSwitches:
     def share(self) -> float:
         """Of all takeovers, 0 to 1."""
         return float(self.switches.sum() / max(1, self.champions.sum()))
+
+
+def goal_switches(history: Mapping[str, npt.NDArray[Any]], class_count: int) -> GoalSwitches:
+    """Count takeovers and goal switches in a run's history: columns `class`, `id` and `parents` are read."""
+    class_ = history["class"].astype(np.int64)
+    order = np.argsort(class_, kind="stable")
+    ids, parents = history["id"][order], history["parents"][order]
+    follows = np.diff(class_[order], prepend=-1) == 0
+    incumbents = np.roll(ids, 1)
+    own = (parents == incumbents[:, None]).any(1)
+    switched = follows & ~own & (parents >= 0).any(1)
+    return GoalSwitches(
+        champions=np.bincount(class_, minlength=class_count),
+        switches=np.bincount(class_[order][switched], minlength=class_count),
+    )
 
 
 class Genealogy:
@@ -135,18 +151,8 @@ class Genealogy:
 
     def goal_switches(self) -> GoalSwitches:
         """Count takeovers and goal switches of every class."""
-        k = len(self.classes)
-        class_ = self._rows["class"][: self._taken].astype(np.int64)
-        order = np.argsort(class_, kind="stable")
-        ids, parents = self._rows["id"][order], self._rows["parents"][order]
-        follows = np.diff(class_[order], prepend=-1) == 0
-        incumbents = np.roll(ids, 1)
-        own = (parents == incumbents[:, None]).any(1)
-        switched = follows & ~own & (parents >= 0).any(1)
-        return GoalSwitches(
-            champions=np.bincount(class_, minlength=k),
-            switches=np.bincount(class_[order][switched], minlength=k),
-        )
+        history = {name: column[: self._taken] for name, column in self._rows.items()}
+        return goal_switches(history, len(self.classes))
 
     def tree(self, class_: int | None = None) -> networkx.DiGraph[int]:
         """Return the elite of a class, or all elites, and what they descend from.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,7 +76,10 @@ class TestImagenet:
         assert (median.verdict, many.verdict) == (AGREES, DISAGREES)
         assert (above.verdict, animals.verdict) == (AGREES, AGREES)
         assert "noise had 2.0 times the images" in above.ours
-        assert (switches.value, switches.verdict) == (1.0, AGREES)
+        assert (switches.value, switches.verdict) == (0.5, NOT_COMPARABLE)
+        lasting = replace(full, generations_per_epoch=1000)
+        found = evidence("imagenet_cppn", {"": lasting}, others={"imagenet_direct": noise})
+        assert conclude(found)[-1].verdict is AGREES
 
     def test_a_smaller_budget_is_not(self) -> None:
         found = evidence("imagenet_cppn", {"": imagenet(0.3, 0.3, PAPER - 1)})
