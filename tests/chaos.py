@@ -35,6 +35,7 @@ from islands.errors import StoreError
 from islands.store import schema
 from islands.store.location import Location
 from islands.store.reader import StoreReader
+from tests.archipelago.nodes import lose
 
 ROOT = Path(__file__).parents[1]
 
@@ -187,7 +188,7 @@ class Nodes:
     def kill(self, dice: random.Random, *, replace: bool) -> None:
         """Kill a raylet, with all that runs on its node."""
         node = self._nodes.pop(dice.randrange(len(self._nodes)))
-        self._cluster.remove_node(node, allow_graceful=False)
+        lose(self._cluster, node)
         if replace:
             self._nodes.append(self._cluster.add_node(wait=False, **self._options))
 

@@ -13,8 +13,9 @@ from typing import Any
 from islands.archipelago.driver import Archipelago, Progress
 from islands.archipelago.ray_executor import RayExecutor
 from tests.archipelago.conftest import digest, evolve, in_process, small_config
+from tests.archipelago.nodes import lose
 
-BUDGET = {"generations": 400, "children": 40}
+BUDGET = {"generations": 200, "children": 40}
 LOST_AT_EPOCH = 5
 
 
@@ -23,7 +24,8 @@ def main() -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    head = {"num_cpus": 1, "include_dashboard": False}
+    cluster: Any = Cluster(initialize_head=True, head_node_args=head)
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
     config = small_config(
@@ -35,7 +37,7 @@ def main() -> None:
     def lose_a_node(archipelago: Archipelago, progress: Progress) -> None:
         if progress.epoch >= LOST_AT_EPOCH and not lost_at:
             lost_at.append(time.monotonic())
-            cluster.remove_node(nodes[0], allow_graceful=False)
+            lose(cluster, nodes[0])
         if progress.losses and not noticed_at:
             noticed_at.append(time.monotonic())
 
