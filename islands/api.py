@@ -14,7 +14,7 @@ from typing import Any
 from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import assemble
 from islands.classifiers.contract import Classifier
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.results import Results
 from islands.stages.evolve import Observe
 from islands.stages.launch import ignore, launch, run_in_store

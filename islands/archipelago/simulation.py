@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from islands.archipelago.driver import Archipelago, Progress
 from islands.archipelago.executor import build_executor
 from islands.config import RunConfig
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.evolution.checkpoint import Checkpoint
 
 CLASSES = 1000

@@ -12,7 +12,7 @@ import typer
 from islands.cli.options import Json, Overrides
 
 if TYPE_CHECKING:
-    from islands.stages.bench import Bench
+    from islands.bench.machine import Bench
 
 File = Annotated[
     str | None,
@@ -33,14 +33,14 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure how fast FILE runs here: the network, all around it, workers and driver."""
-    from islands.config_file import load_run_config, resolve_run_config
+    from islands.config.files import load_run_config, resolve_run_config
 
     if file is None:
         config = resolve_run_config({"pipeline": "mnist_cppn", "store": "unused"}, "bench", overrides or ())
     else:
         config = load_run_config(file, overrides or ())
+    from islands.bench import machine as stage
     from islands.cli.run_commands import stdout_for_result
-    from islands.stages import bench as stage
 
     with stdout_for_result():
         result = stage.bench(config, seconds, trace)

@@ -36,7 +36,7 @@ def launch(
     detach: Detach = False,
 ) -> None:
     """Start the experiment that FILE describes: one run, or several, and the other stages of its pipeline."""
-    from islands.config_file import load_run_config
+    from islands.config.files import load_run_config
 
     config = load_run_config(file, overrides or ())
     import pipelines
@@ -142,7 +142,7 @@ def resume(
 
 def plan(file: File, overrides: Overrides = None, as_json: Json = False) -> None:
     """Say what FILE would run, and how long that would take here."""
-    from islands.config_file import load_run_config
+    from islands.config.files import load_run_config
 
     config = load_run_config(file, overrides or ())
     from islands.stages import launch as stage

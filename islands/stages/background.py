@@ -12,7 +12,7 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from islands.config import RayConfig
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.store.location import Location
 
 

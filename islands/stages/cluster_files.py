@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from islands.config import RayConfig, RunConfig
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.errors import ConfigError
 from islands.store.location import Location
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from islands.config import RunConfig
-from islands.config_file import variants_of
+from islands.config.files import variants_of
 from islands.stages.evolve import Observe
 from islands.stages.launch import lacks_scores, launch_or_resume
 from islands.store.location import Location

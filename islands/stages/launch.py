@@ -21,7 +21,7 @@ from islands.archipelago.messages import Inbox, IslandKey, NetworkFacts
 from islands.archipelago.scorers import Scorers, build_scorers
 from islands.classifiers.catalogue import class_count
 from islands.config import NetworkConfig, RunConfig
-from islands.config_file import override_run_config, variants_of
+from islands.config.files import override_run_config, variants_of
 from islands.errors import ConfigError, InputError, StoreExistsError
 from islands.migration.slices import class_slices
 from islands.observe.observers import observing

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pipelines
 from islands.config import RunConfig
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.errors import InputError, IslandsError
 from islands.report.findings import Finding
 from islands.stages.context import say

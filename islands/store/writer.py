@@ -13,18 +13,15 @@ from typing import Any, Self
 
 import icechunk
 import numpy as np
-import numpy.typing as npt
 import zarr
-from zarr.codecs import ZstdCodec
 
 from islands.config import RunConfig
 from islands.errors import StoreError, StoreExistsError
-from islands.evolution.ancestors import Ancestors
-from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
-from islands.evolution.elites import Arrays
+from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.scores import HeldOutScores
 from islands.store import schema
 from islands.store.bucket_lock import BucketLock
+from islands.store.groups import create_names, create_run, write_run, write_scores
 from islands.store.location import Location
 from islands.store.lock import StoreLock, locked
 from islands.store.reader import StoreReader
@@ -37,15 +34,8 @@ from islands.store.repository import (
     writing,
 )
 from islands.store.retention import forget, free, tag_once
-from islands.store.schema import Column
 
 _PACKAGES = ("islands", "torch", "numpy", "zarr", "icechunk", "ray")
-
-_GENOME_ROOM = 32
-"""Genomes of ancestors are stored in arrays whose width is a multiple of this."""
-
-# Icechunk does not check what it reads from a disk; the checksum turns a flipped bit into an error.
-_COMPRESSOR = ZstdCodec(level=1, checksum=True)
 
 
 class StoreWriter:
@@ -172,7 +162,7 @@ class StoreWriter:
                 raise StoreError(f"{self._path} has no checkpoint yet: there is nothing to score")
             session = self._writable_session()
             root = open_root(self._path, session, mode="r+")
-            _write_scores(root, scores)
+            write_scores(root, scores)
             root.attrs.update(self._new_config())
             snapshot = self._save(session, f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
             if self._path.is_local:
@@ -205,8 +195,8 @@ class StoreWriter:
         session = self._writable_session()
         root = open_root(self._path, session, mode="r+")
         for number, run in enumerate(checkpoint.runs):
-            _write_run(root, number, run, checkpoint.epoch)
-        _write_scores(root, checkpoint.scores)
+            write_run(root, number, run, checkpoint.epoch)
+        write_scores(root, checkpoint.scores)
         stage = {"complete": complete, "epoch": checkpoint.epoch}
         root.attrs.update({"stages": {schema.STAGE: stage}, **self._new_config()})
         snapshot = self._save(session, f"epoch {checkpoint.epoch}", _summary(checkpoint))
@@ -284,9 +274,9 @@ class StoreWriter:
                 "stages": {schema.STAGE: {"complete": False, "epoch": None}},
             }
         )
-        _create_names(root, classes)
+        create_names(root, classes)
         for run in range(config.runs):
-            _create_run(root, run, len(classes))
+            create_run(root, run, len(classes))
         self._tip = session.commit("created")
 
 
@@ -315,192 +305,6 @@ def _lock(
     if location.is_local:
         return StoreLock(location.path, break_stale=break_stale)
     return BucketLock(location, repository, break_stale=break_stale)
-
-
-def _create_names(root: zarr.Group, classes: Sequence[str]) -> None:
-    root.create_array(
-        "classes/names",
-        data=np.array(list(classes), np.dtypes.StringDType()),
-        chunks=(max(1, len(classes)),),
-        compressors=_COMPRESSOR,
-        dimension_names=("class",),
-        attributes={"description": "names of the network's classes"},
-    )
-
-
-def _create_run(root: zarr.Group, number: int, k: int) -> None:
-    run = root.create_group(schema.run_path(number), attributes={"evaluations": 0})
-    elites = run.create_group("elites")
-    for name, column in schema.ELITES.items():
-        widths = {"output": k, "parent": 2}
-        shape = (k, *(widths[dimension] for dimension in column.dimensions))
-        _create(elites, name, column, shape, "class")
-    run.create_group("genomes")
-    run.create_group("islands/genomes")
-    for group, columns in (("history", schema.HISTORY), ("migrations", schema.MIGRATIONS)):
-        rows = run.create_group(group)
-        for name, column in columns.items():
-            _create(rows, name, column, (0, *(2 for _ in column.dimensions)), "row")
-    _create(run, "curves", schema.CURVES, (0, k), "epoch")
-
-
-def _write_run(root: zarr.Group, number: int, run: RunCheckpoint, epoch: int) -> None:
-    group = _group(root, schema.run_path(number))
-    if run.changed.any():
-        _update(_group(group, "elites"), schema.elite_arrays(run.elites), run.changed)
-        _update_genomes(_group(group, "genomes"), run.elites.genomes, run.changed)
-    _replace_mail(_group(group, "islands"), run.mail)
-    _append(_group(group, "history"), run.history)
-    _append(_group(group, "migrations"), run.migrations)
-    _append(group, {"curves": run.curves})
-    _write_ancestors(group, run.ancestors)
-    digest = schema.digest(epoch, run.elites, run.mail, run.evaluations)
-    ancestors = None if run.ancestors is None else schema.describe_ancestors(run.ancestors)
-    group.attrs.update({"evaluations": run.evaluations, "digest": digest, "ancestors": ancestors})
-
-
-def _write_scores(root: zarr.Group, networks: Sequence[HeldOutScores]) -> None:
-    for network in networks:
-        for number, scores in enumerate(network.runs):
-            group = root.require_group(schema.scores_path(number, network.name, network.fingerprint))
-            arrays = schema.score_arrays(scores)
-            for name in set(group.array_keys()) - arrays.keys():
-                del group[name]  # probabilities of elites that have been scored anew
-            for name, values in arrays.items():
-                if name in group:
-                    _array(group, name)[:] = values
-                else:
-                    _replace(group, name, schema.SCORES[name], values, "class")
-            group.attrs.update(
-                {
-                    "network": network.name,
-                    "settings": dict(network.settings),
-                    "fingerprint": network.fingerprint,
-                    "digest": schema.scores_digest(scores),
-                }
-            )
-
-
-def _update(group: zarr.Group, arrays: Arrays, changed: npt.NDArray[np.bool_]) -> None:
-    for name, values in arrays.items():
-        _write_changed(_array(group, name), values, changed)
-
-
-def _update_genomes(group: zarr.Group, genomes: Arrays, changed: npt.NDArray[np.bool_]) -> None:
-    stored = dict(group.arrays())
-    for name, values in genomes.items():
-        # A new width is rare and touches most rows: writing the array anew keeps one chunk per 100 rows.
-        if name in stored and stored[name].shape == values.shape:
-            _write_changed(stored[name], values, changed)
-        else:
-            _replace(group, name, schema.genome_column(name, values.dtype), values, "class")
-
-
-def _write_changed(
-    array: zarr.Array[Any], values: npt.NDArray[np.generic], changed: npt.NDArray[np.bool_]
-) -> None:
-    step = array.chunks[0]
-    dirty = np.logical_or.reduceat(changed, np.arange(0, len(changed), step))
-    edges = np.flatnonzero(np.diff(dirty, prepend=False, append=False)) * step
-    for start, stop in edges.reshape(-1, 2):
-        array[start:stop] = values[start:stop]
-
-
-def _replace_mail(group: zarr.Group, mail: Mail) -> None:
-    columns: Mapping[str, Column] = {**schema.MAIL, **schema.ELITES}
-    for name, values in schema.mail_arrays(mail).items():
-        _replace(group, name, columns[name], values, "letter")
-    _replace(group, "boards", schema.BOARDS, mail.boards, "sent_epoch")
-    genomes = _group(group, "genomes")
-    for name, values in mail.elites.genomes.items():
-        _replace(genomes, name, schema.genome_column(name, values.dtype), values, "letter")
-
-
-def _write_ancestors(run: zarr.Group, ancestors: Ancestors | None) -> None:
-    """Append what is new; write all anew when most rows are extinct or genomes have outgrown the arrays."""
-    if ancestors is None:
-        if "ancestors" in run:
-            del run["ancestors"]
-        return
-    stored = np.asarray(_array(run, "ancestors/id")[:]) if "ancestors" in run else np.empty(0, np.int64)
-    is_new = ~np.isin(ancestors.ids, stored)
-    rows = len(stored) + int(is_new.sum())
-    if rows > 2 * len(ancestors) or not _fit(run, ancestors.genomes):
-        _create_ancestors(run, ancestors.genomes)
-        stored, is_new = np.empty(0, np.int64), np.ones(len(ancestors), np.bool_)
-    new = ancestors.take(is_new)
-    ids = np.concatenate([stored, new.ids])
-    group = _group(run, "ancestors")
-    _append(group, {"id": new.ids, "parents": new.parents})
-    for name, values in new.genomes.items():
-        array = _array(group, f"genomes/{name}")
-        _append(group, {f"genomes/{name}": np.pad(values, ((0, 0), (0, array.shape[1] - values.shape[1])))})
-    alive = _array(group, "alive")
-    alive.resize((len(ids),))
-    alive[:] = np.isin(ids, ancestors.ids)
-
-
-def _fit(run: zarr.Group, genomes: Arrays) -> bool:
-    """Tell whether there are arrays that take `genomes`."""
-    if "ancestors" not in run:
-        return False
-    room = {name: array.shape[1] for name, array in _group(run, "ancestors/genomes").arrays()}
-    return all(values.shape[1] <= room.get(name, -1) for name, values in genomes.items())
-
-
-def _create_ancestors(run: zarr.Group, genomes: Arrays) -> None:
-    group = run.create_group("ancestors", overwrite=True)
-    for name, column in schema.ANCESTORS.items():
-        _create(group, name, column, (0, *(2 for _ in column.dimensions)), "row")
-    arrays = group.create_group("genomes")
-    for name, values in genomes.items():
-        # Genomes grow: with some room, few commits write all rows anew.
-        width = -(-values.shape[1] // _GENOME_ROOM) * _GENOME_ROOM
-        _create(arrays, name, schema.genome_column(name, values.dtype), (0, width), "row")
-
-
-def _append(group: zarr.Group, arrays: Arrays) -> None:
-    for name, values in arrays.items():
-        if len(values):
-            _array(group, name).append(values)
-
-
-def _replace(
-    group: zarr.Group, name: str, column: Column, values: npt.NDArray[np.generic], rows: str
-) -> None:
-    array = _create(group, name, column, values.shape, rows)
-    if values.size:
-        array[:] = values
-
-
-def _create(
-    group: zarr.Group, name: str, column: Column, shape: tuple[int, ...], rows: str
-) -> zarr.Array[Any]:
-    # Zarr fills partial chunks up before it compresses them; only arrays that will grow need that.
-    chunk = min(column.chunk, shape[0]) or column.chunk
-    return group.create_array(
-        name,
-        shape=shape,
-        dtype=column.dtype,
-        chunks=(chunk, *(max(1, width) for width in shape[1:])),
-        fill_value=column.fill,
-        compressors=_COMPRESSOR,
-        dimension_names=(rows, *column.dimensions),
-        attributes={**column.attributes},
-        overwrite=True,
-    )
-
-
-def _group(parent: zarr.Group, path: str) -> zarr.Group:
-    found = parent[path]
-    assert isinstance(found, zarr.Group)
-    return found
-
-
-def _array(parent: zarr.Group, path: str) -> zarr.Array[Any]:
-    found = parent[path]
-    assert isinstance(found, zarr.Array)
-    return found
 
 
 def _summary(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from islands.archipelago.placement import bundle, describe_lack
 from islands.config import WorkersConfig
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.errors import ConfigError
 
 

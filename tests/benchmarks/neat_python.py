@@ -16,12 +16,12 @@ import numpy.typing as npt
 import torch
 from neat.nn import FeedForwardNetwork
 
+from islands.bench.machine import population
 from islands.encodings.canvas import Canvas
 from islands.encodings.cppn import CppnEncoding
 from islands.encodings.genomes import Genomes
 from islands.encodings.programs import INPUTS, programs_of
 from islands.encodings.settings import CppnSettings
-from islands.stages.bench import population
 from tests.encodings.naive import activate
 
 SIZE = 28

@@ -11,7 +11,7 @@ import pipelines
 from islands.classifiers.catalogue import class_count
 from islands.cli.list_commands import cluster_folder
 from islands.cli.main import run
-from islands.config_file import load_run_config
+from islands.config.files import load_run_config
 
 Capture = pytest.CaptureFixture[str]
 

@@ -18,7 +18,7 @@ from islands.archipelago.driver import Progress
 from islands.cli import run_commands
 from islands.cli.main import run
 from islands.config import RunConfig
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.errors import StoreNotFoundError, WorkersLostError
 
 SETTINGS = {"pipeline": "custom", "network": {"name": "lenet-mnist"}, "encoding": {"name": "cppn"}}

@@ -13,7 +13,7 @@ import ray.autoscaler
 import yaml
 
 from islands.cli.main import run
-from islands.config_file import load_run_config, resolve_run_config
+from islands.config.files import load_run_config, resolve_run_config
 from islands.stages.cluster_files import ray_cluster, rayjob, slurm
 from tests.config.test_shipped import FILES
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.stages.launch import launch
 from islands.store.reader import StoreReader
 from tests.cluster.heads import CHECKOUT, Head, head

@@ -9,7 +9,7 @@ import pytest
 
 import pipelines
 from islands.config import RunConfig
-from islands.config_file import load_run_config, override_run_config, resolve_run_config
+from islands.config.files import load_run_config, override_run_config, resolve_run_config
 from islands.encodings.settings import CppnSettings
 from islands.errors import ConfigError
 

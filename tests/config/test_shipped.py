@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from islands.cli.list_commands import cluster_folder
-from islands.config_file import load_run_config
+from islands.config.files import load_run_config
 from islands.errors import ConfigError
 
 FILES = sorted(cluster_folder().glob("*.yaml"))

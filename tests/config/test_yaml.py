@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from islands.config_yaml import Origin, parse_override, parse_yaml
+from islands.config.layers import Origin, parse_override, parse_yaml
 from islands.errors import ConfigError
 
 

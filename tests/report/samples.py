@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.report.archives import Archives, Rows
 from islands.report.evidence import Evidence
 from islands.report.findings import Tested

@@ -120,7 +120,7 @@ class TestEqualBudgets:
             conclude(evidence("encodings", made))
 
     def test_one_target_at_a_time_spends_what_all_at_once_do(self) -> None:
-        from islands.config_file import variants_of
+        from islands.config.files import variants_of
 
         config = evidence("single_target").config
         spent = {

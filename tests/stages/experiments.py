@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from islands.config import RunConfig
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.datasets.assets import cache_directory
 from islands.stages.experiment import run_experiment
 from islands.store.results import Item, Results

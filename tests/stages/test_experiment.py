@@ -13,7 +13,7 @@ import pipelines
 from islands.archipelago.driver import Progress
 from islands.cli.main import run
 from islands.config import RunConfig, Section
-from islands.config_file import resolve_run_config
+from islands.config.files import resolve_run_config
 from islands.errors import ConfigError, InputError
 from islands.report.evidence import Evidence
 from islands.report.findings import Verdict

@@ -14,7 +14,7 @@ import pytest
 import zarr
 
 from islands.cli.main import run
-from islands.config_file import load_run_config
+from islands.config.files import load_run_config
 from islands.errors import StoreError, StoreExistsError, StoreLockedError, StoreNotFoundError
 from islands.stages.launch import launch, resume
 from islands.store.location import Location

@@ -17,7 +17,7 @@ import zarr
 from zarr.core.buffer import default_buffer_prototype
 
 from islands.cli.main import run
-from islands.config_file import load_run_config
+from islands.config.files import load_run_config
 from islands.errors import ConfigError, StoreDamagedError
 from islands.store.reader import StoreReader
 from tests.store.samples import make_checkpoint, make_store

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from islands.config_schema import KeyPath, show
+from islands.config.explain import KeyPath, show
 from islands.errors import ConfigError
 
 

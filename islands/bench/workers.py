@@ -13,9 +13,9 @@ from typing import NamedTuple
 from islands.archipelago.driver import Progress
 from islands.archipelago.ray_executor import RayExecutor
 from islands.archipelago.ray_session import connect
+from islands.bench.rows import Row
 from islands.config import RunConfig
 from islands.stages.evolve import evolve
-from islands.stages.rows import Row
 from islands.store.writer import StoreWriter
 
 WORKERS = 2

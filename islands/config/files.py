@@ -17,8 +17,8 @@ from pydantic_core import ErrorDetails
 
 import pipelines
 from islands.config import HeldOut, NetworkConfig, RunConfig
-from islands.config_schema import did_you_mean, explain, show
-from islands.config_yaml import Layer, Origin, Problem, parse_override, parse_yaml
+from islands.config.explain import did_you_mean, explain, show
+from islands.config.layers import Layer, Origin, Problem, parse_override, parse_yaml
 from islands.encodings.settings import EncodingSettings
 from islands.errors import ConfigError
 

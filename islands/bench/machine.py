@@ -21,6 +21,9 @@ import torch
 
 from islands.archipelago.host import IslandHost, build_parts
 from islands.archipelago.messages import Inbox, IslandKey
+from islands.bench.driver import measure_driver
+from islands.bench.rows import Row
+from islands.bench.timing import finish, interleaved, peak_memory, ratio
 from islands.classifiers.contract import Classifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import RunConfig
@@ -28,9 +31,6 @@ from islands.devices import deferred_checks
 from islands.encodings.contract import Encoding
 from islands.encodings.genomes import Genomes
 from islands.evolution.archive import COLUMN_TYPES, Archive, Batch, winners
-from islands.stages.bench_driver import measure_driver
-from islands.stages.rows import Row
-from islands.stages.timing import finish, interleaved, peak_memory, ratio
 
 HIDDEN_NODES = 20
 """Of the CPPNs whose drawing is measured: the paper's have about as many."""
@@ -72,7 +72,7 @@ def bench(config: RunConfig, seconds: float = 10, trace: Path | None = None) -> 
         _write_trace(island, trace)
     if config.workers.executor == "ray":
         # A machine with nothing but a GPU and torch may do without Ray and Icechunk.
-        from islands.stages.bench_workers import measure_workers
+        from islands.bench.workers import measure_workers
 
         rows += measure_workers(config, seconds / 2, _value(rows, "end_to_end"))
     rows += measure_driver()

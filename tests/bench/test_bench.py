@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from islands.bench import machine as stage
+from islands.bench.driver import measure_driver
+from islands.bench.machine import HIDDEN_NODES, population
+from islands.bench.timing import interleaved, ratio
 from islands.cli.main import run
-from islands.stages import bench as stage
-from islands.stages.bench import HIDDEN_NODES, population
-from islands.stages.bench_driver import measure_driver
-from islands.stages.timing import interleaved, ratio
 from tests.encodings.conftest import CASES
 
 SMALL = [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from islands.stages import bench_workers
+from islands.bench import workers
 from tests.archipelago.conftest import small_config
 
 
 def test_workers_are_measured_with_mail_and_commits(
     ray_cluster: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_workers, "ROUNDS", 1)
-    rows = bench_workers.measure_workers(small_config(), seconds=0.05, images_per_second=2000)
+    monkeypatch.setattr(workers, "ROUNDS", 1)
+    rows = workers.measure_workers(small_config(), seconds=0.05, images_per_second=2000)
     assert [row.name for row in rows] == ["scaling", "workers", "overhead"]
     assert all(row.value > 0 for row in rows)

@@ -12,10 +12,10 @@ from islands.archipelago.driver import Archipelago
 from islands.archipelago.executor import Finished, Lost, StateSource
 from islands.archipelago.host import IslandHost
 from islands.archipelago.messages import Inbox, IslandKey, NetworkFacts
+from islands.bench.rows import Row
 from islands.classifiers.contract import Prediction
 from islands.config import RunConfig
 from islands.encodings.factory import build_encoding
-from islands.stages.rows import Row
 
 ISLANDS = 64
 CLASSES = 1000
