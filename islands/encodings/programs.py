@@ -74,7 +74,7 @@ def paths_between(sources: Tensor, targets: Tensor, width: int) -> Tensor:
     n = len(sources)
     connected = torch.eye(width, device=sources.device).repeat(n, 1, 1)
     # An absent connection leads from node 0 to node 0.
-    connected.view(n, -1).scatter_(1, targets * width + sources, 1)
+    connected.flatten(1).scatter_(1, targets * width + sources, 1)
     for _ in range((width - 1).bit_length()):
         connected = (connected @ connected).clamp_(max=1)
     return connected > 0
