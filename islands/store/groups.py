@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,9 @@ def _write_changed(
 def _replace_mail(group: zarr.Group, mail: Mail) -> None:
     columns: Mapping[str, Column] = {**schema.MAIL, **schema.ELITES}
     for name, values in schema.mail_arrays(mail).items():
-        _replace(group, name, columns[name], values, "letter")
+        # Mail is always written and read as a whole: the fewer chunks the better.
+        column = replace(columns[name], chunk=schema.COLUMN_CHUNK)
+        _replace(group, name, column, values, "letter")
     _replace(group, "boards", schema.BOARDS, mail.boards, "sent_epoch")
     genomes = _group(group, "genomes")
     for name, values in mail.elites.genomes.items():
