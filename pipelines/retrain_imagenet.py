@@ -23,6 +23,7 @@ def findings(evidence: Evidence) -> list[Finding]:
     import numpy as np
 
     from islands.report.archives import mann_whitney
+    from islands.report.claims import shown
 
     items = evidence.results("retrain")
     if not {"dnn-01", "dnn-02"} <= items.keys():
@@ -35,7 +36,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             "On pictures, retraining with an over-represented class of fooling images lowers the confidences "
             "that evolve.",
             Figure("median 88.1 % before, 11.7 % after, p < 0.0001", Certainty.RECALLED_HIGH),
-            f"median {before:.2%} before, {after:.2%} after, p = {p:.2g} (Mann-Whitney U, {first.size} and "
+            f"median {before:.2%} before, {after:.2%} after, {shown(p)} (Mann-Whitney U, {first.size} and "
             f"{second.size} images)",
             Verdict.of(p < 0.01),
             f"{evidence.parameters.architecture} on {evidence.parameters.data}, not AlexNet on ImageNet",

@@ -88,6 +88,8 @@ def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | 
     except AuthenticationError as error:
         raise refused(config.address) from error
     except ConnectionError as error:
+        if "Initialization failure" in str(error):
+            raise _client_server_failed(config.address, error) from None
         raise _unreachable(config.address, error) from None
     return True
 
@@ -164,4 +166,16 @@ def _unreachable(address: str, error: Exception) -> ConfigError:
     return ConfigError(
         f"ray.address: no Ray cluster answers at {address!r} ({error}); start one there with `ray start "
         "--head`, set RAY_AUTH_TOKEN if it asks for a token, or use `local`"
+    )
+
+
+def _client_server_failed(address: str, error: Exception) -> ConfigError:
+    """Return the error for a cluster whose server of clients (Ray 2.60) could not start ours.
+
+    It forks while gRPC's threads run, whose handlers of forks then hang or end the new process.
+    """
+    reason = str(error).strip().splitlines()[-1]
+    return ConfigError(
+        f"ray.address: Ray's client server at {address} failed ({reason}); try again, start its head with "
+        "GRPC_ENABLE_FORK_SUPPORT=0 in its environment, or join the cluster at HOST:6379"
     )

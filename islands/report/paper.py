@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from islands.report.findings import Finding
+from islands.report.findings import Finding, Verdict
 
 if TYPE_CHECKING:
     from islands.stages.paper import Chapter
@@ -48,8 +48,9 @@ def as_markdown(chapters: Sequence[Chapter], budget: str) -> str:
 
 def summary(chapters: Sequence[Chapter], budget: str) -> str:
     """Return a sentence that counts."""
-    verdicts = Counter(finding.verdict.value for chapter in chapters for finding in chapter.findings)
-    counted = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    verdicts = Counter(finding.verdict for chapter in chapters for finding in chapter.findings)
+    words = {Verdict.AGREES: "agree", Verdict.DISAGREES: "disagree", Verdict.NOT_COMPARABLE: "not comparable"}
+    counted = ", ".join(f"{verdicts[verdict]} {word}" for verdict, word in words.items())
     failed = [chapter.pipeline for chapter in chapters if chapter.failure is not None]
     rest = f" Not run: {', '.join(failed)}." if failed else ""
     total = f"{sum(verdicts.values())} claims in {len(chapters)} experiments"

@@ -202,11 +202,7 @@ def _climb(
     mean = mean_of(network, parameters.mean)
     start = starts(parameters.start, (network.channels, size, size), mean, context.config.seed, pairs)
     targets = torch.tensor([class_ for class_, _ in pairs], device=network.device)
-    settings = parameters.settings[way]
-    if parameters.iterations is not None:
-        fewer = min(settings.iterations, parameters.iterations)
-        settings = settings.model_copy(update={"iterations": fewer})
-    kept = ascend(network, targets, start, mean, settings)
+    kept = ascend(network, targets, start, mean, parameters.settings[way])
     confidence = {name: confidence_of(network, kept[name].images, targets) for name in SNAPSHOTS}
     for row, ((class_, number), item) in enumerate(items.items()):
         iterations = {name: int(kept[name].iterations[row]) for name in SNAPSHOTS}

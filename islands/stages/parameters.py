@@ -41,6 +41,12 @@ class AscentSettings(Section):
     small_absolute_benefit: Percentile = 0
     """The same of its absolute value."""
 
+    @property
+    def regularised(self) -> bool:
+        """Whether anything but the gradient moves the image."""
+        clipped = (self.small_norm, self.small_value, self.small_benefit, self.small_absolute_benefit)
+        return any((self.decay, self.blur, *clipped))
+
 
 ASCENTS: dict[str, AscentSettings] = {
     "none": AscentSettings(iterations=500, early_progress=0.02, decay=0),
@@ -71,8 +77,6 @@ class AscentParameters(Section):
     """Target classes; null: those of the paper on a network of ImageNet's classes, and all of another."""
     imagenet_classes: PositiveInt = len(PAPER_CLASSES)
     """How many of the paper's classes."""
-    iterations: PositiveInt | None = None
-    """At most, whatever the setting says."""
     starts: PositiveInt = 5
     """Images for each class, each with random numbers of its own."""
     start: Literal["mean_plus", "uniform", "mean"] = "mean_plus"

@@ -69,7 +69,14 @@ def head(environment: Mapping[str, str], cpus: int = 2) -> Iterator[Head]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     process = subprocess.Popen(
         command,
-        env={**inherited, "PATH": path, "PYTHONPATH": str(CHECKOUT), **environment},
+        # Without the last, Ray's client server fails now and then; see `ray_session`.
+        env={
+            **inherited,
+            "PATH": path,
+            "PYTHONPATH": str(CHECKOUT),
+            "GRPC_ENABLE_FORK_SUPPORT": "0",
+            **environment,
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

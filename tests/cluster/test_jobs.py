@@ -111,6 +111,27 @@ def test_a_cluster_with_a_token_is_joined_by_those_who_have_it(
     assert archive(user.home / "run") == undisturbed
 
 
+@pytest.mark.parametrize("given", [{}, {"RAY_AUTH_TOKEN": TOKEN}], ids=["nothing", "a token"])
+def test_a_cluster_without_tokens_is_joined_through_its_client(
+    given: dict[str, str], open_head: Head, user: User, undisturbed: list[bytes]
+) -> None:
+    done = user.islands("launch", user.file(open_head.client), **given)
+    assert done.returncode == 0, done.stderr
+    assert archive(user.home / "run") == undisturbed
+
+
+def test_a_cluster_with_a_token_is_joined_through_its_client(
+    guarded_head: Head, user: User, undisturbed: list[bytes]
+) -> None:
+    refused = user.islands("launch", user.file(guarded_head.client))
+    assert refused.returncode == 2, refused.stderr
+    assert "RAY_AUTH_TOKEN" in refused.stderr
+    assert not (user.home / "run").exists()
+    done = user.islands("launch", user.file(guarded_head.client), RAY_AUTH_TOKEN=TOKEN)
+    assert done.returncode == 0, done.stderr
+    assert archive(user.home / "run") == undisturbed
+
+
 class TestJobs:
     def test_a_job_is_submitted_followed_and_found_again(
         self, guarded_head: Head, user: User, undisturbed: list[bytes]

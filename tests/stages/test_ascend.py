@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,9 @@ from scipy import ndimage
 from islands.classifiers.contract import Differentiable, require_differentiable
 from islands.classifiers.registry import load_classifier
 from islands.errors import ConfigError, NetworkError
+from islands.report.findings import Verdict
 from islands.stages.ascend import SNAPSHOTS, STAGE, THRESHOLDS, ascend, confidence_of, mean_of, starts
+from islands.stages.experiment import find
 from islands.stages.parameters import ASCENTS, AscentSettings
 from islands.store.results import Results
 from tests.stages.experiments import items, run, run_cut_off, tiny
@@ -132,8 +136,10 @@ def test_a_stage_that_is_cut_off_goes_on_to_the_same_bytes(tmp_path: Path) -> No
             "classes": [1, 4, 9],
             "starts": 1,
             "batch": 2,
-            "settings": {"plain": {"decay": 0}, "clipped": {"small_norm": 10, "iterations": 4}},
-            "iterations": 3,
+            "settings": {
+                "plain": {"decay": 0, "iterations": 3},
+                "clipped": {"small_norm": 10, "iterations": 4},
+            },
         },
     }
     whole, parts = (tiny("gradient_ascent", tmp_path / name, **settings) for name in ("whole", "parts"))
@@ -154,3 +160,20 @@ def test_a_stage_that_is_cut_off_goes_on_to_the_same_bytes(tmp_path: Path) -> No
         one = torch.from_numpy(image)[None]
         again = confidence_of(network(), one, torch.tensor([4]))
         assert float(again[0]) == pytest.approx(expected[lost]["confidence"][name], abs=1e-5)
+    _check_findings(Path(whole.store), expected)
+
+
+def _check_findings(folder: Path, climbed: dict[str, Any]) -> None:
+    """Each network has a finding for what climbed freely, and one for what was regularised."""
+    [found] = find([folder]).values()
+    cases = [(name, way) for name in ("lenet-mnist", "linear-mnist") for way in ("plain", "clipped")]
+    assert len(found) == len(cases)
+    for finding, (name, way) in zip(found, cases, strict=True):
+        best = [
+            item["confidence"]["best"]
+            for item in climbed.values()
+            if (item["network"], item["way"]) == (name, way)
+        ]
+        assert finding.value == pytest.approx(median(best))
+        assert ("regularisers" in finding.claim) == (way == "clipped")
+        assert finding.verdict == Verdict.of(median(best) >= 0.9999)
