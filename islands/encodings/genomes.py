@@ -39,8 +39,10 @@ class Replacement:
             rows = other.index_select(0, self._sources)
             table.copy_(torch.where(self._mask.view(-1, *[1] * (table.ndim - 1)), rows, table))
             return
+        if len(self._rows) == 0:
+            return
         # In parts that fit into the cache: half the time for a thousand images of 256 x 256.
-        step = max(1, CHUNK // max(1, table[0].numel())) if len(table) else 1
+        step = max(1, CHUNK // max(1, table[0].numel()))
         for rows, sources in zip(self._rows.split(step), self._sources.split(step), strict=True):
             table[rows] = other.index_select(0, sources)
 

@@ -103,23 +103,25 @@ def render_rows(
     images: Bytes,
 ) -> None:
     """Draw n genomes into uint8 (n, outputs, pixels); the other arguments as in `cppn` and `Canvas`."""
-    nodes, connections = functions.shape[1], sources.shape[1]
+    rows, nodes = functions.shape
     outputs, pixels = images.shape[1:]
+    starts = np.empty((rows, nodes + 1), np.int32)
+    incoming = np.empty(sources.shape, np.int32)
+    order = np.empty((rows, nodes), np.int32)
+    needed = np.empty(rows, np.int32)
+    for row in range(rows):
+        group_by_target(targets[row], starts[row], incoming[row])
+        needed[row] = sort_nodes(sources[row], starts[row], incoming[row], outputs, order[row])
     values = np.empty((nodes, TILE), np.float32)
-    starts = np.empty(nodes + 1, np.int32)
-    incoming = np.empty(connections, np.int32)
-    order = np.empty(nodes, np.int32)
-    for row in range(functions.shape[0]):
-        group_by_target(targets[row], starts, incoming)
-        needed = sort_nodes(sources[row], starts, incoming, outputs, order)
-        for start in range(0, pixels, TILE):
-            count = min(TILE, pixels - start)
-            fill_inputs(values, start, count, axis, unit)
-            for node in order[:needed]:
+    for start in range(0, pixels, TILE):
+        count = min(TILE, pixels - start)
+        fill_inputs(values, start, count, axis, unit)  # which no node overwrites
+        for row in range(rows):
+            for node in order[row, : needed[row]]:
                 into = values[node, :count]
                 fill(into, ZERO)
-                for k in range(starts[node], starts[node + 1]):
-                    edge = incoming[k]
+                for k in range(starts[row, node], starts[row, node + 1]):
+                    edge = incoming[row, k]
                     weight = weights[row, edge] * (TWO * limit) - limit
                     accumulate(into, weight, values[sources[row, edge], :count])
                 activate(functions[row, node], into)

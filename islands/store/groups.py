@@ -182,27 +182,46 @@ def _append(group: zarr.Group, arrays: Arrays) -> None:
 def _replace(
     group: zarr.Group, name: str, column: Column, values: npt.NDArray[np.generic], rows: str
 ) -> None:
-    array = _create(group, name, column, values.shape, rows)
+    array = group.get(name)
+    # To make an array costs several times what it costs to change its length.
+    if isinstance(array, zarr.Array) and _suits(array, column, values):
+        if array.shape != values.shape:
+            array.resize(values.shape)
+    else:
+        array = _create(group, name, column, values.shape, rows)
     if values.size:
         array[:] = values
+
+
+def _suits(array: zarr.Array[Any], column: Column, values: npt.NDArray[np.generic]) -> bool:
+    """Tell whether `array` could hold `values` in the chunks that a new one would have."""
+    chunks = _chunks(column, values.shape)
+    return array.dtype == column.dtype and array.chunks == chunks and array.shape[1:] == values.shape[1:]
 
 
 def _create(
     group: zarr.Group, name: str, column: Column, shape: tuple[int, ...], rows: str
 ) -> zarr.Array[Any]:
-    # Zarr fills partial chunks up before it compresses them; only arrays that will grow need that.
-    chunk = min(column.chunk, shape[0]) or column.chunk
     return group.create_array(
         name,
         shape=shape,
         dtype=column.dtype,
-        chunks=(chunk, *(max(1, width) for width in shape[1:])),
+        chunks=_chunks(column, shape),
         fill_value=column.fill,
         compressors=_COMPRESSOR,
         dimension_names=(rows, *column.dimensions),
         attributes={**column.attributes},
         overwrite=True,
     )
+
+
+def _chunks(column: Column, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of chunks, short in short arrays: Zarr fills chunks up before it compresses them.
+
+    An array of no rows will grow.
+    """
+    room = 1 << (shape[0] - 1).bit_length() if shape[0] else column.chunk
+    return (min(column.chunk, room), *(max(1, width) for width in shape[1:]))
 
 
 def _group(parent: zarr.Group, path: str) -> zarr.Group:

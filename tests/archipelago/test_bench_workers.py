@@ -12,6 +12,7 @@ def test_workers_are_measured_with_mail_and_commits(
     ray_cluster: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "ROUNDS", 1)
-    rows = workers.measure_workers(small_config(), seconds=0.05, images_per_second=2000)
-    assert [row.name for row in rows] == ["scaling", "workers", "overhead"]
+    config = small_config(checkpoint={"every_s": 0.2})
+    rows = workers.measure_workers(config, seconds=0.05, images_per_second=2000)
+    assert [row.name for row in rows] == ["scaling", "scaling_network", "workers", "overhead"]
     assert all(row.value > 0 for row in rows)
