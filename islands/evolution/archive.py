@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from islands.devices import host_waits
 from islands.encodings.contract import Encoding
 from islands.encodings.genomes import Genomes, Replacement
 from islands.evolution.elites import Elites
@@ -48,9 +49,11 @@ class Batch:
 def winners(fitness: Tensor) -> tuple[Tensor, Tensor]:
     """Return the best fitness of each class (K,) and its row (K,); the first row wins a tie.
 
-    `torch.argmax` documents that it returns the first maximum; `torch.max` does not.
+    NumPy and `torch.argmax` document that they return the first maximum; `torch.max` does not. On the CPU
+    NumPy takes a third of the time.
     """
-    rows = fitness.argmax(0)
+    on_cpu = not host_waits(fitness.device)
+    rows = torch.from_numpy(fitness.numpy().argmax(0)) if on_cpu else fitness.argmax(0)
     return fitness.gather(0, rows[None])[0], rows
 
 
