@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from islands.allocation import keep_freed_memory
 from islands.classifiers.catalogue import parse_network
 from islands.classifiers.combinators import Ensemble, LabelOnly, Stability, Weakest
 from islands.classifiers.contract import Classifier
@@ -44,6 +45,7 @@ def load_classifier(
     Raises:
         NetworkError: there is no such network, or its weights are damaged or do not fit.
     """
+    keep_freed_memory()
     if screen is not None:
 
         def replica(precision: Precision) -> Classifier:

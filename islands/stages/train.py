@@ -21,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from islands.allocation import keep_freed_memory
 from islands.classifiers.contract import Classifier
 from islands.classifiers.lenet import CLASSES, trained_folder
 from islands.classifiers.torch_classifier import Network, fingerprint_of
@@ -98,6 +99,7 @@ def fit(network: Network, examples: Examples, recipe: Recipe, partial: Path | No
     """
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
+    keep_freed_memory()
     try:
         with torch.random.fork_rng(devices=[]):
             _Fit(network, examples, recipe).run(partial)
