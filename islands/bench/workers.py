@@ -131,7 +131,7 @@ def _pace(config: RunConfig) -> _Pace:
     seen: list[tuple[float, float, Progress]] = []
 
     def observe(progress: Progress) -> None:
-        if 2 <= progress.epoch < progress.epochs:
+        if 2 <= progress.epoch < progress.epochs and (not seen or progress.epoch > seen[-1][2].epoch):
             seen.append((time.perf_counter(), time.process_time(), progress))
 
     with closing(RayExecutor(config)) as executor:
