@@ -140,15 +140,20 @@ def resume(
     _report(reader, as_json)
 
 
-def plan(file: File, overrides: Overrides = None, as_json: Json = False) -> None:
-    """Say what FILE would run, and how long that would take here."""
+def plan(
+    file: File,
+    overrides: Overrides = None,
+    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines that share the workers.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Say what FILE would run, and how long that would take on machines like this one."""
     from islands.config.files import load_run_config
 
     config = load_run_config(file, overrides or ())
     from islands.stages import launch as stage
 
     with stdout_for_result():
-        result = stage.plan(config)
+        result = stage.plan(config, nodes)
     print(json.dumps(asdict(result)) if as_json else _plan_text(result))
 
 
@@ -193,7 +198,14 @@ def _plan_text(result: Plan) -> str:
         "memory": (
             f"{result.worker_bytes / 1e6:,.0f} MB a worker, {result.driver_bytes / 1e6:,.1f} MB the driver"
         ),
-        "network": f"{result.network_bytes / 1e6:,.1f} MB an epoch at first, later a fraction",
+        "network": (
+            f"{result.network_bytes / 1e6:,.1f} MB an epoch at first, later a fraction; an epoch takes "
+            f"{_duration(result.epoch_seconds)}"
+        ),
+        "nodes": (
+            f"{result.nodes}: {result.node_bytes / 1e6:,.0f} MB of memory on the fullest, "
+            f"{result.between_bytes / 1e6:,.1f} MB an epoch between them at first"
+        ),
     }
     return "\n".join(f"{name:<16}{value}" for name, value in rows.items())
 

@@ -177,6 +177,10 @@ class Plan:
         driver_bytes: memory of the driver for elites, mail and what came since the last commit.
         network_bytes: through the driver in an epoch, all islands together, before the islands know each
             other's boards; later it is a fraction of that.
+        nodes: over which the workers are spread evenly; the driver is on one of them.
+        node_bytes: memory of the fullest node: its workers and the driver.
+        between_bytes: what of `network_bytes` goes from one node to another.
+        epoch_seconds: duration of an epoch in which every worker does one island after the other.
     """
 
     stages: tuple[str, ...]
@@ -193,14 +197,18 @@ class Plan:
     worker_bytes: int
     driver_bytes: int
     network_bytes: int
+    nodes: int
+    node_bytes: int
+    between_bytes: int
+    epoch_seconds: float
 
 
-def plan(config: RunConfig) -> Plan:
-    """Measure one island of `config` for two generations, and say what the whole would take.
+def plan(config: RunConfig, nodes: int = 1) -> Plan:
+    """Measure one island of `config` for two generations, and say what the whole would take on `nodes`.
 
     Of runs side by side, each is measured, and the sum returned.
     """
-    parts = [_plan(each) for each in variants_of(config).values() or [config]]
+    parts = [_plan(each, nodes) for each in variants_of(config).values() or [config]]
     sums = ("runs", "evaluations", "forwards", "seconds", "archive_bytes")
     stages = pipelines.get(config.pipeline).stages
     return replace(
@@ -208,7 +216,7 @@ def plan(config: RunConfig) -> Plan:
     )
 
 
-def _plan(config: RunConfig) -> Plan:
+def _plan(config: RunConfig, nodes: int) -> Plan:
     _require_fit(config)
     train_missing([config.network])
     facts, seconds, genome_bytes, result_bytes = _measure(config)
@@ -221,6 +229,9 @@ def _plan(config: RunConfig) -> Plan:
     row = 4 * classes + genome_bytes + 64
     archive = config.runs * classes * row
     commits = max(1.0, seconds * per_island * rounds / config.checkpoint.every_s)
+    # The state at the last cut, what changed since, and the best claims of the epochs in the mail.
+    driver = archive * (2 + config.islands.lag) + config.runs * count * 2 * result_bytes
+    worker, network = _peak_memory(), config.runs * count * result_bytes
     return Plan(
         stages=("evolve",),
         classes=classes,
@@ -233,10 +244,13 @@ def _plan(config: RunConfig) -> Plan:
         seconds=seconds * per_island * rounds,
         archive_bytes=archive,
         store_bytes=int(archive * min(commits, config.checkpoint.keep or commits)),
-        worker_bytes=_peak_memory(),
-        # The state at the last cut, what changed since, and the best claims of the epochs in the mail.
-        driver_bytes=archive * (2 + config.islands.lag) + config.runs * count * 2 * result_bytes,
-        network_bytes=config.runs * count * result_bytes,
+        worker_bytes=worker,
+        driver_bytes=driver,
+        network_bytes=network,
+        nodes=nodes,
+        node_bytes=-(-config.workers.count // nodes) * worker + driver,
+        between_bytes=network * (nodes - 1) // nodes,
+        epoch_seconds=seconds * evolve_config.children * evolve_config.generations_per_epoch * rounds,
     )
 
 

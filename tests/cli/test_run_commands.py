@@ -59,6 +59,10 @@ class PlanLike:
     worker_bytes: int = 600_000_000
     driver_bytes: int = 12_000_000
     network_bytes: int = 4_000_000
+    nodes: int = 2
+    node_bytes: int = 1_212_000_000
+    between_bytes: int = 2_000_000
+    epoch_seconds: float = 12.0
 
 
 @dataclass
@@ -82,8 +86,8 @@ class Stage:
     ) -> Reader:
         return self._run(observe, store, *overrides, *(["--break-lock"] if break_lock else []))
 
-    def plan(self, config: RunConfig) -> PlanLike:
-        self.calls.append((config,))
+    def plan(self, config: RunConfig, nodes: int) -> PlanLike:
+        self.calls.append((config, nodes))
         return PlanLike()
 
     def _run(self, observe: Callable[[Progress], None], *call: Any) -> Reader:
@@ -180,8 +184,8 @@ class TestResume:
 
 class TestPlan:
     def test_in_words(self, stage: Stage, file: str, capfd: Capture) -> None:
-        assert run(["plan", file, "--set", "runs=2"]) == 0
-        assert stage.calls == [(CONFIG,)]
+        assert run(["plan", file, "--set", "runs=2", "--nodes", "2"]) == 0
+        assert stage.calls == [(CONFIG, 2)]
         assert capfd.readouterr().out.splitlines() == [
             "stages          evolve",
             "archives        2 of 10 classes",
@@ -193,7 +197,8 @@ class TestPlan:
             "archive         1.5 MB uncompressed",
             "store           at most 30.0 MB, for the commits that are kept",
             "memory          600 MB a worker, 12.0 MB the driver",
-            "network         4.0 MB an epoch at first, later a fraction",
+            "network         4.0 MB an epoch at first, later a fraction; an epoch takes 12 seconds",
+            "nodes           2: 1,212 MB of memory on the fullest, 2.0 MB an epoch between them at first",
         ]
 
     @pytest.mark.usefixtures("stage")

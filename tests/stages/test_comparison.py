@@ -34,7 +34,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(store: Path, pipeline: str) -> RunConfig:
+def config(store: Path, pipeline: str, **settings: Any) -> RunConfig:
     return resolve_run_config(
         {
             "pipeline": pipeline,
@@ -42,6 +42,7 @@ def config(store: Path, pipeline: str) -> RunConfig:
             "runs": 2,
             "evolve": {"initial": 20, "children": 20, "generations": 20},
             "workers": {"executor": "in-process"},
+            **settings,
         }
     )
 
@@ -113,6 +114,15 @@ def test_a_plan_sums_up(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = plan(config(tmp_path / "x", "lenet_pair"))
     assert (found.runs, found.evaluations) == (4, 4 * (20 + 20 * 20))
     assert found.stages == ("train", "evolve", "score", "transfer", "test")
+
+
+def test_a_plan_for_several_nodes(tmp_path: Path) -> None:
+    settings = {"islands": {"count": 5}, "workers": {"executor": "in-process", "count": 5}}
+    found = plan(config(tmp_path / "x", "mnist_cppn", **settings), nodes=3)
+    assert found.nodes == 3
+    assert found.node_bytes == 2 * found.worker_bytes + found.driver_bytes
+    assert found.between_bytes == found.network_bytes * 2 // 3
+    assert found.seconds > found.epoch_seconds > 0
 
 
 def test_a_lenet_is_trained_where_it_is_missing(
