@@ -306,6 +306,8 @@ def gc(
 
 
 def _status_text(found: Status) -> str:
+    from rich.filesize import decimal
+
     state = "complete" if found.complete else "running" if found.written_by else "stopped"
     cells = ", ".join(f"{count} at 0.{name.removeprefix('cells_')}" for name, count in found.cells_at.items())
     rows = {
@@ -318,7 +320,7 @@ def _status_text(found: Status) -> str:
         "cells": f"{cells} (of {found.cells} in {found.runs} runs)",
         "images scored": f"{found.evaluations:,}",
         "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",
-        "size on disk": f"{found.bytes / 1e6:,.1f} MB",
+        "size on disk": decimal(found.bytes),
         "next": found.next,
     }
     return "\n".join(f"{name:<15}{value}" for name, value in rows.items())
