@@ -130,27 +130,52 @@ class TestEqualBudgets:
         assert spent == {"all_at_once": 200 + 200 * 200, "one_at_a_time": 200 + 200 * 200}
 
 
+def shown(source: str, target: str, low: float = 0.11, denominator: str = "all") -> dict[str, object]:
+    """Return an entry of `transfer.json`: 15 of 100 images fool the target."""
+    top1 = {"k": 15, "n": 100, "low": low, "high": 0.23}
+    place = {"source": source, "target": target, "own": source == target, "denominator": denominator}
+    return {**place, "n": 100, "top1": top1}
+
+
 class TestTransfer:
     @pytest.mark.parametrize(("low", "verdict"), [(0.11, AGREES), (0.09, DISAGREES)])
     def test_more_than_chance_means_the_whole_interval(self, low: float, verdict: Verdict) -> None:
-        def entry(source: str, target: str, own: bool, denominator: str = "all") -> dict[str, object]:
-            top1 = {"k": 15, "n": 100, "low": low, "high": 0.23}
-            place = {"source": source, "target": target, "own": own, "denominator": denominator}
-            return {**place, "n": 100, "top1": top1}
-
         document = {
             "chance": 0.1,
             "sources": [{"name": "lenet-mnist"}],
             "entries": [
-                entry("lenet-mnist", "lenet-mnist", own=True),
-                entry("lenet-mnist", "lenet:1", own=False),
-                entry("lenet-mnist", "lenet:1", own=False, denominator="confident"),
-                entry("uniform noise", "lenet:1", own=False),
+                shown("lenet-mnist", "lenet-mnist", low),
+                shown("lenet-mnist", "lenet:1", low),
+                shown("lenet-mnist", "lenet:1", low, denominator="confident"),
+                shown("uniform noise", "lenet:1", low),
             ],
         }
         (found,) = conclude(evidence("lenet_pair", documents={"transfer.json": document}))
         assert (found.value, found.verdict) == (0.15, verdict)
         assert found.ours == f"15 of 100 images, 15.0% [{low:.1%}, 23.0%]; chance 10.0%"
+
+    @pytest.mark.parametrize(
+        ("pipeline", "figures"),
+        [
+            ("alexnet_googlenet", ["17.3 % of images", "20.7 % of images"]),
+            ("architectures", ["17.3 % and 20.7 % of images"] * 6),
+        ],
+    )
+    def test_every_direction_has_the_papers_figure(self, pipeline: str, figures: list[str]) -> None:
+        from islands.config.files import variants_of
+
+        labels = [config.network.label for config in variants_of(evidence(pipeline).config).values()]
+        document = {
+            "chance": 0.001,
+            "sources": [{"name": label} for label in labels],
+            "entries": [shown(source, target) for source in labels for target in labels],
+        }
+        found = conclude(evidence(pipeline, documents={"transfer.json": document}))
+        assert [finding.paper and finding.paper.text for finding in found] == figures
+        assert {finding.verdict for finding in found} == {AGREES}
+        directions = [(source, target) for source in labels for target in labels if source != target]
+        for finding, (source, target) in zip(found, directions, strict=True):
+            assert finding.claim.index(source) < finding.claim.index(target)
 
 
 class TestRealImages:
