@@ -22,13 +22,15 @@ def score():
     classifier.predict(images)
 
 def faults(run):
-    run()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     run()
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
+def fewest(run):
+    return min(faults(run) for _ in range(6))  # the first passes find their places
+
 with ThreadPoolExecutor(1) as pool:
-    print(faults(score), faults(lambda: pool.submit(score).result()))
+    print(fewest(score), fewest(lambda: pool.submit(score).result()))
 """
 
 

@@ -94,12 +94,12 @@ class CppnEncoding:
 
     def compact(self, genomes: Genomes) -> Genomes:
         """Return the same genomes without gaps; see `Encoding.compact`."""
-        return compact_on_cpu(genomes, self.channels)
+        return compact_on_cpu(genomes, self.channels).to(genomes.device)
 
     def to_arrays(self, genomes: Genomes) -> Arrays:
         """Return the fields of the module's docstring, without gaps."""
-        compact = self.compact(genomes)
-        return {name: compact[name].cpu().numpy() for name in DTYPES}
+        compact = compact_on_cpu(genomes, self.channels)
+        return {name: compact[name].numpy() for name in DTYPES}
 
     def from_arrays(self, arrays: Arrays, device: torch.device) -> Genomes:
         """Invert `to_arrays`; each array may lack trailing columns of zeros."""

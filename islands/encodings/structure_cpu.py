@@ -44,7 +44,7 @@ def restructure_on_cpu(
 
 
 def compact_on_cpu(genomes: Genomes, outputs: int) -> Genomes:
-    """Move what is present to the front, in order, and cut what no genome uses; waits for other devices."""
+    """Return genomes of any device on the CPU, what is present moved to the front and the rest cut off."""
     functions, sources, targets, weights = (genomes[name].cpu().numpy() for name in FIELDS)
     fixed = INPUTS + outputs
     nodes = fixed + np.count_nonzero(functions[:, fixed:], axis=1).max(initial=0)
@@ -58,7 +58,7 @@ def compact_on_cpu(genomes: Genomes, outputs: int) -> Genomes:
     )
     pack_rows(functions, sources, targets, weights, fixed, *packed)
     fields = {name: torch.from_numpy(array) for name, array in zip(FIELDS, packed, strict=True)}
-    return Genomes(fields).to(genomes.device)
+    return Genomes(fields)
 
 
 @kernel

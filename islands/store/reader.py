@@ -33,6 +33,17 @@ from islands.store.repository import (
     reading,
 )
 
+_ATTRIBUTES = (
+    ("config",),
+    ("fingerprint",),
+    ("image", "channels"),
+    ("image", "size"),
+    ("stages", schema.STAGE, "complete"),
+    ("stages", schema.STAGE, "epoch"),
+    ("versions", "islands"),
+)
+"""What must be there: a flipped bit may change a name."""
+
 
 class StoreReader:
     """A store as it was at one commit; what is written later does not show.
@@ -58,7 +69,13 @@ class StoreReader:
     @cached_property
     def attributes(self) -> dict[str, Any]:
         """The root attributes: see `StoreWriter.create`."""
-        return dict(self._root.attrs.asdict())
+        found = dict(self._root.attrs.asdict())
+        with reading(self.path, "what it says of itself"):
+            for keys in _ATTRIBUTES:
+                value: Any = found
+                for key in keys:
+                    value = value[key]
+        return found
 
     @cached_property
     def config(self) -> RunConfig:

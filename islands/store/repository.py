@@ -144,6 +144,19 @@ def writing(path: Location | Path) -> Iterator[None]:
         ) from error
 
 
+_DAMAGE = (
+    icechunk.IcechunkError,
+    BaseZarrError,
+    ValueError,
+    RuntimeError,
+    OSError,
+    LookupError,
+    TypeError,
+)
+_PANICS = ("PanicException", "RustPanic")
+"""What Icechunk's Rust code raises where it meets what it takes for impossible; no module has these names."""
+
+
 @contextmanager
 def reading(path: Location | Path, what: str) -> Iterator[None]:
     """Turn whatever Icechunk, Zarr and its codecs raise for damaged files into one `StoreDamagedError`."""
@@ -151,22 +164,16 @@ def reading(path: Location | Path, what: str) -> Iterator[None]:
         yield
     except StoreError:
         raise
-    except (
-        icechunk.IcechunkError,
-        BaseZarrError,
-        ValueError,
-        RuntimeError,
-        OSError,
-        LookupError,
-        TypeError,
-    ) as error:
+    except BaseException as error:
+        if not isinstance(error, _DAMAGE) and type(error).__name__ not in _PANICS:
+            raise
         raise StoreDamagedError(
             f"{path} is damaged: {what} cannot be read ({_reason(error)});"
             " try an earlier checkpoint, or restore the directory from a copy"
         ) from error
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Return the line that tells most: Icechunk draws a tree of causes, the first on top."""
     lines = [line.strip(" x│├╰─▶") for line in str(error).splitlines() if line.strip()]
     system = [line for line in lines if "os error" in line]

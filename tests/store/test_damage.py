@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+from unittest import mock
 
 import pytest
 
 from islands.cli.main import run
-from islands.errors import StoreError
+from islands.errors import StoreDamagedError, StoreError
 from islands.store.reader import StoreReader
+from islands.store.repository import reading
 from islands.store.writer import StoreWriter
 from tests.store.comparing import assert_resumes, assert_same
 from tests.store.samples import make_checkpoint, make_store
@@ -92,7 +95,32 @@ def test_damaged_stores_are_right_or_refused(
     assert 0 < refused < 25
 
 
+@pytest.mark.parametrize("lost", ["config", "versions", "stages", "fingerprint", "image"])
+def test_a_store_that_lacks_what_it_says_of_itself_is_damaged(whole: Path, lost: str) -> None:
+    """A flipped bit had changed a name."""
+    reader = StoreReader(whole)
+    kept = {name: value for name, value in reader.attributes.items() if name != lost}
+    del reader.attributes
+    with (
+        mock.patch.object(type(reader._root.attrs), "asdict", return_value=kept),
+        pytest.raises(StoreDamagedError, match=rf"what it says of itself cannot be read.*{lost}"),
+    ):
+        _ = reader.config
+
+
+@pytest.mark.parametrize("base", [Exception, BaseException])
+def test_a_panic_is_damage(base: type[BaseException]) -> None:
+    """Icechunk's exceptions for panics are made in Rust, by name; those of sync calls are no `Exception`."""
+    name = "RustPanic" if base is Exception else "PanicException"
+    with pytest.raises(StoreDamagedError), reading(Path("store"), "a run"):
+        raise type(name, (base,), {})("rust future panicked")
+    with pytest.raises(KeyboardInterrupt), reading(Path("store"), "a run"):
+        raise KeyboardInterrupt
+
+
 def is_one_line(error: str) -> bool:
+    # Icechunk's Rust code tells of its panics by itself.
+    error = re.sub(r"\nthread '.*panicked at .*\n.*\n(note: .*\n)?", "", error)
     return error.startswith("error: ") and error.count("\n") == 1 and "Traceback" not in error
 
 
