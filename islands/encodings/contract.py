@@ -73,7 +73,7 @@ class Encoding(Protocol):
     def compact(self, genomes: Genomes) -> Genomes:
         """Return the same genomes without gaps, padded no more than the longest needs.
 
-        This may wait for the device; `random`, `vary` and `render` never do. There, what `vary` draws
+        This may wait for the device, once; `random`, `vary` and `render` never do. There, what `vary` draws
         may depend on the padding, which it lets grow: who wants results that depend on genomes alone compacts
         the parents at a point that depends on nothing else, such as the start of an epoch.
         """

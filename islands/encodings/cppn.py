@@ -94,12 +94,12 @@ class CppnEncoding:
 
     def compact(self, genomes: Genomes) -> Genomes:
         """Return the same genomes without gaps; see `Encoding.compact`."""
-        return compact_on_cpu(genomes, self.channels).to(genomes.device)
+        fields = compact_on_cpu(genomes, self.channels)
+        return Genomes({name: torch.from_numpy(array).to(genomes.device) for name, array in fields.items()})
 
     def to_arrays(self, genomes: Genomes) -> Arrays:
         """Return the fields of the module's docstring, without gaps."""
-        compact = compact_on_cpu(genomes, self.channels)
-        return {name: compact[name].numpy() for name in DTYPES}
+        return compact_on_cpu(genomes, self.channels)
 
     def from_arrays(self, arrays: Arrays, device: torch.device) -> Genomes:
         """Invert `to_arrays`; each array may lack trailing columns of zeros."""

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from islands.encodings.genomes import Genomes
+from islands.devices import host_waits
+from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.kernels import kernel
 from islands.encodings.programs import INPUTS
 from islands.encodings.settings import CppnSettings
@@ -43,9 +44,9 @@ def restructure_on_cpu(
     return children
 
 
-def compact_on_cpu(genomes: Genomes, outputs: int) -> Genomes:
-    """Return genomes of any device on the CPU, what is present moved to the front and the rest cut off."""
-    functions, sources, targets, weights = (genomes[name].cpu().numpy() for name in FIELDS)
+def compact_on_cpu(genomes: Genomes, outputs: int) -> Arrays:
+    """Return genomes of any device as arrays, what is present moved to the front and the rest cut off."""
+    functions, sources, targets, weights = _on_host(genomes)
     fixed = INPUTS + outputs
     nodes = fixed + np.count_nonzero(functions[:, fixed:], axis=1).max(initial=0)
     connections = np.count_nonzero(targets, axis=1).max(initial=1)
@@ -57,8 +58,19 @@ def compact_on_cpu(genomes: Genomes, outputs: int) -> Genomes:
         np.zeros((rows, connections), np.float32),
     )
     pack_rows(functions, sources, targets, weights, fixed, *packed)
-    fields = {name: torch.from_numpy(array) for name, array in zip(FIELDS, packed, strict=True)}
-    return Genomes(fields)
+    return dict(zip(FIELDS, packed, strict=True))
+
+
+def _on_host(genomes: Genomes) -> tuple[Bytes, Indices, Indices, Floats]:
+    """Return the fields as arrays; where the host waits for a device, it waits once."""
+    functions, sources, targets, weights = (genomes[name] for name in FIELDS)
+    if not host_waits(genomes.device):
+        return functions.numpy(), sources.numpy(), targets.numpy(), weights.numpy()
+    as_indices = (functions.to(torch.int16), sources, targets, weights.contiguous().view(torch.int16))
+    widths = np.cumsum([part.shape[1] for part in as_indices])[:-1]
+    parts = np.split(torch.cat(as_indices, 1).cpu().numpy(), widths, axis=1)
+    f, s, t, w = (np.ascontiguousarray(part) for part in parts)
+    return f.astype(np.uint8), s, t, w.view(np.float32)
 
 
 @kernel
