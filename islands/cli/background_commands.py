@@ -43,9 +43,15 @@ def stop(store: Store) -> None:
     note = background.recall(store)
     job = jobs.find(note) if note is not None and note.address else None
     if note is not None and job is not None and job.state in ("PENDING", "RUNNING"):
-        print(f"{note}: {jobs.stop(note).lower()}; to go on: islands resume {store}")
+        state = jobs.stop(note).lower()
+        begun = jobs.has_begun(jobs.log(note))
+        print(f"{note}: {state}; {_go_on(store) if begun else 'it had not begun: launch it again'}")
     else:
-        print(f"asked {detached.stop(store)} to commit and end; to go on: islands resume {store}")
+        print(f"asked {detached.stop(store)} to commit and end; {_go_on(store)}")
+
+
+def _go_on(store: str) -> str:
+    return f"to go on: islands resume {store}"
 
 
 def watch(note: Note) -> None:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from islands.observe import PROGRESS
+
 if TYPE_CHECKING:
     from islands.archipelago.driver import Progress
 
@@ -68,11 +70,9 @@ class _Plain:
         is_due = progress.epoch == progress.epochs or now - self._last >= PLAIN_INTERVAL_S
         if is_due and progress.epoch != self._epoch:
             self._last, self._epoch = now, progress.epoch
-            done = (
-                f"epoch {max(progress.epoch, 0)}/{progress.epochs}, generation {max(progress.generation, 0)}"
-            )
+            done = f"{max(progress.epoch, 0)}/{progress.epochs}, generation {max(progress.generation, 0)}"
             line = f"{done}, {progress.evaluations:,} images: {', '.join(_describe(progress))}"
-            print(line, file=sys.stderr, flush=True)
+            print(f"{PROGRESS}{line}", file=sys.stderr, flush=True)
 
 
 @contextmanager

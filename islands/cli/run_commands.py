@@ -173,6 +173,9 @@ def stdout_for_result() -> Iterator[None]:
 
 def _leave_or_watch(note: Note, detach: bool) -> None:
     if detach:
+        from islands.stages import jobs
+
+        jobs.wait_until_begun(note)
         announce(note)
     else:
         watch(note)

@@ -15,6 +15,9 @@ from islands.config import RayConfig
 from islands.config.files import resolve_run_config
 from islands.store.location import Location
 
+PATIENCE_S = 300.0
+"""Seconds for which the beginning of a run is waited for."""
+
 
 @dataclass(frozen=True)
 class Note:
@@ -63,6 +66,12 @@ def job_server(store: str, overrides: Sequence[str]) -> RayConfig | None:
     settings = {"pipeline": "mnist_cppn", "store": store, "ray": address}  # of which only `ray` is used
     ray = resolve_run_config(settings, overrides=chosen).ray
     return ray if ray.is_job_server else None
+
+
+def error_of(log: str) -> str | None:
+    """Return what a run that failed says of it in its log, if it says anything."""
+    said = [line.removeprefix("error: ") for line in log.splitlines() if line.startswith("error: ")]
+    return "\n".join(said) or None
 
 
 def _file(store: str) -> Path:

@@ -1,7 +1,11 @@
-"""Runs as processes of this machine that outlive the terminal."""
+"""Runs as processes of this machine that outlive the terminal.
+
+Such a process holds a lock on its log, which it inherits with the open file: the lock ends when it does.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -10,15 +14,15 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from islands.config import RunConfig
-from islands.errors import InputError, IslandsError, StoreError
-from islands.stages.background import Note, remember
+from islands.errors import InputError, IslandsError, StoreError, StoreLockedError
+from islands.stages.background import PATIENCE_S, Note, error_of, remember
 from islands.store.location import Location
 from islands.store.lock import Owner
 from islands.store.reader import StoreReader
 
-_PATIENCE_S = 300.0
 _POLL_S = 0.2
 
 
@@ -55,7 +59,7 @@ def lines(note: Note, *, follow: bool) -> Iterator[str]:
     """Yield the lines of a process's log; `follow`: until the process ends."""
     with Path(note.log).open(encoding="utf-8", errors="replace") as file:
         while True:
-            running = follow and _writes(note.store)
+            running = follow and not _lock(file)
             yield from file
             if not running:
                 return
@@ -65,7 +69,10 @@ def lines(note: Note, *, follow: bool) -> Iterator[str]:
 def _start(store: str, arguments: Sequence[str], configuration: str) -> Note:
     log = _log_file(store)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as output:
+    with log.open("a", encoding="utf-8") as output:
+        if not _lock(output):
+            raise StoreLockedError(f"a run in the background still goes on: islands logs {store} --follow")
+        output.truncate(0)
         process = subprocess.Popen(
             [sys.executable, "-m", "islands", *arguments, "--progress", "plain"],
             stdin=subprocess.PIPE,
@@ -79,16 +86,24 @@ def _start(store: str, arguments: Sequence[str], configuration: str) -> Note:
     process.stdin.close()
     note = Note(store, log=str(log.absolute()))
     remember(note)
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
         if _writes(store):
             return note
         time.sleep(_POLL_S)
     if process.returncode:
-        said = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("error: ")]
         error = InputError if process.returncode == 2 else IslandsError
-        raise error("\n".join(line.removeprefix("error: ") for line in said) or f"the run failed; see {log}")
+        raise error(error_of(log.read_text(encoding="utf-8")) or f"the run failed; see {log}")
     return note
+
+
+def _lock(file: IO[str]) -> bool:
+    """Lock a log until `file` is closed by all that have it; False where another process has locked it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _writes(store: str) -> bool:

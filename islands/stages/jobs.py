@@ -15,7 +15,8 @@ from typing import Any
 from islands.archipelago.ray_session import refused, warn_if_open
 from islands.config import RayConfig, RunConfig
 from islands.errors import ConfigError, InputError, IslandsError
-from islands.stages.background import Note, remember
+from islands.observe import PROGRESS
+from islands.stages.background import PATIENCE_S, Note, error_of, remember
 from islands.store.location import Location
 
 STOP_WAIT_S = 300
@@ -75,6 +76,27 @@ def follow(note: Note, show: Callable[[str], None]) -> str:
 
     asyncio.run(read())
     return _wait(client, note.job, _ENDED)
+
+
+def wait_until_begun(note: Note) -> None:
+    """Return when the run of a job evolves, has ended, or takes very long to start.
+
+    Raises:
+        IslandsError: it failed before that; the message is its own.
+    """
+    client, deadline = _client(_address(note)), time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        state, said = str(client.get_job_status(note.job).value), log(note)
+        if state == "FAILED":
+            raise IslandsError(error_of(said) or f"{note} failed: {client.get_job_info(note.job).message}")
+        if state in _ENDED or has_begun(said):
+            return
+        time.sleep(_POLL_S)
+
+
+def has_begun(log: str) -> bool:
+    """Tell from its log whether a run has begun to evolve."""
+    return any(line.startswith(PROGRESS) for line in log.splitlines())
 
 
 def log(note: Note) -> str:

@@ -54,17 +54,24 @@ class User:
         path.write_text(json.dumps(values))
         return str(path)
 
-    def islands(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", "islands", *arguments],
             env={**clean, "HOME": str(self.home), "PYTHONPATH": str(CHECKOUT), **environment},
             cwd=self.home,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=150,
-            check=False,
         )
+
+    def islands(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*arguments, **environment) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=150)
+            finally:
+                process.kill()
+        return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
 
 @pytest.fixture
@@ -155,7 +162,7 @@ class TestJobs:
         begun = user.islands("launch", user.file(open_head.jobs, evolve=long), "--detach")
         assert begun.returncode == 0, begun.stderr
         assert f"islands stop {store}" in begun.stdout
-        wait_for_checkpoint(store, 1)
+        assert StoreReader(store).writer is not None
         stopped = user.islands("stop", store)
         assert stopped.returncode == 0, stopped.stderr
         assert "stopped" in stopped.stdout
@@ -171,6 +178,19 @@ class TestJobs:
         assert running["epoch"] > (reader.epoch or 0)
         assert user.islands("stop", store).returncode == 0
 
+    def test_a_job_that_is_stopped_before_it_evolves_is_to_be_launched_again(
+        self, open_head: Head, user: User
+    ) -> None:
+        """A network that is trained first gives the time for that."""
+        file, store = user.file(open_head.jobs, network={"name": "lenet:51"}), str(user.home / "run")
+        with user.start("launch", file) as following:
+            while json.loads(user.islands("status", store, "--json").stdout or "{}").get("job") is None:
+                assert following.poll() is None
+            stopped = user.islands("stop", store)
+            assert following.wait(60) == 130
+        assert stopped.returncode == 0, stopped.stderr
+        assert "launch it again" in stopped.stdout
+
     def test_a_store_that_would_go_with_the_job_is_refused(self, open_head: Head, user: User) -> None:
         done = user.islands("launch", user.file(open_head.jobs, store="runs/x"))
         assert done.returncode == 2
@@ -182,6 +202,9 @@ class TestJobs:
         assert done.returncode == 1
         assert "error: no_such_module" in done.stderr
         assert "islands logs" in done.stderr.splitlines()[-1]
+        detached = user.islands("launch", user.file(open_head.jobs, network=network), "--detach")
+        assert detached.returncode == 1
+        assert detached.stderr.startswith("error: no_such_module")
 
     def test_no_server_is_explained(self, user: User) -> None:
         done = user.islands("launch", user.file("http://127.0.0.1:9"))
@@ -199,9 +222,12 @@ class TestDetached:
         begun = user.islands("launch", user.file("local", evolve=long, workers=here), "--detach")
         assert begun.returncode == 0, begun.stderr
         wait_for_checkpoint(store, 1)
+        twice = user.islands("resume", store, "--detach")
+        assert twice.returncode == 2
+        assert "still goes on" in twice.stderr
         assert "epoch" in user.islands("logs", store).stdout
         assert user.islands("stop", store).returncode == 0
-        assert "islands resume" in user.islands("logs", store, "--follow").stdout
+        assert user.islands("logs", store, "--follow").stdout.endswith(f"islands resume {store}\n")
         assert StoreReader(store).writer is None
         again = user.islands("stop", store)
         assert again.returncode == 2
