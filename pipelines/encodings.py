@@ -1,9 +1,9 @@
 """Which encoding fools a network fastest? The same budget of images for each. Beyond the paper.
 
 The two of the paper, patterns without the sine (which the authors' later Innovation Engines leave out, for
-images that people recognise more often), and the lowest frequencies of a cosine transform. Patterns whose
-start gradients have tuned are not among them: evolution here sees scores alone, and a gradient costs what
-several scores cost, so that budgets of images would not be equal; `gradient_ascent` has gradients.
+images that people recognise more often), the lowest frequencies of a cosine transform, and patterns whose
+start gradients have tuned. A gradient counts as three images, so that generation 0 has fewer of those. They
+need smooth coordinates (see `islands.evolution.seeding`), so patterns on such coordinates are compared, too.
 """
 
 from __future__ import annotations
@@ -16,10 +16,16 @@ from pipelines.base import Pipeline
 if TYPE_CHECKING:
     from islands.report.evidence import Evidence
 
+SEED_STEPS = 9
+SEED = 1 + 3 * SEED_STEPS
+"""Images that a tuned genome costs."""
+
 ENCODINGS = {
     "direct": {"name": "direct"},
     "cppn": {"name": "cppn"},
     "cppn_no_sine": {"name": "cppn", "activations": ["sigmoid", "gaussian", "linear"]},
+    "cppn_normalized": {"name": "cppn", "coordinates": "normalized"},
+    "cppn_seeded": {"name": "cppn", "coordinates": "normalized", "seed_steps": SEED_STEPS},
     "dct": {"name": "dct"},
 }
 
@@ -42,6 +48,14 @@ def findings(evidence: Evidence) -> list[Finding]:
             *("cppn", "cppn_no_sine", found, networks),
         ),
         compare(
+            "Patterns of pixel coordinates reach higher confidence than of coordinates from -1 to 1.",
+            *("cppn", "cppn_normalized", found, networks),
+        ),
+        compare(
+            "Patterns whose start gradients tuned reach higher confidence, from fewer of them.",
+            *("cppn_seeded", "cppn_normalized", found, networks),
+        ),
+        compare(
             "Patterns reach higher confidence than low frequencies: smoothness is not all.",
             *("cppn", "dct", found, networks),
         ),
@@ -51,13 +65,13 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 PIPELINE = Pipeline(
     name="encodings",
-    summary="Noise, patterns, patterns without sine, and low frequencies: equal numbers of images.",
+    summary="Noise, patterns (no sine, tuned by gradients), low frequencies: equal numbers of images.",
     paper="beyond",
     settings={
         "runs": 5,
         "network": {"name": "efficientnet-lite0"},
         "encoding": {"name": "cppn", "size": 256},
-        "evolve": {"initial": 400, "children": 400, "generations": 5000, "generations_per_epoch": 10},
+        "evolve": {"initial": 100 * SEED, "children": 400, "generations": 5000, "generations_per_epoch": 10},
     },
     stages=("evolve", "test"),
     variants={name: {"encoding": encoding} for name, encoding in ENCODINGS.items()},
@@ -65,7 +79,7 @@ PIPELINE = Pipeline(
         "runs": 1,
         "network": {"precision": "bfloat16"},
         "encoding": {"size": 128},
-        "evolve": {"initial": 200, "children": 20, "generations": 120, "generations_per_epoch": 20},
+        "evolve": {"initial": 20 * SEED, "children": 20, "generations": 100, "generations_per_epoch": 20},
         "workers": {"count": 1, "threads": 2},
     },
     findings=findings,

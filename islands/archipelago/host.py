@@ -11,11 +11,12 @@ import torch
 from islands.archipelago.island import Island
 from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkFacts, StepResult
 from islands.classifiers.checks import require_sound
-from islands.classifiers.contract import Classifier
+from islands.classifiers.contract import Classifier, require_differentiable
 from islands.config import RunConfig
 from islands.devices import deferred_checks
 from islands.encodings.contract import Encoding
 from islands.errors import IslandFailedError, IslandsError, NotLoadedError
+from islands.evolution.seeding import tuned
 
 
 class IslandHost:
@@ -99,6 +100,8 @@ def _encoding_for(config: RunConfig, classifier: Classifier) -> Encoding:
     encoding = build_encoding(config.encoding, classifier.channels, size)
     genomes = encoding.random(2, torch.Generator(classifier.device).manual_seed(0))
     # What does not fit must be known before anything is written.
+    if tuned(encoding):
+        require_differentiable(classifier)
     require_sound(classifier, encoding.render(genomes))
     return encoding
 

@@ -22,6 +22,7 @@ from islands.evolution.archive import Archive, Batch, as_batch, winners
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
 from islands.evolution.screening import score
+from islands.evolution.seeding import first_genomes
 from islands.evolution.streams import Purpose, epoch_stream, first_id, places, variation_stream
 from islands.migration.policies import emigrants, replace_migrants
 from islands.migration.slices import class_slices
@@ -128,11 +129,12 @@ class Island:
             )
 
     def _first_generation(self, claims: Archive | None, log: _Log) -> None:
-        n = self._config.evolve.initial
-        genomes = self._encoding.random(n, self._stream(0))
+        n = self._config.seeds
+        seeds = first_genomes(self._encoding, self._classifier, self._classes, n, self._stream(0))
         parents = torch.full((n, 2), -1, dtype=torch.int64, device=self._device)
-        operators = torch.full((n,), Operator.RANDOM, dtype=torch.uint8, device=self._device)
-        self._judge(0, 0, genomes, parents, operators, claims, log)
+        operators = torch.full((n,), seeds.operator, dtype=torch.uint8, device=self._device)
+        log.evaluations += seeds.spent
+        self._judge(0, 0, seeds.genomes, parents, operators, claims, log)
         nobody = torch.empty(0, dtype=torch.int64, device=self._device)
         self._hold(self._archive.elites(nobody, self._encoding))
         log.held_changed = True

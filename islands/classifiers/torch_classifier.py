@@ -128,9 +128,14 @@ class TorchClassifier:
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Return logits on autograd's tape; see `Differentiable.logits`."""
-        if self._preprocessing.view != "ten-crop":
-            return self._logits(self._shown(pixels))
-        return _log(self._mean_of_crops(pixels))
+        whole = self._preprocessing.view != "ten-crop"
+        logits = self._logits(self._shown(pixels)) if whole else _log(self._mean_of_crops(pixels))
+        if pixels.requires_grad and not logits.requires_grad:
+            raise NetworkError(
+                f"{self.name} gave logits without a gradient; expected one: compute them without no_grad and "
+                "detach"
+            )
+        return logits
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:

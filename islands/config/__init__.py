@@ -133,7 +133,7 @@ class EvolveConfig(Section):
     """The budget and the rules of evolution."""
 
     initial: PositiveInt = 200
-    """Random genomes of generation 0 on each island."""
+    """Images scored in generation 0 on each island: that many random genomes, unless gradients tune them."""
     children: PositiveInt = 200
     """Children per generation on each island."""
     generations: PositiveInt = 200
@@ -276,3 +276,18 @@ class RunConfig(Section):
     loggers: LoggersConfig = LoggersConfig()
     parameters: dict[str, Any] = {}
     """What stages other than evolution are told; the pipeline has the schema."""
+
+    @model_validator(mode="after")
+    def _whole_seeds(self) -> RunConfig:
+        if self.evolve.initial % (cost := self.encoding.images_per_seed):
+            near = max(cost, self.evolve.initial // cost * cost)
+            raise ValueError(
+                f"evolve.initial is {self.evolve.initial}, but with encoding.seed_steps each genome of"
+                f" generation 0 costs {cost} images; use a multiple of that, such as {near}"
+            )
+        return self
+
+    @property
+    def seeds(self) -> int:
+        """Genomes of generation 0 on each island."""
+        return self.evolve.initial // self.encoding.images_per_seed

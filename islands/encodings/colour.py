@@ -46,7 +46,12 @@ def to_rgb(images: Tensor, colour: Colour) -> Tensor:
 
 def to_rgb_by_formula(images: Tensor, colour: Colour) -> Tensor:
     """Do the same as `to_rgb` by tensor operations alone."""
-    first, second, third = images.float().unbind(1)
+    return (rgb_levels(images.float(), colour) + 0.5).to(torch.uint8)
+
+
+def rgb_levels(levels: Tensor, colour: Colour) -> Tensor:
+    """Convert float32 (B, 3, ...) in `colour` to RGB, unrounded; both are levels from 0 to 255."""
+    first, second, third = levels.unbind(1)
     if colour == "hls":
         sector = first * HLS_SECTOR.item()
         sector = torch.where(sector >= 6, sector - 6, sector)
@@ -57,7 +62,7 @@ def to_rgb_by_formula(images: Tensor, colour: Colour) -> Tensor:
         sector = first * HSV_SECTOR.item()
         saturation, value = second / 255, third / 255
         planes = [value * (1 - saturation * (1 - wheel)) for wheel in _wheels(sector)]
-    return torch.stack([(plane * 255 + 0.5).to(torch.uint8) for plane in planes], 1)
+    return torch.stack([plane * 255 for plane in planes], 1)
 
 
 def _wheels(sector: Tensor) -> list[Tensor]:

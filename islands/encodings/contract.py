@@ -17,6 +17,8 @@ class Operator(IntEnum):
     RANDOM = 0
     MUTATION = 1
     CROSSOVER = 2
+    GRADIENT = 3
+    """Drawn at random, and then tuned; see `islands.evolution.seeding`."""
 
 
 class Children(NamedTuple):

@@ -32,6 +32,7 @@ from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.polynomial import polynomial_step
 from islands.encodings.programs import INPUTS
 from islands.encodings.rendering import renderer_for
+from islands.encodings.rendering_torch import render_unrounded
 from islands.encodings.settings import CppnSettings
 from islands.encodings.structure_cpu import compact_on_cpu, restructure_on_cpu
 from islands.encodings.structure_torch import RESTRUCTURE_DRAWS, pick, restructure_by_tensors
@@ -91,6 +92,18 @@ class CppnEncoding:
         return renderer_for(genomes.device)(
             genomes, self.channels, self.settings.weight_limit, canvas, self.settings.colour
         )
+
+    def levels(self, genomes: Genomes) -> Tensor:
+        """Return the bytes of `render` as float32, on autograd's tape from the genes of the weights.
+
+        The gradients are those of the same image without rounding.
+        """
+        canvas = Canvas.of(self.settings, self.size, self.size)
+        unrounded = render_unrounded(
+            genomes, self.channels, self.settings.weight_limit, canvas, self.settings.colour
+        )
+        scored = self.render(Genomes(genomes.fields | {"weights": genomes["weights"].detach()}))
+        return scored.float() + (unrounded - unrounded.detach())
 
     def compact(self, genomes: Genomes) -> Genomes:
         """Return the same genomes without gaps; see `Encoding.compact`."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from islands.encodings.canvas import Canvas
-from islands.encodings.colour import to_rgb_by_formula
+from islands.encodings.colour import rgb_levels, to_rgb_by_formula
 from islands.encodings.genomes import Genomes
 from islands.encodings.programs import INPUTS, Programs, programs_of
 from islands.encodings.settings import Colour
@@ -39,24 +39,49 @@ def render_by_formula(
     size, device = canvas.size, genomes.device
     rows, width = genomes["functions"].shape
     steps = list(_steps(programs_of(genomes, outputs, weight_limit))) if rows else []
-    axis, unit = canvas.on(device)
     images = torch.empty((rows, outputs, size * size), dtype=torch.uint8, device=device)
     chunk = max(1, CHUNK_FLOATS // max(rows * width, 1))
     for start in range(0, size * size, chunk):
         pixels = torch.arange(start, min(start + chunk, size * size), device=device)
-        y, x = pixels // size, pixels % size
-        values = torch.zeros((rows, width, len(pixels)), device=device)
-        values[:, 0] = axis[x]
-        values[:, 1] = axis[y]
-        values[:, 2] = (unit[x] * unit[x] + unit[y] * unit[y]).sqrt()
-        values[:, 3] = 1
+        values = _inputs(rows, width, canvas, pixels)
         for step in steps:
             _evaluate(values, step)
-        tile = (values[:, INPUTS : INPUTS + outputs].abs().clamp(max=1) * 255).to(torch.uint8)
-        if outputs == 3:
-            tile = to_rgb_by_formula(tile[..., None], colour)[..., 0]
-        images[:, :, start : start + chunk] = tile
+        tile = _levels(values, outputs).to(torch.uint8)
+        images[:, :, start : start + chunk] = to_rgb_by_formula(tile, colour) if outputs == 3 else tile
     return images.view(rows, outputs, size, size)
+
+
+def render_unrounded(
+    genomes: Genomes, outputs: int, weight_limit: float, canvas: Canvas, colour: Colour
+) -> Tensor:
+    """Draw B genomes, at least one, on autograd's tape from their weights.
+
+    Returns:
+        float32 (B, outputs, size, size), levels from 0 to 255, on their device.
+    """
+    size = canvas.size
+    rows, width = genomes["functions"].shape
+    values = _inputs(rows, width, canvas, torch.arange(size * size, device=genomes.device))
+    for step in _steps(programs_of(genomes, outputs, weight_limit)):
+        _evaluate(values, step)
+    levels = _levels(values, outputs)
+    return (rgb_levels(levels, colour) if outputs == 3 else levels).view(rows, outputs, size, size)
+
+
+def _inputs(rows: int, width: int, canvas: Canvas, pixels: Tensor) -> Tensor:
+    """Return the values of all nodes (rows, width, pixels): those of the inputs at `pixels`, and else 0."""
+    axis, unit = canvas.on(pixels.device)
+    y, x = pixels // canvas.size, pixels % canvas.size
+    values = torch.zeros((rows, width, len(pixels)), device=pixels.device)
+    values[:, 0] = axis[x]
+    values[:, 1] = axis[y]
+    values[:, 2] = (unit[x] * unit[x] + unit[y] * unit[y]).sqrt()
+    values[:, 3] = 1
+    return values
+
+
+def _levels(values: Tensor, outputs: int) -> Tensor:
+    return values[:, INPUTS : INPUTS + outputs].abs().clamp(max=1) * 255
 
 
 def _evaluate(values: Tensor, step: Step) -> None:

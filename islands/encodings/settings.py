@@ -43,6 +43,11 @@ class EncodingSettings(BaseModel):
     `hls` (released code), OpenCV's 8-bit HLS, where the hue byte counts 2 degrees and so wraps at 180. Grey
     images have no use for it."""
 
+    @property
+    def images_per_seed(self) -> int:
+        """What a genome of generation 0 counts as, in images scored."""
+        return 1
+
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_variant(cls, values: Any) -> Any:
@@ -113,6 +118,17 @@ class CppnSettings(EncodingSettings):
     """Probability in [0, 1] that a node is put on a connection (released code: 0.5)."""
     delete_node_rate: Probability = 0.2
     """Probability in [0, 1] that a hidden node is deleted with its connections (released code: 0.2)."""
+    seed_steps: NonNegativeInt = 0
+    """Points of a gradient ascent on the weights of each genome of generation 0, of which the best is kept.
+    Each counts as three images, a pass forward and one back that costs about two, so that there are fewer
+    genomes: `evolve.initial` stays what generation 0 costs. 0: none (paper)."""
+    seed_rate: PositiveFloat = 0.05
+    """How far a gene in [0, 1] moves from one of these points to the next, about."""
+
+    @property
+    def images_per_seed(self) -> int:
+        """What a genome of generation 0 counts as, in images scored, with the gradients that tune it."""
+        return 1 + 3 * self.seed_steps
 
     @field_validator("activations")
     @classmethod

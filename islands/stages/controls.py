@@ -47,7 +47,8 @@ def generation_0(reader: StoreReader, n: int) -> Meant:
     """Return the elites of generation 0, or `n` of them, drawn again from the seed of the run.
 
     The history says which of the random images took each cell. The images are those of the run on the kind of
-    hardware that it evolved on; elsewhere other random images come in their place.
+    hardware that it evolved on; elsewhere other random images come in their place. Where gradients tuned
+    generation 0, they are the images before that.
     """
     config, encoding = reader.config, stored_encoding(reader)
     evolve, count = config.evolve, config.islands.count
@@ -59,7 +60,7 @@ def generation_0(reader: StoreReader, n: int) -> Meant:
         for island in range(count):
             rows = first & (history["island"] == island)
             start = first_id(0, island, count, max(evolve.initial, evolve.children))
-            drawn = encoding.random(evolve.initial, variation_stream(cpu, config.seed, run, island, 0))
+            drawn = encoding.random(config.seeds, variation_stream(cpu, config.seed, run, island, 0))
             chosen = torch.from_numpy(history["id"][rows].astype(np.int64) - start)
             with torch.inference_mode():
                 images.append(encoding.render(drawn.take(chosen)))

@@ -40,7 +40,7 @@ SCHEMA_VERSION = 1
 
 STAGE = "evolve"
 
-OPERATORS = ("random", "mutation", "crossover")
+OPERATORS = ("random", "mutation", "crossover", "gradient")
 """Names of `islands.encodings.contract.Operator`, which cannot be imported without torch."""
 
 GENOME_CHUNK = 100

@@ -109,12 +109,15 @@ class TestEqualBudgets:
             "direct": final(spread),
             "cppn": final(spread + 0.5),
             "cppn_no_sine": final(spread + 0.5),
+            "cppn_normalized": final(spread + 0.3),
+            "cppn_seeded": final(spread + 0.25),
             "dct": final(spread + 0.2),
         }
-        assert verdicts(evidence("encodings", made)) == [AGREES, DISAGREES, AGREES, AGREES]
+        verdict = [AGREES, DISAGREES, AGREES, DISAGREES, AGREES, AGREES]
+        assert verdicts(evidence("encodings", made)) == verdict
 
     def test_unequal_budgets_are_refused(self) -> None:
-        made = {name: final([[0.5, 0.6]], 1000) for name in ("direct", "cppn", "cppn_no_sine", "dct")}
+        made = {name: final([[0.5, 0.6]], 1000) for name in pipelines.get("encodings").variants}
         made["direct"] = final([[0.5, 0.6]], 1001)
         with pytest.raises(InputError, match=r"cppn scored \[1000\] .* expected equal budgets"):
             conclude(evidence("encodings", made))

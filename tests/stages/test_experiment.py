@@ -140,7 +140,7 @@ def test_variants_may_have_other_encodings(tmp_path: Path) -> None:
         runs=1,
         network={"name": "lenet-mnist"},
         encoding={"size": 28},
-        evolve={"initial": 20, "children": 20, "generations": 10},
+        evolve={"initial": 56, "children": 20, "generations": 10},
     )
     assert run_experiment(small)
     stores = {
@@ -150,9 +150,11 @@ def test_variants_may_have_other_encodings(tmp_path: Path) -> None:
         "direct": "direct",
         "cppn": "cppn",
         "cppn_no_sine": "cppn",
+        "cppn_normalized": "cppn",
+        "cppn_seeded": "cppn",
         "dct": "dct",
     }
-    assert {store.evaluations(0) for store in stores.values()} == {20 + 20 * 10}
+    assert {store.evaluations(0) for store in stores.values()} == {56 + 20 * 10}
     functions = stores["cppn_no_sine"].elites(0).genomes["functions"]
     assert (functions != 1).all()
     assert stores["dct"].image(3, size=50).shape == (50, 50, 1)
