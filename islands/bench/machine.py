@@ -21,8 +21,8 @@ import torch
 
 from islands.archipelago.host import IslandHost, build_parts
 from islands.archipelago.messages import Inbox, IslandKey
-from islands.bench.driver import measure_driver
 from islands.bench.rows import Row
+from islands.bench.simulation import CLASSES, simulate
 from islands.bench.timing import finish, interleaved, peak_memory, ratio
 from islands.classifiers.contract import Classifier
 from islands.classifiers.torch_classifier import TorchClassifier
@@ -34,6 +34,8 @@ from islands.evolution.archive import COLUMN_TYPES, Archive, Batch, winners
 
 HIDDEN_NODES = 20
 """Of the CPPNs whose drawing is measured: the paper's have about as many."""
+ISLANDS = 64
+"""That are simulated to see what the driver takes."""
 _EPOCH_S, _GENERATIONS = 0.5, 3
 """Length of the epochs measured and their least generations, if the configuration's are longer."""
 
@@ -75,8 +77,14 @@ def bench(config: RunConfig, seconds: float = 10, trace: Path | None = None) -> 
         from islands.bench.workers import measure_workers
 
         rows += measure_workers(config, seconds / 2, _value(rows, "end_to_end"))
-    rows += measure_driver()
+    rows.append(_driver())
     return Bench(_machine(config, classifier), _setting(config, classifier), rows)
+
+
+def _driver() -> Row:
+    simulation = simulate(ISLANDS, epochs=3, children=50)
+    meaning = f"CPU time of the driver, an island and epoch: {ISLANDS} simulated islands, {CLASSES} classes"
+    return Row("driver", simulation.driver_ms, "ms", meaning)
 
 
 class _MeasuredIsland:

@@ -12,14 +12,12 @@ EPYC the kernel takes 20 ms, the formula 0.8 s.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from islands.encodings.fields import Bytes
 from islands.encodings.kernels import kernel
 from islands.encodings.settings import Colour
-
-Bytes = npt.NDArray[np.uint8]
 
 # Typed constants: a Python float would make numba compute in double precision.
 HALF = np.float32(0.5)

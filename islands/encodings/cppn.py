@@ -28,9 +28,9 @@ from torch.nn.functional import pad
 from islands.devices import Constant, host_waits
 from islands.encodings.canvas import Canvas
 from islands.encodings.contract import Children, Operator
+from islands.encodings.fields import INPUTS
 from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.polynomial import polynomial_step
-from islands.encodings.programs import INPUTS
 from islands.encodings.rendering import renderer_for
 from islands.encodings.rendering_torch import render_unrounded
 from islands.encodings.settings import CppnSettings

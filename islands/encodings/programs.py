@@ -11,9 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from islands.encodings.fields import INPUTS
 from islands.encodings.genomes import Genomes
-
-INPUTS = 4
 
 
 class Programs(NamedTuple):

@@ -23,23 +23,16 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from islands.encodings.canvas import Canvas
 from islands.encodings.colour import convert_row
+from islands.encodings.fields import FIELDS, INPUTS, Bytes, Floats, Indices, Integers
 from islands.encodings.genomes import Genomes
 from islands.encodings.kernels import kernel
 from islands.encodings.settings import Colour
 
-Bytes = npt.NDArray[np.uint8]
-Indices = npt.NDArray[np.int16]
-Integers = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
-
-FIELDS = ("functions", "sources", "targets", "weights")
-INPUTS = 4
 TILE = 512
 
 # Typed constants: a Python float would make numba compute in double precision.

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from islands.encodings.canvas import Canvas
 from islands.encodings.colour import rgb_levels, to_rgb_by_formula
+from islands.encodings.fields import INPUTS
 from islands.encodings.genomes import Genomes
-from islands.encodings.programs import INPUTS, Programs, programs_of
+from islands.encodings.programs import Programs, programs_of
 from islands.encodings.settings import Colour
 
 CHUNK_FLOATS = 1 << 25

@@ -6,22 +6,16 @@ Both give the bits of tensor operations over the batch, of which mutation's are 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from islands.devices import host_waits
+from islands.encodings.fields import FIELDS, INPUTS, Bytes, Floats, Indices
 from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.kernels import kernel
-from islands.encodings.programs import INPUTS
 from islands.encodings.settings import CppnSettings
 
-Bytes = npt.NDArray[np.uint8]
-Indices = npt.NDArray[np.int16]
-Floats = npt.NDArray[np.float32]
-
-FIELDS = ("functions", "sources", "targets", "weights")
 NOWHERE = -1
 
 
@@ -174,7 +168,7 @@ def mark_receivers(functions: Bytes, sources: Indices, targets: Indices, source:
 
 
 @kernel
-def choose(values: npt.NDArray[np.integer], uniform: np.float32) -> int:
+def choose(values: Bytes | Indices, uniform: np.float32) -> int:
     """Choose a place where `values` is not zero by `uniform` in [0, 1); -1 where there is none."""
     count = int(np.count_nonzero(values))
     rank = min(int(uniform * np.float32(count)), count - 1)

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from islands.encodings.fields import INPUTS
 from islands.encodings.genomes import Genomes
-from islands.encodings.programs import INPUTS, paths_between
+from islands.encodings.programs import paths_between
 from islands.encodings.settings import CppnSettings
 
 RESTRUCTURE_DRAWS = 11

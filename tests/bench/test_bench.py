@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from islands.bench import machine as stage
-from islands.bench.driver import measure_driver
 from islands.bench.machine import HIDDEN_NODES, population
+from islands.bench.simulation import simulate
 from islands.bench.timing import interleaved, ratio
 from islands.cli.main import run
 from tests.encodings.conftest import CASES
@@ -25,7 +24,7 @@ SMALL = [
 @pytest.fixture(autouse=True)
 def few_islands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the simulation of the driver short."""
-    monkeypatch.setattr(stage, "measure_driver", partial(measure_driver, islands=3, epochs=2))
+    monkeypatch.setattr(stage, "simulate", lambda islands, **_: simulate(3, epochs=2))
 
 
 def test_the_efficiency_comes_first_and_a_trace_is_written(
@@ -71,3 +70,9 @@ def test_work_is_done_in_turns() -> None:
 
 def test_a_ratio_is_that_of_the_typical_round() -> None:
     assert ratio([1, 2, 90], [1, 1, 10]) == 2
+
+
+def test_many_islands_on_a_network_that_costs_nothing() -> None:
+    found = simulate(40, epochs=2)
+    assert (found.islands, found.epochs) == (40, 3)
+    assert 0 < found.driver_ms * found.islands * found.epochs < 1e3 * found.seconds

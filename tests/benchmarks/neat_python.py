@@ -19,8 +19,9 @@ from neat.nn import FeedForwardNetwork
 from islands.bench.machine import population
 from islands.encodings.canvas import Canvas
 from islands.encodings.cppn import CppnEncoding
+from islands.encodings.fields import INPUTS
 from islands.encodings.genomes import Genomes
-from islands.encodings.programs import INPUTS, programs_of
+from islands.encodings.programs import programs_of
 from islands.encodings.settings import CppnSettings
 from tests.encodings.naive import activate
 

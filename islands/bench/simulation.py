@@ -1,6 +1,6 @@
 """Runs archipelagos of many islands whose network costs nothing, to see what the driver alone takes.
 
-`python -m islands.archipelago.simulation 64 256 1000` prints a line for each number of islands.
+`python -m islands.bench.simulation 64 256 1000` prints a line for each number of islands.
 """
 
 from __future__ import annotations
@@ -64,10 +64,14 @@ class Simulation:
 
 
 def simulate(
-    islands: int, epochs: int = 8, executor: Literal["in-process", "ray"] = "in-process", workers: int = 1
+    islands: int,
+    epochs: int = 8,
+    executor: Literal["in-process", "ray"] = "in-process",
+    workers: int = 1,
+    children: int = 2,
 ) -> Simulation:
-    """Let `islands` islands evolve for `epochs` epochs of one generation of two children."""
-    config = _config(islands, epochs, executor, workers)
+    """Let `islands` islands evolve for `epochs` epochs of one generation of `children`."""
+    config = _config(islands, epochs, executor, workers, children)
     watch = _Watch(epochs // 2)
     started = time.perf_counter()
     with closing(build_executor(config)) as running:
@@ -109,14 +113,19 @@ class _Watch:
         return now - self._started, now - self._at_half
 
 
-def _config(islands: int, epochs: int, executor: str, workers: int) -> RunConfig:
+def _config(islands: int, epochs: int, executor: str, workers: int, children: int) -> RunConfig:
     return resolve_run_config(
         {
             "pipeline": "custom",
             "store": "unused",
-            "network": {"name": "islands.archipelago.simulation:NullNetwork"},
+            "network": {"name": "islands.bench.simulation:NullNetwork"},
             "encoding": {"name": "direct"},
-            "evolve": {"initial": 8, "children": 2, "generations": epochs, "generations_per_epoch": 1},
+            "evolve": {
+                "initial": 8,
+                "children": children,
+                "generations": epochs,
+                "generations_per_epoch": 1,
+            },
             "islands": {"count": islands},
             "workers": {"executor": executor, "count": workers, "device": "cpu"},
             "checkpoint": {"every_s": 5.0},
