@@ -10,9 +10,9 @@ from pathlib import Path
 from safetensors.torch import load
 from torch import nn
 
+from islands.cache import cache_directory
 from islands.classifiers.torch_classifier import Network, Preprocessing
 from islands.classifiers.verify import LocalFile, fill, read_state_dict, require_sha256
-from islands.datasets.assets import cache_directory
 from islands.errors import NetworkError
 
 CLASSES = tuple("0123456789")

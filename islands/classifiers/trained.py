@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
+from islands.cache import cache_directory
 from islands.classifiers.lenet import build_lenet
 from islands.classifiers.torch_classifier import Network, Preprocessing, fingerprint_of
 from islands.classifiers.verify import fill, require_sha256
-from islands.datasets.assets import cache_directory
 from islands.errors import NetworkError
 
 _DIGITS = 16

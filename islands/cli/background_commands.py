@@ -11,7 +11,7 @@ from islands.cli.store_commands import Store
 from islands.errors import InputError, IslandsError
 
 if TYPE_CHECKING:
-    from islands.stages.background import Note
+    from islands.deploy.background import Note
 
 
 def logs(
@@ -19,7 +19,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
 ) -> None:
     """Show what a run in the background says."""
-    from islands.stages import background, detached, jobs
+    from islands.deploy import background, detached, jobs
 
     note = background.recall(store)
     if note is None:
@@ -38,7 +38,7 @@ def logs(
 
 def stop(store: Store) -> None:
     """Let a run commit and end; `resume` goes on with it."""
-    from islands.stages import background, detached, jobs
+    from islands.deploy import background, detached, jobs
 
     note = background.recall(store)
     job = jobs.find(note) if note is not None and note.address else None
@@ -56,7 +56,7 @@ def _go_on(store: str) -> str:
 
 def watch(note: Note) -> None:
     """Show the log of a job on stderr until it ends; a Ctrl-C stops the showing, not the job."""
-    from islands.stages import jobs
+    from islands.deploy import jobs
 
     try:
         state = jobs.follow(note, lambda text: print(text, end="", file=sys.stderr, flush=True))

@@ -33,7 +33,7 @@ def cluster_file(
 ) -> None:
     """Print a file that starts a cluster for the run that FILE describes."""
     from islands.config.files import load_run_config
-    from islands.stages import cluster_files
+    from islands.deploy import cluster_files
 
     config = load_run_config(file, overrides or ())
     match kind:

@@ -21,7 +21,7 @@ from islands.errors import InputError
 
 if TYPE_CHECKING:
     from islands.config import RunConfig
-    from islands.stages.background import Note
+    from islands.deploy.background import Note
     from islands.stages.launch import Plan
     from islands.store.reader import StoreReader
 
@@ -43,14 +43,14 @@ def launch(
 
     pipeline = pipelines.get(config.pipeline)
     if config.ray.is_job_server and config.workers.executor == "ray":
-        from islands.stages import jobs
+        from islands.deploy import jobs
 
         _leave_or_watch(jobs.launch(config), detach)
         return
     if detach and pipeline.is_several:
         raise InputError("--detach: this file compares several runs; submit it as a job, or wait for it")
     if detach:
-        from islands.stages import detached
+        from islands.deploy import detached
 
         announce(detached.launch(config))
         return
@@ -116,7 +116,7 @@ def resume(
     detach: Detach = False,
 ) -> None:
     """Go on with a run from its last checkpoint."""
-    from islands.stages import background
+    from islands.deploy import background
 
     server = background.job_server(store, overrides or ())
     arguments = [
@@ -124,12 +124,12 @@ def resume(
         *(["--break-lock"] if break_lock else []),
     ]
     if server is not None:
-        from islands.stages import jobs
+        from islands.deploy import jobs
 
         _leave_or_watch(jobs.resume(server, store, arguments), detach)
         return
     if detach:
-        from islands.stages import detached
+        from islands.deploy import detached
 
         announce(detached.resume(store, arguments))
         return
@@ -173,7 +173,7 @@ def stdout_for_result() -> Iterator[None]:
 
 def _leave_or_watch(note: Note, detach: bool) -> None:
     if detach:
-        from islands.stages import jobs
+        from islands.deploy import jobs
 
         jobs.wait_until_begun(note)
         announce(note)

@@ -16,7 +16,7 @@ from islands.cli.options import Json
 from islands.errors import InputError, StoreNotFoundError
 
 if TYPE_CHECKING:
-    from islands.stages.background import Note
+    from islands.deploy.background import Note
     from islands.store.images import Picture
     from islands.store.query import Table
     from islands.store.reader import StoreReader
@@ -61,7 +61,7 @@ def status(
     """Say where a run stands, and what to do next."""
     from dataclasses import asdict
 
-    from islands.stages import background
+    from islands.deploy import background
     from islands.store.status import read_status
 
     if store.startswith(("http://", "https://")):
@@ -86,7 +86,7 @@ def status(
 def _print_jobs(address: str, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from islands.stages.jobs import jobs
+    from islands.deploy.jobs import jobs
     from islands.store.query import Table
 
     found = [asdict(job) for job in jobs(address)]
@@ -99,7 +99,7 @@ def _print_jobs(address: str, as_json: bool) -> None:
 
 def _job(note: Note) -> dict[str, str | None]:
     """Return what the server says of a job, or why it says nothing."""
-    from islands.stages.jobs import find
+    from islands.deploy.jobs import find
 
     try:
         job = find(note)

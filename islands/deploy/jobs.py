@@ -14,9 +14,9 @@ from typing import Any
 
 from islands.archipelago.ray_session import refused, warn_if_open
 from islands.config import RayConfig, RunConfig
+from islands.deploy.background import PATIENCE_S, Note, error_of, remember
 from islands.errors import ConfigError, InputError, IslandsError
 from islands.observe import PROGRESS
-from islands.stages.background import PATIENCE_S, Note, error_of, remember
 from islands.store.location import Location
 
 STOP_WAIT_S = 300
