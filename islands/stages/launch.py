@@ -262,12 +262,10 @@ def _require_fit(config: RunConfig) -> None:
 
 def _measure(config: RunConfig) -> tuple[Any, float, int, int]:
     """Return the network's facts, seconds per evaluation of one worker, bytes per genome, and per result."""
+    cost = config.encoding.images_per_seed
+    initial = max(1, config.evolve.children // cost) * cost
     small = config.model_copy(
-        update={
-            "evolve": config.evolve.model_copy(
-                update={"generations_per_epoch": 1, "initial": config.evolve.children}
-            )
-        }
+        update={"evolve": config.evolve.model_copy(update={"generations_per_epoch": 1, "initial": initial})}
     )
     host = build_host(small)
     key = IslandKey(0, 0)

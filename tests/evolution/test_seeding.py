@@ -25,7 +25,7 @@ from islands.encodings.settings import Colour, CppnSettings
 from islands.errors import ConfigError
 from islands.evolution.seeding import climb, first_genomes
 from islands.stages.controls import generation_0
-from islands.stages.launch import launch
+from islands.stages.launch import launch, plan
 from tests.archipelago.conftest import digest, in_process, small_config
 from tests.encodings.test_contract import evolved
 
@@ -141,6 +141,11 @@ def test_a_seeded_run_is_told_from_others(tmp_path: Path) -> None:
     assert {*history["operator"][~first]} == {Operator.MUTATION}
     assert reader.evaluations(0) == 3 * (60 + 10 * 12)
     assert run(["lineage", str(tmp_path / "run"), "--class", "3"]) == 0
+
+
+def test_seeds_are_planned() -> None:
+    found = plan(seeded(evolve={"initial": 60, "children": 4}))
+    assert found.evaluations == 2 * 3 * (60 + 4 * 12)
 
 
 def test_the_control_of_generation_0_has_not_seen_gradients(tmp_path: Path) -> None:
