@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_twenty_kills_change_no_bit() -> None:
     """Ray #27790, ShinkaEvolve PR #189: 20 processes die; `python -m tests.chaos` does more."""

@@ -22,6 +22,8 @@ from islands.classifiers.registry import load_classifier
 from islands.errors import StoreError
 from islands.store.reader import StoreReader
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[1]
 SMALL = {
     "evolve.initial": 20,

@@ -23,7 +23,7 @@ from islands.encodings.cppn import CppnEncoding
 from islands.encodings.genomes import Genomes
 
 _AT_ONCE = 8
-"""Genomes that climb side by side. Each holds 150 MB with EfficientNet-Lite0; bits may depend on the number."""
+"""Genomes that climb side by side. Each holds 150 MB with EfficientNet-Lite0; bits may depend on it."""
 
 
 class Seeds(NamedTuple):

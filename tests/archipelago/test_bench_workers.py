@@ -7,6 +7,8 @@ import pytest
 from islands.bench import workers
 from tests.archipelago.conftest import small_config
 
+pytestmark = pytest.mark.slow
+
 
 def test_workers_are_measured_with_mail_and_commits(
     ray_cluster: None, monkeypatch: pytest.MonkeyPatch

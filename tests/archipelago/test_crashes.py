@@ -16,6 +16,8 @@ from islands.archipelago.driver import Archipelago, Progress
 from islands.errors import ConfigError, WorkersLostError
 from tests.archipelago.conftest import Evolution, digest, evolve, small_config
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_killed_worker_changes_no_bit(undisturbed: Evolution, ray_cluster: None) -> None:
     import ray

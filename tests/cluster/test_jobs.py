@@ -18,6 +18,8 @@ from islands.store.reader import StoreReader
 from tests.cluster.heads import CHECKOUT, Head, head
 from tests.test_end_to_end import archive, wait_for_checkpoint
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "ab" * 32
 SETTINGS: dict[str, Any] = {
     "pipeline": "mnist_cppn",

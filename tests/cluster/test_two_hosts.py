@@ -6,6 +6,8 @@ import pytest
 
 from tests.cluster.two_hosts import play, why_not
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_cut_cable_and_a_lost_host_change_no_bit() -> None:
     if reason := why_not():

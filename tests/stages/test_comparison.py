@@ -19,6 +19,8 @@ from islands.stages.experiment import run_experiment
 from islands.stages.launch import plan
 from islands.stages.train import train_into, train_missing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -27,6 +27,8 @@ from tests.store.object_storage import BUCKET, environment, s3_server
 from tests.store.samples import FINGERPRINT, make_checkpoint, make_config, make_names
 from tests.test_end_to_end import IN_PROCESS, archive, settings, start, wait_for_checkpoint
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[2]
 TAKE_LOCK = """
 import sys

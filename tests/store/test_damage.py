@@ -21,6 +21,8 @@ from islands.store.writer import StoreWriter
 from tests.store.comparing import assert_resumes, assert_same
 from tests.store.samples import make_checkpoint, make_store
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 2
 CLASSES = 110
 

@@ -21,6 +21,8 @@ from islands.store.writer import StoreWriter
 from tests.store.comparing import assert_resumes
 from tests.store.samples import make_checkpoint, make_config, make_store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 _STEPS: tuple[tuple[Any, str], ...] = (

@@ -13,6 +13,8 @@ from islands.store.writer import StoreWriter
 from tests.store.comparing import assert_resumes
 from tests.store.samples import make_checkpoint, make_config
 
+pytestmark = pytest.mark.slow
+
 
 def grow(store: Path, epochs: range, keep: int | None) -> None:
     """Commit `epochs`, of which each changes everything."""
