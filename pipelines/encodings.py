@@ -10,22 +10,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from islands.encodings.settings import CppnSettings
 from islands.report.findings import Certainty, Figure, Finding
 from pipelines.base import Pipeline
 
 if TYPE_CHECKING:
     from islands.report.evidence import Evidence
 
-SEED_STEPS = 9
-SEED = 1 + 3 * SEED_STEPS
-"""Images that a tuned genome costs."""
+TUNED = CppnSettings(name="cppn", coordinates="normalized", seed_steps=9)
+SEED = TUNED.images_per_seed
 
 ENCODINGS = {
     "direct": {"name": "direct"},
     "cppn": {"name": "cppn"},
     "cppn_no_sine": {"name": "cppn", "activations": ["sigmoid", "gaussian", "linear"]},
     "cppn_normalized": {"name": "cppn", "coordinates": "normalized"},
-    "cppn_seeded": {"name": "cppn", "coordinates": "normalized", "seed_steps": SEED_STEPS},
+    "cppn_seeded": TUNED.model_dump(exclude_unset=True),
     "dct": {"name": "dct"},
 }
 

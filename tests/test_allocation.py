@@ -11,6 +11,7 @@ import pytest
 PROGRAM = """
 import resource
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 import torch
 from islands.classifiers.registry import load_classifier
 
@@ -26,11 +27,11 @@ def faults(run):
     run()
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-def fewest(run):
-    return min(faults(run) for _ in range(6))  # the first passes find their places
+def typical(run):
+    return int(median(faults(run) for _ in range(9)))  # the first passes find their places
 
 with ThreadPoolExecutor(1) as pool:
-    print(fewest(score), fewest(lambda: pool.submit(score).result()))
+    print(typical(score), typical(lambda: pool.submit(score).result()))
 """
 
 
@@ -38,4 +39,4 @@ with ThreadPoolExecutor(1) as pool:
 def test_forward_passes_ask_the_system_for_no_memory() -> None:
     """On the main thread and on others; by default the same pass has more than 100,000 page faults."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
-    assert all(int(faults) < 10_000 for faults in done.stdout.split()), done.stdout
+    assert all(int(faults) < 1_000 for faults in done.stdout.split()), done.stdout

@@ -132,9 +132,8 @@ class Island:
         n = self._config.seeds
         seeds = first_genomes(self._encoding, self._classifier, self._classes, n, self._stream(0))
         parents = torch.full((n, 2), -1, dtype=torch.int64, device=self._device)
-        operators = torch.full((n,), seeds.operator, dtype=torch.uint8, device=self._device)
-        log.evaluations += seeds.spent
-        self._judge(0, 0, seeds.genomes, parents, operators, claims, log)
+        log.evaluations += self._config.evolve.initial - n  # what gradients cost
+        self._judge(0, 0, seeds.genomes, parents, seeds.operators, claims, log)
         nobody = torch.empty(0, dtype=torch.int64, device=self._device)
         self._hold(self._archive.elites(nobody, self._encoding))
         log.held_changed = True

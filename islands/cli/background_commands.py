@@ -42,16 +42,12 @@ def stop(store: Store) -> None:
 
     note = background.recall(store)
     job = jobs.find(note) if note is not None and note.address else None
+    again = f"islands resume {store}"
     if note is not None and job is not None and job.state in ("PENDING", "RUNNING"):
         state = jobs.stop(note).lower()
-        begun = jobs.has_begun(jobs.log(note))
-        print(f"{note}: {state}; {_go_on(store) if begun else 'it had not begun: launch it again'}")
+        print(f"{note}: {state}; to go on: {again if jobs.can_be_resumed(note) else 'launch it again'}")
     else:
-        print(f"asked {detached.stop(store)} to commit and end; {_go_on(store)}")
-
-
-def _go_on(store: str) -> str:
-    return f"to go on: islands resume {store}"
+        print(f"asked {detached.stop(store)} to commit and end; to go on: {again}")
 
 
 def watch(note: Note) -> None:

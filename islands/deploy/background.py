@@ -28,12 +28,14 @@ class Note:
         address: of the job server; None: a process of this machine.
         job: the submission's id; empty for a process.
         log: the file that a process writes; empty for a job, whose log the server has.
+        resumable: whether `resume` goes on with it, or a second launch; None: as soon as it evolves.
     """
 
     store: str
     address: str | None = None
     job: str = ""
     log: str = ""
+    resumable: bool | None = None
 
     def __str__(self) -> str:
         return f"job {self.job} at {self.address}" if self.address else f"a process that writes {self.log}"

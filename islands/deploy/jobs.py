@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pipelines
 from islands.archipelago.ray_session import refused, warn_if_open
 from islands.config import RayConfig, RunConfig
 from islands.deploy.background import PATIENCE_S, Note, error_of, remember
@@ -55,14 +56,15 @@ def launch(config: RunConfig) -> Note:
     _require_lasting(config.store)
     there = config.model_copy(update={"ray": RayConfig(address="auto")})
     command = f"echo {shlex.quote(there.model_dump_json())} | python -m islands launch - --progress plain"
-    return _submit(config.ray, config.store, command)
+    resumable = False if pipelines.get(config.pipeline).is_several else None
+    return _submit(config.ray, config.store, command, resumable)
 
 
 def resume(ray: RayConfig, store: str, arguments: Sequence[str]) -> Note:
     """Submit a resume of `store`; see `launch`."""
     _require_lasting(store)
     words = ("python", "-m", "islands", "resume", store, *arguments, "--set", "ray.address=auto")
-    return _submit(ray, store, shlex.join((*words, "--progress", "plain")))
+    return _submit(ray, store, shlex.join((*words, "--progress", "plain")), resumable=True)
 
 
 def follow(note: Note, show: Callable[[str], None]) -> str:
@@ -81,21 +83,27 @@ def follow(note: Note, show: Callable[[str], None]) -> str:
 def wait_until_begun(note: Note) -> None:
     """Return when the run of a job evolves, has ended, or takes very long to start.
 
+    Of an experiment of several runs, whose first stage may be another, return at once.
+
     Raises:
         IslandsError: it failed before that; the message is its own.
     """
     client, deadline = _client(_address(note)), time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        state, said = str(client.get_job_status(note.job).value), log(note)
+    while note.resumable is not False and time.monotonic() < deadline:
+        state, said = str(client.get_job_status(note.job).value), client.get_job_logs(note.job)
         if state == "FAILED":
             raise IslandsError(error_of(said) or f"{note} failed: {client.get_job_info(note.job).message}")
-        if state in _ENDED or has_begun(said):
+        if state in _ENDED or _evolves(said):
             return
         time.sleep(_POLL_S)
 
 
-def has_begun(log: str) -> bool:
-    """Tell from its log whether a run has begun to evolve."""
+def can_be_resumed(note: Note) -> bool:
+    """Tell whether `resume` goes on with a job; otherwise it is launched again."""
+    return _evolves(log(note)) if note.resumable is None else note.resumable
+
+
+def _evolves(log: str) -> bool:
     return any(line.startswith(PROGRESS) for line in log.splitlines())
 
 
@@ -138,7 +146,7 @@ def jobs(address: str) -> list[Job]:
     ]
 
 
-def _submit(ray: RayConfig, store: str, command: str) -> Note:
+def _submit(ray: RayConfig, store: str, command: str, resumable: bool | None) -> Note:
     client = _client(ray.address)
     if _is_open(ray.address):
         warn_if_open(ray.address)
@@ -152,7 +160,7 @@ def _submit(ray: RayConfig, store: str, command: str) -> Note:
         )
     except (RuntimeError, ValueError, TypeError) as error:
         raise ConfigError(f"ray.runtime_env: {ray.address} refused the job: {_first_line(error)}") from error
-    note = Note(store, ray.address, job)
+    note = Note(store, ray.address, job, resumable=resumable)
     remember(note)
     if _wait(client, job, ("RUNNING", *_ENDED)) == "FAILED":
         raise IslandsError(f"{note} failed: {client.get_job_info(job).message}")

@@ -22,7 +22,7 @@ class Operator(IntEnum):
 
 
 class Children(NamedTuple):
-    """What `Encoding.vary` returns: B genomes, and for each the `Operator` that made it, uint8 (B,)."""
+    """A batch of B genomes, and for each the `Operator` that made it, uint8 (B,)."""
 
     genomes: Genomes
     operators: Tensor

@@ -12,26 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from islands.classifiers.contract import Classifier, Differentiable, require_differentiable
-from islands.encodings.contract import Encoding, Operator
+from islands.encodings.contract import Children, Encoding, Operator
 from islands.encodings.cppn import CppnEncoding
 from islands.encodings.genomes import Genomes
 
 _AT_ONCE = 8
 """Genomes that climb side by side. Each holds 150 MB with EfficientNet-Lite0; bits may depend on it."""
-
-
-class Seeds(NamedTuple):
-    """n genomes of generation 0, the operator that made them all, and the images that were spent on them."""
-
-    genomes: Genomes
-    operator: Operator
-    spent: int
 
 
 def tuned(encoding: Encoding) -> CppnEncoding | None:
@@ -41,22 +32,22 @@ def tuned(encoding: Encoding) -> CppnEncoding | None:
 
 def first_genomes(
     encoding: Encoding, classifier: Classifier, classes: range, n: int, generator: torch.Generator
-) -> Seeds:
-    """Make generation 0 of an island that owns `classes`.
+) -> Children:
+    """Make the `n` genomes of generation 0 of an island that owns `classes`.
 
     Raises:
         NetworkError: gradients are needed, and `classifier` has none.
     """
     genomes = encoding.random(n, generator)
+    operators = torch.full((n,), Operator.RANDOM, dtype=torch.uint8, device=genomes.device)
     if (tunable := tuned(encoding)) is None:
-        return Seeds(genomes, Operator.RANDOM, 0)
+        return Children(genomes, operators)
     network = require_differentiable(classifier)
     rows = torch.arange(n, device=genomes.device)
     targets = classes.start + rows * len(classes) // n
     with _gradients(genomes.device):
         parts = [climb(tunable, network, genomes.take(part), targets[part]) for part in rows.split(_AT_ONCE)]
-    spent = n * (tunable.settings.images_per_seed - 1)
-    return Seeds(Genomes.concatenate(parts), Operator.GRADIENT, spent)
+    return Children(Genomes.concatenate(parts), torch.full_like(operators, Operator.GRADIENT))
 
 
 def climb(encoding: CppnEncoding, network: Differentiable, genomes: Genomes, targets: Tensor) -> Genomes:
@@ -79,7 +70,8 @@ def climb(encoding: CppnEncoding, network: Differentiable, genomes: Genomes, tar
         adam.zero_grad()
         (-log_p.sum()).backward()
         adam.step()
-        weights.data.clamp_(0, 1)
+        with torch.no_grad():
+            weights.clamp_(0, 1)
     return Genomes(fields)
 
 

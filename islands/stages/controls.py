@@ -59,7 +59,7 @@ def generation_0(reader: StoreReader, n: int) -> Meant:
         first = history["epoch"] == 0
         for island in range(count):
             rows = first & (history["island"] == island)
-            start = first_id(0, island, count, max(evolve.initial, evolve.children))
+            start = first_id(0, island, count, evolve.largest_batch)
             drawn = encoding.random(config.seeds, variation_stream(cpu, config.seed, run, island, 0))
             chosen = torch.from_numpy(history["id"][rows].astype(np.int64) - start)
             with torch.inference_mode():

@@ -22,6 +22,7 @@ from islands.datasets.mnist import load_mnist
 from islands.errors import NetworkError
 
 CPU = torch.device("cpu")
+NOT_PACKAGED = "paths of the .caffemodel and mean released with the paper, which are in no package"
 LAYERS = {"conv1": "0", "conv2": "2", "ip1": "5", "ip2": "7"}
 
 
@@ -177,9 +178,7 @@ def test_other_files_are_refused_in_one_line(data: bytes) -> None:
         read_binaryproto(data, "file")
 
 
-@pytest.mark.skipif(
-    "ISLANDS_CAFFE_LENET" not in os.environ, reason="ISLANDS_CAFFE_LENET names no .caffemodel"
-)
+@pytest.mark.skipif("ISLANDS_CAFFE_LENET" not in os.environ, reason=f"no ISLANDS_CAFFE_LENET: {NOT_PACKAGED}")
 def test_the_released_lenet_knows_digits() -> None:
     """Trained on x / 256 without a mean."""
     digits = load_mnist("test")
@@ -190,7 +189,7 @@ def test_the_released_lenet_knows_digits() -> None:
 
 @pytest.mark.skipif(
     not {"ISLANDS_CAFFE_LENET", "ISLANDS_CAFFE_LENET_MEAN"} <= os.environ.keys(),
-    reason="ISLANDS_CAFFE_LENET and ISLANDS_CAFFE_LENET_MEAN name no .caffemodel and .binaryproto",
+    reason=f"no ISLANDS_CAFFE_LENET and ISLANDS_CAFFE_LENET_MEAN: {NOT_PACKAGED}",
 )
 def test_noise_fools_the_released_lenet_as_fast_as_with_the_released_code() -> None:
     """With the mean image and the released code's variation.

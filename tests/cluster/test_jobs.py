@@ -167,7 +167,7 @@ class TestJobs:
         assert StoreReader(store).writer is not None
         stopped = user.islands("stop", store)
         assert stopped.returncode == 0, stopped.stderr
-        assert "stopped" in stopped.stdout
+        assert f"stopped; to go on: islands resume {store}" in stopped.stdout
         reader = StoreReader(store)
         assert reader.writer is None
         assert not reader.complete
@@ -190,6 +190,19 @@ class TestJobs:
                 assert following.poll() is None
             stopped = user.islands("stop", store)
             assert following.wait(60) == 130
+        assert stopped.returncode == 0, stopped.stderr
+        assert "launch it again" in stopped.stdout
+
+    def test_an_experiment_of_several_runs_is_left_at_once_and_launched_again(
+        self, open_head: Head, user: User
+    ) -> None:
+        """Its first stage climbs gradients: it never says an epoch."""
+        file = user.file(open_head.jobs, pipeline="gradient_ascent", network={"name": "lenet-mnist"})
+        begun = user.islands("launch", file, "--detach")
+        assert begun.returncode == 0, begun.stderr
+        running = json.loads(user.islands("status", str(user.home / "run"), "--json").stdout)
+        assert running["job"]["state"] == "RUNNING"
+        stopped = user.islands("stop", str(user.home / "run"))
         assert stopped.returncode == 0, stopped.stderr
         assert "launch it again" in stopped.stdout
 
