@@ -77,6 +77,12 @@ class Actors(Generic[P]):
             except RayActorError:
                 self.lost(slots[ready], slots[ready].actor)
 
+    def wait_for_all(self) -> None:
+        """Wait until every actor is up, or has failed to come up."""
+        for slot in self.slots:
+            if slot.starting is not None:
+                ray.wait([slot.starting])
+
     def begin(self, slot: Slot[P]) -> None:
         """Take note that its actor is given a call."""
         if slot.calls == 0:

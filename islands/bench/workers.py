@@ -135,6 +135,7 @@ def _pace(config: RunConfig) -> _Pace:
             seen.append((time.perf_counter(), time.process_time(), progress))
 
     with closing(RayExecutor(config)) as executor:
+        executor.workers.wait_for_all()
         facts = executor.facts
         sizes = {"channels": facts.channels, "size": facts.size}
         with StoreWriter.create(config.store, config, facts.classes, facts.fingerprint, **sizes) as writer:

@@ -13,7 +13,7 @@ from islands.archipelago.driver import Archipelago, Progress
 from islands.archipelago.ray_executor import RayExecutor
 from tests.archipelago.conftest import digest, evolve, in_process, small_config
 
-BUDGET = {"generations": 400, "children": 40}
+BUDGET = {"generations": 40, "children": 40}
 JOINED_AT_EPOCH = 5
 
 
@@ -35,6 +35,7 @@ def main() -> None:
         if progress.epoch >= JOINED_AT_EPOCH and len(workers) == 1:
             workers.append(0)
             cluster.add_node(num_cpus=1)
+            executor.workers.wait_for_all()
 
     evolution = evolve(config, executor, on_report=join)
     ray.shutdown()

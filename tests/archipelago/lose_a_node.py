@@ -15,7 +15,7 @@ from islands.archipelago.ray_executor import RayExecutor
 from tests.archipelago.conftest import digest, evolve, in_process, small_config
 from tests.archipelago.nodes import lose
 
-BUDGET = {"generations": 200, "children": 40}
+BUDGET = {"generations": 40, "children": 40}
 LOST_AT_EPOCH = 5
 
 
@@ -31,6 +31,8 @@ def main() -> None:
     config = small_config(
         evolve=BUDGET, workers={"count": 3}, ray={"address": cluster.address}, islands={"count": 3}
     )
+    executor = RayExecutor(config)
+    executor.workers.wait_for_all()  # a run begins with the first worker: the node to lose may have none yet
     lost_at: list[float] = []
     noticed_at: list[float] = []
 
@@ -41,7 +43,7 @@ def main() -> None:
         if progress.losses and not noticed_at:
             noticed_at.append(time.monotonic())
 
-    evolution = evolve(config, RayExecutor(config), on_report=lose_a_node)
+    evolution = evolve(config, executor, on_report=lose_a_node)
     ray.shutdown()
     cluster.shutdown()
     undisturbed = in_process(small_config(evolve=BUDGET, islands={"count": 3}))

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_cut_cable_and_a_lost_host_change_no_bit() -> None:
     if reason := why_not():
-        pytest.skip(f"{reason}; tests/archipelago/test_crashes.py loses a node without")
+        pytest.skip(f"{reason}; tests/archipelago/test_workers.py loses a node without")
     found = play(epochs=20, timed=False)
     assert found["same_bits"]
     assert found["epochs_repeated"]

@@ -66,6 +66,7 @@ class Run:
             observe(progress)
 
         with closing(RayExecutor(config)) as executor:
+            executor.workers.wait_for_all()
             archipelago = Archipelago(
                 config, 10, executor, lambda checkpoint, complete: commits.append(checkpoint), watch
             )

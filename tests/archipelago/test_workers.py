@@ -1,4 +1,4 @@
-"""Workers that die change nothing."""
+"""Workers that come and go change nothing."""
 
 from __future__ import annotations
 
@@ -90,11 +90,23 @@ def test_a_hung_worker_is_killed_and_changes_no_bit(undisturbed: Evolution, ray_
 
 def test_a_lost_node_changes_no_bit() -> None:
     """Its islands go on with the workers of the nodes that are left."""
-    command = [sys.executable, "-m", "tests.archipelago.lose_a_node"]
+    result = what_prints("tests.archipelago.lose_a_node")
+    assert result["losses"] > 0
+    assert result["same_bits"]
+
+
+def test_a_worker_that_joins_takes_islands_and_changes_no_bit() -> None:
+    result = what_prints("tests.archipelago.join_a_node")
+    assert result["workers_before_and_after"] == [1, 2]
+    assert result["same_bits"]
+
+
+def what_prints(module: str) -> dict[str, Any]:
+    """Run a module that has Ray for itself, and return what it prints last."""
+    command = [sys.executable, "-m", module]
     done = subprocess.run(
         command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
-    assert result["losses"] > 0
-    assert result["same_bits"]
+    printed: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return printed
