@@ -44,7 +44,9 @@ class Elite:
 
     def image(self, size: int | None = None) -> Picture:
         """Draw it: uint8 (size, size, channels); at `size=None` byte for byte what was scored."""
-        return self._reader.image(self.class_, self.run, size)
+        from islands.store.images import render_elite  # it needs torch; tables do not
+
+        return render_elite(self._reader, self.class_, self.run, size)
 
     def lineage(self) -> list[Ancestor]:
         """Return its ancestors, the oldest first and itself last; see `Genealogy.chain`."""

@@ -8,9 +8,8 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from islands.archipelago.host import IslandHost, build_host
+from islands.archipelago.host import IslandHost
 from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkFacts, StepResult
-from islands.config import RunConfig
 
 
 class Finished(NamedTuple):
@@ -91,13 +90,3 @@ class InProcessExecutor:
     def close(self) -> None:
         """Wait for the epochs that still run and drop them."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-def build_executor(config: RunConfig) -> Executor:
-    """Start the workers that a configuration asks for."""
-    if config.workers.executor == "in-process":
-        return InProcessExecutor(build_host(config), config.workers.count, config.workers.threads)
-    # Ray takes half a second to import, and a notebook may do without it.
-    from islands.archipelago.ray_executor import RayExecutor
-
-    return RayExecutor(config)

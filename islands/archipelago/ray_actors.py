@@ -11,7 +11,7 @@ import islands.archipelago.ray_session  # noqa: F401 - first: it prepares Ray's 
 
 # isort: split
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from islands.config import WorkersConfig
 from islands.errors import WorkersLostError
@@ -68,7 +68,10 @@ class Actors(Generic[P]):
         self.slots = [self._open(place) for place in places]
 
     def first_facts(self) -> Any:
-        """Wait until an actor is up, and return its facts; those that die meanwhile are replaced."""
+        """Wait until an actor is up, and return its facts; those that die meanwhile are replaced.
+
+        Raises what the actor raised.
+        """
         while True:
             slots = {slot.starting: slot for slot in self.slots}
             (ready,), _ = ray.wait(list(slots), num_returns=1)
@@ -76,6 +79,8 @@ class Actors(Generic[P]):
                 return ray.get(ready)
             except RayActorError:
                 self.lost(slots[ready], slots[ready].actor)
+            except RayTaskError as error:
+                raise error.cause from None
 
     def wait_for_all(self) -> None:
         """Wait until every actor is up, or has failed to come up."""

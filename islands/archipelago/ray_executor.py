@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -72,34 +73,24 @@ class RayExecutor:
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
-        self._owns_ray = connect(config.ray, config.workers, config.scorers if config.held_out else None)
-        self._placement: Placement | None = None
-        self._workers: Actors[Place] | None = None
         self._hosts: dict[IslandKey, Any] = {}
         self._running: dict[Any, _Call] = {}
-        try:
-            self._placement = Placement(config.workers)
-            self._placement.wait(patience(config))
-            self._workers = Actors(
-                self._placement.places,
+        with ExitStack() as started:
+            if connect(config.ray, config.workers, config.scorers if config.held_out else None):
+                started.callback(ray.shutdown)
+            placement = Placement(config.workers)
+            started.callback(placement.remove)
+            placement.wait(patience(config))
+            self.workers = Actors(
+                placement.places,
                 self._start,
                 config.workers,
                 "workers",
                 "the last commit stands: look for the cause (memory?) and resume",
             )
-            self.facts: NetworkFacts = self._workers.first_facts()
-        except RayTaskError as error:
-            self.close()
-            raise error.cause from None
-        except BaseException:
-            self.close()
-            raise
-
-    @property
-    def workers(self) -> Actors[Place]:
-        """The actors."""
-        assert self._workers is not None
-        return self._workers
+            started.callback(self.workers.close)
+            self.facts: NetworkFacts = self.workers.first_facts()
+            self._started = started.pop_all()
 
     def submit(self, key: IslandKey, epoch: int, inbox: Inbox, state: StateSource) -> None:
         """Start one epoch; see `Executor.submit`."""
@@ -121,12 +112,7 @@ class RayExecutor:
 
     def close(self) -> None:
         """Stop the actors, and Ray if it was started here."""
-        if self._workers is not None:
-            self._workers.close()
-        if self._placement is not None:
-            self._placement.remove()
-        if self._owns_ray:
-            ray.shutdown()
+        self._started.close()
 
     def _slot_for(self, key: IslandKey) -> Slot[Place]:
         """Return the island's home, or the least busy worker that is up while the home is not."""

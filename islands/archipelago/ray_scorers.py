@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -70,33 +71,24 @@ class RayScorers:
     def __init__(self, config: RunConfig, channels: int, size: int) -> None:
         self._config = config
         self._image = channels, size
-        self._owns_ray = connect(config.ray, config.workers, config.scorers)
         self._group: Any = None
-        self._scorers: Actors[int] | None = None
         self._running: dict[Any, _Call] = {}
-        try:
+        with ExitStack() as started:
+            if connect(config.ray, config.workers, config.scorers):
+                started.callback(ray.shutdown)
             if config.scorers.cpus or config.scorers.gpus:
                 self._group = reserve_for_scorers(config.scorers, patience(config))
-            self._scorers = Actors(
+                started.callback(remove_placement_group, self._group)
+            self.scorers = Actors(
                 range(config.scorers.count),
                 self._start,
                 config.workers,
                 "scorers",
                 f"find the cause (memory?), then `islands resume {config.store}` scores what is missing",
             )
-            self.facts: tuple[NetworkFacts, ...] = self._scorers.first_facts()
-        except RayTaskError as error:
-            self.close()
-            raise error.cause from None
-        except BaseException:
-            self.close()
-            raise
-
-    @property
-    def scorers(self) -> Actors[int]:
-        """The actors."""
-        assert self._scorers is not None
-        return self._scorers
+            started.callback(self.scorers.close)
+            self.facts: tuple[NetworkFacts, ...] = self.scorers.first_facts()
+            self._started = started.pop_all()
 
     @property
     def free(self) -> int:
@@ -119,12 +111,7 @@ class RayScorers:
 
     def close(self) -> None:
         """Stop the actors, and Ray if it was started here."""
-        if self._scorers is not None:
-            self._scorers.close()
-        if self._group is not None:
-            remove_placement_group(self._group)
-        if self._owns_ray:
-            ray.shutdown()
+        self._started.close()
 
     def _outcome(self, reference: Any) -> Scored:
         call = self._running.pop(reference)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from islands.archipelago.driver import Archipelago, Progress
-from islands.archipelago.executor import build_executor
+from islands.archipelago.factory import build_executor
 from islands.config import RunConfig
 from islands.config.files import resolve_run_config
 from islands.evolution.checkpoint import Checkpoint

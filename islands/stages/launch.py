@@ -15,10 +15,11 @@ import numpy as np
 
 import pipelines
 from islands.archipelago.driver import Progress
-from islands.archipelago.executor import Executor, build_executor
+from islands.archipelago.executor import Executor
+from islands.archipelago.factory import build_executor, build_scorers
 from islands.archipelago.host import build_host
 from islands.archipelago.messages import Inbox, IslandKey, NetworkFacts
-from islands.archipelago.scorers import Scorers, build_scorers
+from islands.archipelago.scorers import Scorers
 from islands.classifiers.catalogue import class_count
 from islands.config import NetworkConfig, RunConfig
 from islands.config.files import override_run_config, variants_of

@@ -100,17 +100,6 @@ class StoreReader:
         """The K class names, in the order of the network's outputs."""
         return tuple(str(name) for name in self._array("classes/names"))
 
-    def image(self, class_: int, run: int = 0, size: int | None = None) -> npt.NDArray[np.uint8]:
-        """Draw one elite: uint8 (size, size, channels); at `size=None` byte for byte what was scored.
-
-        Raises:
-            StoreError: there is no such run, class or elite.
-        """
-        # The rest of the reader does without torch.
-        from islands.store.images import render_elite
-
-        return render_elite(self, class_, run, size)
-
     @property
     def runs(self) -> int:
         """The number of runs."""

@@ -17,10 +17,11 @@ from torch import Tensor
 import islands
 from islands.archipelago.driver import Archipelago, Progress
 from islands.archipelago.executor import InProcessExecutor
+from islands.archipelago.factory import build_scorers
 from islands.archipelago.host import build_host
 from islands.archipelago.messages import NetworkFacts
 from islands.archipelago.scorer import Scorer, build_scorer
-from islands.archipelago.scorers import InProcessScorers, build_scorers
+from islands.archipelago.scorers import InProcessScorers
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier
 from islands.config import NetworkConfig, RunConfig

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 
 CHECKOUT = Path(__file__).parents[2]
@@ -30,4 +31,4 @@ def test_the_network_of_the_readme_is_evolved_by_changing_one_line(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     reader = StoreReader(tmp_path / "run")
     assert reader.classes == ("circle", "square", "triangle")
-    assert reader.image(0).shape == (64, 64, 3)
+    assert render_elite(reader, 0).shape == (64, 64, 3)

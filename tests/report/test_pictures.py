@@ -15,6 +15,7 @@ from islands.encodings.settings import CppnSettings
 from islands.report.figures import FIGURES
 from islands.report.moving import in_blocks
 from islands.report.network_drawing import FUNCTIONS, INPUTS, lay_out
+from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 
 
@@ -72,7 +73,7 @@ def test_a_large_picture_is_the_same_as_a_small_one_and_sharper(evolved: Path, t
     assert islands(["show", str(evolved), "--class", "9", "--size", "2100", "--out", str(out)]) == 0
     with Image.open(out) as image:
         picture = np.asarray(image)
-    np.testing.assert_array_equal(picture, StoreReader(evolved).image(9, 0, 2100)[:, :, 0])
+    np.testing.assert_array_equal(picture, render_elite(StoreReader(evolved), 9, 0, 2100)[:, :, 0])
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -13,6 +13,7 @@ from PIL import Image
 import islands
 from islands.datasets.evolved import EvolvedImages
 from islands.errors import InputError
+from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 from tests.report.conftest import NAMES
 
@@ -26,7 +27,7 @@ def test_elites_are_a_frame_with_pictures(evolved: Path) -> None:
     reader = StoreReader(evolved)
     assert row["confidence"] == reader.elites(1).confidence[4]
     with Image.open(io.BytesIO(row["elite"]._repr_png_())) as image:
-        np.testing.assert_array_equal(np.asarray(image), reader.image(4, 1)[:, :, 0])
+        np.testing.assert_array_equal(np.asarray(image), render_elite(reader, 4, 1)[:, :, 0])
     assert "lion" in repr(results.elite("lion"))
 
 
@@ -47,7 +48,7 @@ def test_tables_and_arrays_agree(scored: Path) -> None:
 
 def test_a_picture_of_a_class_by_its_name(evolved: Path) -> None:
     results = islands.open(evolved)
-    np.testing.assert_array_equal(results.image("lion", 1), results.reader.image(9, 1))
+    np.testing.assert_array_equal(results.image("lion", 1), render_elite(results.reader, 9, 1))
     assert results.image(9, size=40).shape == (40, 40, 1)
     with pytest.raises(InputError, match="lion"):
         results.image("loin")
@@ -74,7 +75,7 @@ def test_a_data_set_for_pytorch(evolved: Path) -> None:
     everything = EvolvedImages(evolved)
     image, class_ = everything[13]
     assert (len(everything), class_, everything.rows[13]) == (20, 3, (1, 3))
-    expected = StoreReader(evolved).image(3, 1)
+    expected = render_elite(StoreReader(evolved), 3, 1)
     np.testing.assert_array_equal(image.numpy(), expected.transpose(2, 0, 1))
     sure = EvolvedImages(evolved, lambda image: image.float() / 255, least=0.9)
     assert min(sure.confidence) >= 0.9

@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, expect
 
 from islands.errors import InputError, StoreError
 from islands.report.server import LiveServer
+from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
 from tests.archipelago.conftest import Evolution
@@ -92,7 +93,7 @@ def test_pictures_are_what_was_scored(evolved: Path) -> None:
         _, content, _ = fetch(server.address + pictures[elites["genome"][at]])
         with Image.open(io.BytesIO(content)) as image:
             picture = np.asarray(image)
-        expected = reader.image(elites["class"][at], elites["run"][at])
+        expected = render_elite(reader, elites["class"][at], elites["run"][at])
         np.testing.assert_array_equal(picture, expected[:, :, 0])
         for missing in ("picture/0/123456789", "picture/9/1", "../../etc/passwd", "picture/0/x"):
             assert fetch(server.address + missing)[0] == 404

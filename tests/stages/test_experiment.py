@@ -19,6 +19,7 @@ from islands.report.evidence import Evidence
 from islands.report.findings import Verdict
 from islands.stages import experiment, testing
 from islands.stages.experiment import find, run_experiment
+from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 
 Capture = pytest.CaptureFixture[str]
@@ -157,7 +158,7 @@ def test_variants_may_have_other_encodings(tmp_path: Path) -> None:
     assert {store.evaluations(0) for store in stores.values()} == {56 + 20 * 10}
     functions = stores["cppn_no_sine"].elites(0).genomes["functions"]
     assert (functions != 1).all()
-    assert stores["dct"].image(3, size=50).shape == (50, 50, 1)
+    assert render_elite(stores["dct"], 3, size=50).shape == (50, 50, 1)
 
 
 def test_a_single_run_ends_with_its_findings(tmp_path: Path, capsys: Capture) -> None:

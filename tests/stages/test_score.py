@@ -25,6 +25,7 @@ from islands.stages.controls import generation_0
 from islands.stages.launch import resume
 from islands.stages.score import score_folder, score_store
 from islands.stages.transfer import transfer
+from islands.store.images import render_elite
 from islands.store.query import query
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
@@ -55,7 +56,7 @@ def expected(store: Path, network: str) -> np.ndarray[Any, np.dtype[np.float32]]
     classifier = load_classifier(network, device=torch.device("cpu"))
     found = []
     for number in range(reader.runs):
-        pictures = [reader.image(class_, number) for class_ in range(10)]
+        pictures = [render_elite(reader, class_, number) for class_ in range(10)]
         images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
         found.append(classifier.predict(images).probabilities.numpy())
     return np.stack(found)
@@ -159,7 +160,7 @@ def test_a_folder_of_images_scores_as_the_store_does(store: Path, tmp_path: Path
         for class_ in range(10):
             (out / str(class_)).mkdir(parents=True)
             for number in (0, 1):
-                picture = StoreReader(store).image(class_, number)[:, :, 0]
+                picture = render_elite(StoreReader(store), class_, number)[:, :, 0]
                 Image.fromarray(picture).convert("RGB").save(out / str(class_) / f"{number}.png")
     else:
         assert run(["export", str(store), str(out), "--layout", layout]) == 0
