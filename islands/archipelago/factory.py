@@ -5,6 +5,8 @@ Ray is imported where it is needed: it takes half a second, and a notebook may d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from islands.archipelago.executor import Executor, InProcessExecutor
 from islands.archipelago.host import build_host
 from islands.archipelago.messages import NetworkFacts
@@ -12,6 +14,8 @@ from islands.archipelago.scorer import build_scorer
 from islands.archipelago.scorers import InProcessScorers, Scorers
 from islands.config import RunConfig
 from islands.errors import ConfigError
+
+SOURCE = "the source network"
 
 
 def build_executor(config: RunConfig) -> Executor:
@@ -39,36 +43,46 @@ def build_scorers(config: RunConfig, source: NetworkFacts) -> Scorers | None:
         from islands.archipelago.ray_scorers import RayScorers
 
         scorers = RayScorers(config, source.channels, source.size)
+    others = {source.fingerprint: SOURCE}
     try:
-        _require_comparable(config, source, scorers.facts)
+        for place, (network, facts) in enumerate(zip(config.held_out, scorers.facts, strict=True)):
+            require_comparable(f"held_out.{place}: got {network.label}", facts, source, others)
+            others[facts.fingerprint] = f"held_out.{place}"
     except BaseException:
         scorers.close()
         raise
     return scorers
 
 
-def _require_comparable(config: RunConfig, source: NetworkFacts, held_out: tuple[NetworkFacts, ...]) -> None:
-    seen = {source.fingerprint: "the source network"}
-    for place, (network, facts) in enumerate(zip(config.held_out, held_out, strict=True)):
-        key = f"held_out.{place}"
-        if same := seen.get(facts.fingerprint):
-            raise ConfigError(
-                f"{key}: got {network.label}, which is {same}; expected another one: what is measured is "
-                "whether images fool networks that they were not evolved against"
-            )
-        seen[facts.fingerprint] = key
-        for what, found, expected in (
-            ("channels", facts.channels, source.channels),
-            ("classes", len(facts.classes), len(source.classes)),
-        ):
-            if found != expected:
-                raise ConfigError(
-                    f"{key}: got {network.label} with {found} {what}; expected {expected}, as the source has"
-                )
-        if facts.classes != source.classes:
-            pairs = enumerate(zip(facts.classes, source.classes, strict=True))
-            first, (theirs, ours) = next((i, names) for i, names in pairs if names[0] != names[1])
-            raise ConfigError(
-                f"{key}: got {network.label}, whose class {first} is {theirs!r}; expected {ours!r}: source "
-                "and held-out network must mean the same by each output"
-            )
+def require_comparable(
+    held_out: str, facts: NetworkFacts, source: NetworkFacts, others: Mapping[str, str]
+) -> None:
+    """Check that a held-out network says something about images that evolved against `source`.
+
+    Args:
+        held_out: what messages call it.
+        facts: its own.
+        source: of the network that images evolve against.
+        others: what messages call the networks that are there already, by their fingerprints.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if same := others.get(facts.fingerprint):
+        raise ConfigError(
+            f"{held_out}, which is {same}; expected another one: what is measured is whether images fool "
+            "networks that they were not evolved against"
+        )
+    for what, found, expected in (
+        ("channels", facts.channels, source.channels),
+        ("classes", len(facts.classes), len(source.classes)),
+    ):
+        if found != expected:
+            raise ConfigError(f"{held_out} with {found} {what}; expected {expected}, as the source has")
+    if facts.classes != source.classes:
+        pairs = enumerate(zip(facts.classes, source.classes, strict=True))
+        first, (theirs, ours) = next((i, names) for i, names in pairs if names[0] != names[1])
+        raise ConfigError(
+            f"{held_out}, whose class {first} is {theirs!r}; expected {ours!r}: source and held-out network "
+            "must mean the same by each output"
+        )

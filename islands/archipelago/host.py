@@ -31,8 +31,7 @@ class IslandHost:
     @property
     def facts(self) -> NetworkFacts:
         """What the driver needs to know of network and images."""
-        classifier, encoding = self._classifier, self._encoding
-        return NetworkFacts(classifier.classes, classifier.fingerprint, encoding.channels, encoding.size)
+        return NetworkFacts.of(self._classifier, self._encoding.size)
 
     def load(self, key: IslandKey, state: IslandState | None) -> None:
         """Host `key` from now on; None: from before generation 0."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from islands.evolution.ancestors import Ancestors
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
+
+if TYPE_CHECKING:
+    from islands.classifiers.contract import Classifier
 
 
 class IslandKey(NamedTuple):
@@ -34,6 +37,11 @@ class NetworkFacts(NamedTuple):
     fingerprint: str
     channels: int
     size: int
+
+    @classmethod
+    def of(cls, classifier: Classifier, size: int) -> NetworkFacts:
+        """Return the facts of a network that is shown images of `size`."""
+        return cls(classifier.classes, classifier.fingerprint, classifier.channels, size)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Scorer:
     def facts(self) -> tuple[NetworkFacts, ...]:
         """Each network, and the images that it will be shown."""
         size = self._encoding.size
-        return tuple(NetworkFacts(c.classes, c.fingerprint, c.channels, size) for c in self._classifiers)
+        return tuple(NetworkFacts.of(classifier, size) for classifier in self._classifiers)
 
     @torch.inference_mode()
     def score(self, task: ScoreTask) -> Scores:

@@ -14,7 +14,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="A configuration, such
 
 
 def doctor(file: File, overrides: Overrides = None, as_json: Json = False) -> None:
-    """Check network, devices, Ray, store, disk and memory for the run that FILE describes."""
+    """Check networks, devices, Ray, store, disk and memory for the run that FILE describes."""
     from islands.config.files import load_run_config
 
     config = load_run_config(file, overrides or ())

@@ -7,7 +7,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,19 +16,22 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from islands.archipelago.factory import SOURCE, require_comparable
+from islands.archipelago.messages import NetworkFacts
 from islands.archipelago.ray_session import connect
 from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.classifiers.screened import ScreenedClassifier
 from islands.classifiers.torch_classifier import TorchClassifier
-from islands.config import RunConfig
+from islands.config import NetworkConfig, RunConfig, ScorersConfig, WorkersConfig
 from islands.datasets.assets import ASSETS, PHOTOGRAPH_LABELS, pull
 from islands.datasets.mnist import load_mnist
 from islands.encodings.factory import build_encoding
 from islands.errors import ConfigError, DataError, InputError
 from islands.evolution.fitness import log_odds
 from islands.migration.slices import class_slices
+from islands.stages.train import missing_seeds
 from islands.store.location import Location
 from islands.store.writer import require_free
 
@@ -59,27 +62,66 @@ class Finding:
 
 
 def examine(config: RunConfig) -> list[Finding]:
-    """Check the network, then the machine; writes nothing, and may fetch known pictures."""
+    """Check the networks, then the machine; writes nothing, and may fetch known pictures."""
     torch.set_num_threads(config.workers.threads)
-    return [*_network(config), *_machine(config)]
+    return [*_networks(config), *_machine(config)]
 
 
-def _network(config: RunConfig) -> Iterator[Finding]:
+def _networks(config: RunConfig) -> Iterator[Finding]:
+    if missing_seeds(config.network):
+        yield Finding("network", "skipped", _untrained(config.network))
+        return
     try:
-        device = resolve_device(config.workers.device)
-        classifier = load_classifier(**config.network.model_dump(), device=device)
-        class_slices(len(classifier.classes), config.islands.count)
+        source = _load(config.network, config.workers.device)
+        class_slices(len(source.classes), config.islands.count)
     except InputError as error:
         yield Finding("network", "failed", str(error))
         return
-    size = config.encoding.size or classifier.input_size
-    yield Finding(
-        "network",
-        "ok",
+    yield Finding("network", "ok", _description(source))
+    yield from _scores(source, config)
+    yield from _held_out(config, source)
+
+
+def _load(network: NetworkConfig, device: str) -> Classifier:
+    return load_classifier(**network.model_dump(), device=resolve_device(device))
+
+
+def _untrained(network: NetworkConfig) -> str:
+    return f"{network.label} has not been trained here yet: the run begins with that, a minute or two"
+
+
+def _description(classifier: Classifier) -> str:
+    return (
         f"{classifier.name}: {len(classifier.classes)} classes, {classifier.channels} x "
         f"{classifier.input_size} x {classifier.input_size}, "
-        f"fingerprint {classifier.fingerprint[:12]}, on {device}",
+        f"fingerprint {classifier.fingerprint[:12]}, on {classifier.device}"
     )
+
+
+def _held_out(config: RunConfig, source: Classifier) -> Iterator[Finding]:
+    """Load each held-out network, as scorers will."""
+    size = config.encoding.size or source.input_size
+    facts = NetworkFacts.of(source, size)
+    others = {facts.fingerprint: SOURCE}
+    for place, network in enumerate(config.held_out):
+        key = f"held_out.{place}"
+        if missing_seeds(network):
+            yield Finding(key, "skipped", _untrained(network))
+            continue
+        try:
+            classifier = _load(network, config.scorers.device)
+            require_comparable(f"got {network.label}", NetworkFacts.of(classifier, size), facts, others)
+            require_sound(classifier, _pictures(classifier, size))
+        except InputError as error:
+            yield Finding(key, "failed", str(error))
+            continue
+        others[classifier.fingerprint] = key
+        yield Finding(key, "ok", _description(classifier))
+        yield replace(_preprocessing(classifier), subject=key)
+
+
+def _scores(classifier: Classifier, config: RunConfig) -> Iterator[Finding]:
+    size = config.encoding.size or classifier.input_size
     images = _pictures(classifier, size)
     try:
         require_sound(classifier, images)
@@ -225,24 +267,28 @@ def _checked(subject: str, check: Callable[[], str]) -> Finding:
 def _ray(config: RunConfig) -> str:
     import ray
 
-    mine = connect(config.ray, config.workers)
+    workers, scorers = config.workers, config.scorers if config.held_out else None
+    mine = connect(config.ray, workers, scorers)
     try:
         resources = ray.cluster_resources()
     finally:
         if mine:
             ray.shutdown()
-    workers = config.workers
     offers = {name: resources.get(name, 0) for name in ("CPU", "GPU")}
-    needs = {"CPU": workers.count * workers.cpus, "GPU": workers.count * workers.gpus}
+    sections: list[WorkersConfig | ScorersConfig] = [workers, *([] if scorers is None else [scorers])]
+    needs = {
+        "CPU": sum(section.count * section.cpus for section in sections),
+        "GPU": sum(section.count * section.gpus for section in sections),
+    }
     text = f"Ray {ray.__version__} at {config.ray.address} offers {_amounts(offers)}"
     if all(needs[name] <= offers[name] for name in needs):
         return text
+    actors = "workers" if scorers is None else "workers and scorers"
     if config.ray.address == "local":
         raise ConfigError(
-            f"{text}; got workers that need {_amounts(needs)}: lower workers.count, workers.cpus or "
-            "workers.gpus"
+            f"{text}; got {actors} that need {_amounts(needs)}: lower count, cpus or gpus of {actors}"
         )
-    return f"{text}; workers need {_amounts(needs)}, and will wait up to {workers.wait_s:g} s for them"
+    return f"{text}; {actors} need {_amounts(needs)}, and will wait up to {workers.wait_s:g} s for them"
 
 
 def _amounts(resources: dict[str, float]) -> str:

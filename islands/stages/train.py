@@ -300,11 +300,14 @@ def main() -> None:
 
 def train_missing(networks: Iterable[NetworkConfig]) -> None:
     """Train each LeNet that a network's name asks for, alone or as a member, unless it was trained before."""
-    seeds = {int(seed) for network in networks for seed in _TRAINED.findall(network.name)}
-    for seed in sorted(seeds):
-        folder = trained_folder(seed)
-        if not (folder / "lenet-mnist.json").exists():
-            train_into(folder, seed)
+    for seed in sorted({seed for network in networks for seed in missing_seeds(network)}):
+        train_into(trained_folder(seed), seed)
+
+
+def missing_seeds(network: NetworkConfig) -> list[int]:
+    """Return the seeds of the LeNets that a network's name asks for and that have not been trained here."""
+    seeds = [int(seed) for seed in _TRAINED.findall(network.name)]
+    return [seed for seed in seeds if not (trained_folder(seed) / "lenet-mnist.json").exists()]
 
 
 def train_into(folder: Path, seed: int, epochs: int = EPOCHS, data: Labelled | None = None) -> TrainingRecord:

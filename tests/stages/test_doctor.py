@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from islands.cli.main import run
-from islands.config import RunConfig
+from islands.config import NetworkConfig, RunConfig
 from islands.stages.doctor import examine
 
 SHUFFLED = """
@@ -106,6 +106,39 @@ def test_a_network_that_does_not_load_leaves_the_machine_to_be_checked(tmp_path:
     found = verdicts(tmp_path, name="no_such_module:build")
     assert found["network"][0] == "failed"
     assert {"device", "store", "disk", "memory"} <= found.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "text"),
+    [
+        ("linear-mnist", "ok", "known pictures are classified right"),
+        ("lenet:987654321", "skipped", "the run begins with that"),
+        ("lenet-mnist", "failed", "which is the source network"),
+        ("svm-mnist", "failed", "which is held_out.0"),
+        ("efficientnet-lite0", "failed", "3 channels; expected 1"),
+        ("no_such_module:build", "failed", "no_such_module"),
+    ],
+)
+def test_held_out_networks_are_checked(tmp_path: Path, name: str, verdict: str, text: str) -> None:
+    held_out = [NetworkConfig(name="svm-mnist"), NetworkConfig(name=name)]
+    both = config(tmp_path, name="lenet-mnist").model_copy(update={"held_out": held_out})
+    found = [found for found in examine(both) if found.subject == "held_out.1"][-1]
+    assert found.verdict == verdict
+    assert text in found.text
+
+
+@pytest.mark.slow
+def test_what_workers_and_scorers_need_of_ray_is_checked(tmp_path: Path) -> None:
+    asked = config(tmp_path, name="lenet-mnist").model_dump()
+    asked["workers"] = {"count": 1, "executor": "ray", "device": "cpu"}
+    asked["held_out"] = [{"name": "svm-mnist"}]
+    sound, lacking = (
+        {found.subject: found for found in examine(RunConfig.model_validate({**asked, "scorers": scorers}))}
+        for scorers in ({}, {"gpus": 3, "device": "cpu"})
+    )
+    assert sound["ray"].verdict == "ok"
+    assert lacking["ray"].verdict == "failed"
+    assert "workers and scorers that need 1 CPUs and 3 GPUs" in lacking["ray"].text
 
 
 def test_a_store_that_exists_is_found(tmp_path: Path) -> None:
