@@ -22,11 +22,11 @@ def doctor(file: File, overrides: Overrides = None, as_json: Json = False) -> No
     from islands.stages.doctor import examine
 
     with stdout_for_result():
-        findings = examine(config)
+        diagnoses = examine(config)
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings]))
+        print(json.dumps([asdict(diagnosis) for diagnosis in diagnoses]))
     else:
-        for finding in findings:
-            print(f"{finding.verdict:<9}{finding.subject:<15}{finding.text}")
-    if any(finding.verdict == "failed" for finding in findings):
+        for diagnosis in diagnoses:
+            print(f"{diagnosis.verdict:<9}{diagnosis.subject:<15}{diagnosis.text}")
+    if any(diagnosis.verdict == "failed" for diagnosis in diagnoses):
         raise typer.Exit(2)
