@@ -150,16 +150,21 @@ def _submit(ray: RayConfig, store: str, command: str, resumable: bool | None) ->
     client = _client(ray.address)
     if _is_open(ray.address):
         warn_if_open(ray.address)
-    environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S), **ray.runtime_env.get("env_vars", {})}
     try:
+        variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S), **ray.runtime_env.get("env_vars", {})}
         job: str = client.submit_job(
             entrypoint=command,
             submission_id=f"islands-{secrets.token_hex(4)}",
-            runtime_env={**ray.runtime_env, "env_vars": environment},
+            runtime_env={**ray.runtime_env, "env_vars": variables},
             metadata={"islands_store": store},
         )
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise ConfigError(f"ray.runtime_env: {ray.address} refused the job: {_first_line(error)}") from error
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"ray.runtime_env: Ray cannot use it: {_first_line(error)}") from error
+    except RuntimeError as error:
+        raise ConfigError(
+            f"ray.address: {ray.address} cannot start the job: {_first_line(error)}; its logs are in "
+            "/tmp/ray/session_latest/logs on the head"
+        ) from error
     note = Note(store, ray.address, job, resumable=resumable)
     remember(note)
     if _wait(client, job, ("RUNNING", *_ENDED)) == "FAILED":

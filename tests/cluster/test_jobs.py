@@ -158,6 +158,24 @@ class TestJobs:
         assert refused.returncode == 2
         assert "RAY_AUTH_TOKEN" in refused.stderr
 
+    @pytest.mark.parametrize(
+        "runtime_env",
+        [
+            {"working_dir": "nowhere"},
+            {"pip": ["a"], "conda": "b"},
+            {"env_vars": {"A": 1}},
+            {"env_vars": "A=1"},
+        ],
+    )
+    def test_a_bad_environment_is_told_before_the_job_starts(
+        self, open_head: Head, user: User, runtime_env: dict[str, Any]
+    ) -> None:
+        file = user.file(open_head.jobs, ray={"address": open_head.jobs, "runtime_env": runtime_env})
+        done = user.islands("launch", file)
+        assert done.returncode == 2, done.stderr
+        assert "ray.runtime_env: Ray cannot use it: " in done.stderr
+        assert done.stderr.count("\n") <= 2
+
     def test_a_detached_job_is_cancelled_and_resumed(self, open_head: Head, user: User) -> None:
         long = {**SETTINGS["evolve"], "generations": 20_000}
         store = str(user.home / "run")
