@@ -12,7 +12,7 @@ import islands
 
 PACKAGE = Path(islands.__file__).parent
 FLOORS = (
-    {"errors", "devices", "allocation", "cache"},
+    {"errors", "devices", "memory", "cache"},
     {"encodings"},
     {"classifiers"},
     {"evolution"},

@@ -23,7 +23,7 @@ from islands.archipelago.host import IslandHost, build_parts
 from islands.archipelago.messages import Inbox, IslandKey
 from islands.bench.rows import Row
 from islands.bench.simulation import CLASSES, simulate
-from islands.bench.timing import finish, interleaved, peak_memory, ratio
+from islands.bench.timing import finish, interleaved, peak_memory_of, ratio
 from islands.classifiers.contract import Classifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import RunConfig
@@ -127,11 +127,11 @@ def _begin(config: RunConfig, encoding: Encoding, classifier: Classifier) -> tup
     chunk = min(_chunk(config, classifier), config.evolve.children)
     shape = (chunk, encoding.channels, size, size)
     classifier.predict(torch.zeros(shape, dtype=torch.uint8, device=device))
-    before = peak_memory(device)
+    before = peak_memory_of(device)
     island = _MeasuredIsland(config, encoding, classifier, 1)
     island.step()
     once = interleaved({"epoch": island.step}, device, 0, rounds=1)["epoch"].typical
-    memory = (peak_memory(device) - before) / 1e9
+    memory = (peak_memory_of(device) - before) / 1e9
     generations = min(config.evolve.generations_per_epoch, max(_GENERATIONS, int(_EPOCH_S / once)))
     if generations > 1:
         island = _MeasuredIsland(config, encoding, classifier, generations)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from islands.archipelago.factory import build_executor
 from islands.config import RunConfig
 from islands.config.files import resolve_run_config
 from islands.evolution.checkpoint import Checkpoint
+from islands.memory import peak_memory
 
 CLASSES = 1000
 PIXELS = 64
@@ -87,7 +87,7 @@ def simulate(
         driver_ms=1e3 * driver_s / steps,
         later_driver_ms=1e3 * later_s / (islands * (epochs - epochs // 2)),
         seconds=time.perf_counter() - started,
-        memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        memory_mb=peak_memory() / 1e6,
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
 import torch
+
+from islands.memory import peak_memory
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,8 @@ def finish(device: torch.device) -> None:
         torch.accelerator.synchronize()
 
 
-def peak_memory(device: torch.device) -> int:
+def peak_memory_of(device: torch.device) -> int:
     """Return the most memory in bytes that was ever in use: of the CUDA device, or of this process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak_memory()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from islands.allocation import keep_freed_memory
 from islands.classifiers.catalogue import parse_network
 from islands.classifiers.combinators import Ensemble, LabelOnly, Stability, Weakest
 from islands.classifiers.contract import Classifier
@@ -15,6 +14,7 @@ from islands.classifiers.screened import MARGINS, ScreenedClassifier, full_batch
 from islands.classifiers.torch_classifier import Network, Precision, View, build_classifier
 from islands.classifiers.verify import LocalFile
 from islands.errors import ConfigError, NetworkError
+from islands.memory import keep_freed_memory
 
 
 def load_classifier(

@@ -22,7 +22,7 @@ from islands.errors import InputError
 if TYPE_CHECKING:
     from islands.config import RunConfig
     from islands.deploy.background import Note
-    from islands.stages.launch import Plan
+    from islands.stages.plan import Plan
     from islands.store.reader import StoreReader
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A configuration, such as cluster/local.yaml.")]
@@ -150,10 +150,10 @@ def plan(
     from islands.config.files import load_run_config
 
     config = load_run_config(file, overrides or ())
-    from islands.stages import launch as stage
+    from islands.stages.plan import plan as estimate
 
     with stdout_for_result():
-        result = stage.plan(config, nodes)
+        result = estimate(config, nodes)
     print(json.dumps(asdict(result)) if as_json else _plan_text(result))
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from islands.archipelago.ray_session import connect
 from islands.classifiers.registry import resolve_device
 from islands.config import RunConfig, ScorersConfig, WorkersConfig
 from islands.errors import ConfigError, InputError
+from islands.memory import peak_memory
 from islands.stages.diagnosis import Diagnosis, diagnose_networks
 from islands.store.location import Location
 from islands.store.writer import require_free
@@ -107,9 +106,7 @@ def _disk(config: RunConfig) -> Diagnosis:
 
 def _memory(config: RunConfig) -> Diagnosis:
     """Compare what is free with what this process needed, for each worker."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    each = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    need = each * (config.workers.count if config.workers.executor == "ray" else 1)
+    need = peak_memory() * (config.workers.count if config.workers.executor == "ray" else 1)
     if "SC_AVPHYS_PAGES" not in os.sysconf_names:
         return Diagnosis(
             "memory", "skipped", f"workers need about {need / 1e9:.1f} GB; what is free is not known"

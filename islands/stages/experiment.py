@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pipelines
 from islands.config import RunConfig
+from islands.config.changes import MAY_CHANGE, changes_meaning, differences, may_change
 from islands.datasets.assets import find_asset, pull
 from islands.errors import InputError
 from islands.report.evidence import EXPERIMENT, Evidence, read_config
@@ -25,7 +26,7 @@ from islands.stages import (
 )
 from islands.stages.context import Context, Stopped, say
 from islands.stages.evolve import Observe
-from islands.stages.launch import MAY_CHANGE, changes_meaning, differences, ignore, may_change
+from islands.stages.launch import ignore
 from islands.stages.train import train_missing
 from islands.store.location import Location
 

@@ -21,7 +21,6 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from islands.allocation import keep_freed_memory
 from islands.classifiers.contract import Classifier
 from islands.classifiers.lenet import CLASSES, trained_folder
 from islands.classifiers.torch_classifier import Network, fingerprint_of
@@ -29,6 +28,7 @@ from islands.classifiers.trained import NetworkRecord, build_network, keep, tran
 from islands.config import NetworkConfig
 from islands.datasets.examples import Examples, InMemory
 from islands.datasets.mnist import MD5, Labelled, load_mnist
+from islands.memory import keep_freed_memory
 
 BATCH = 128
 LEARNING_RATE = 0.05

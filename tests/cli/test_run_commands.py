@@ -67,7 +67,7 @@ class PlanLike:
 
 @dataclass
 class Stage:
-    """Stands in for `islands.stages.launch`."""
+    """Stands in for `islands.stages.launch` and `islands.stages.plan`."""
 
     reader: Reader = field(default_factory=Reader)
     error: Exception | None = None
@@ -103,7 +103,8 @@ class Stage:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     stand_in = Stage()
-    monkeypatch.setitem(sys.modules, "islands.stages.launch", stand_in)
+    for name in ("islands.stages.launch", "islands.stages.plan"):
+        monkeypatch.setitem(sys.modules, name, stand_in)
     monkeypatch.setattr(islands.stages, "launch", stand_in, raising=False)
     monkeypatch.setattr(
         run_commands, "status", lambda store, as_json: print(json.dumps([str(store), as_json]))

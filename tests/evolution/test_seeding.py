@@ -25,7 +25,8 @@ from islands.encodings.settings import Colour, CppnSettings
 from islands.errors import ConfigError, NetworkError
 from islands.evolution.seeding import climb, first_genomes
 from islands.stages.controls import generation_0
-from islands.stages.launch import launch, plan
+from islands.stages.launch import launch
+from islands.stages.plan import plan
 from tests.archipelago.conftest import digest, in_process, small_config
 from tests.encodings.test_contract import evolved
 

@@ -16,7 +16,7 @@ from islands.config.files import resolve_run_config, variants_of
 from islands.datasets.mnist import Labelled, load_mnist
 from islands.errors import ConfigError, NetworkError
 from islands.stages.experiment import run_experiment
-from islands.stages.launch import plan
+from islands.stages.plan import plan
 from islands.stages.train import train_into, train_missing
 
 pytestmark = pytest.mark.slow
