@@ -83,7 +83,7 @@ class Actors(Generic[P]):
                 raise error.cause from None
 
     def wait_for_all(self) -> None:
-        """Wait until every actor is up, or has failed to come up."""
+        """Wait until every actor is up, or has failed to; one that waits for resources is waited for."""
         for slot in self.slots:
             if slot.starting is not None:
                 ray.wait([slot.starting])

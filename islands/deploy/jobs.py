@@ -162,8 +162,8 @@ def _submit(ray: RayConfig, store: str, command: str, resumable: bool | None) ->
         raise ConfigError(f"ray.runtime_env: Ray cannot use it: {_first_line(error)}") from error
     except RuntimeError as error:
         raise ConfigError(
-            f"ray.address: {ray.address} cannot start the job: {_first_line(error)}; its logs are in "
-            "/tmp/ray/session_latest/logs on the head"
+            f"ray.address: {ray.address} cannot start the job: {_first_line(error)}; look into "
+            "/tmp/ray/session_latest/logs on its head, or try again"
         ) from error
     note = Note(store, ray.address, job, resumable=resumable)
     remember(note)

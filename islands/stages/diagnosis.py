@@ -51,20 +51,20 @@ class Diagnosis:
     text: str
 
 
-def diagnose_networks(config: RunConfig) -> Iterator[Diagnosis]:
-    """Load each network, show it noise, and known pictures where there are any; may fetch those."""
+def diagnose_source(config: RunConfig) -> tuple[Classifier | None, list[Diagnosis]]:
+    """Load the source network, show it noise, and known pictures where there are any; may fetch those.
+
+    Returns:
+        The network, None where it cannot be had, and what was found.
+    """
     if missing_seeds(config.network):
-        yield Diagnosis("network", "skipped", _untrained(config.network))
-        return
+        return None, [Diagnosis("network", "skipped", _untrained(config.network))]
     try:
         source = _load(config.network, config.workers.device)
         class_slices(len(source.classes), config.islands.count)
     except InputError as error:
-        yield Diagnosis("network", "failed", str(error))
-        return
-    yield Diagnosis("network", "ok", _description(source))
-    yield from _scores(source, config)
-    yield from _held_out(config, source)
+        return None, [Diagnosis("network", "failed", str(error))]
+    return source, [Diagnosis("network", "ok", _description(source)), *_scores(source, config)]
 
 
 def _load(network: NetworkConfig, device: str) -> Classifier:
@@ -83,8 +83,8 @@ def _description(classifier: Classifier) -> str:
     )
 
 
-def _held_out(config: RunConfig, source: Classifier) -> Iterator[Diagnosis]:
-    """Load each held-out network, as scorers will."""
+def diagnose_held_out(config: RunConfig, source: Classifier) -> Iterator[Diagnosis]:
+    """Load each held-out network, as scorers will, and show it the same."""
     size = config.encoding.size or source.input_size
     facts = NetworkFacts.of(source, size)
     others = {facts.fingerprint: SOURCE}

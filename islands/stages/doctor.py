@@ -14,7 +14,7 @@ from islands.classifiers.registry import resolve_device
 from islands.config import RunConfig, ScorersConfig, WorkersConfig
 from islands.errors import ConfigError, InputError
 from islands.memory import peak_memory
-from islands.stages.diagnosis import Diagnosis, diagnose_networks
+from islands.stages.diagnosis import Diagnosis, diagnose_held_out, diagnose_source
 from islands.store.location import Location
 from islands.store.writer import require_free
 
@@ -22,10 +22,14 @@ from islands.store.writer import require_free
 def examine(config: RunConfig) -> list[Diagnosis]:
     """Check the networks, then the machine; writes nothing, and may fetch known pictures."""
     torch.set_num_threads(config.workers.threads)
-    return [*diagnose_networks(config), *_machine(config)]
+    source, diagnoses = diagnose_source(config)
+    worker_bytes = peak_memory()  # before held-out networks, which workers do not load
+    if source is not None:
+        diagnoses += diagnose_held_out(config, source)
+    return [*diagnoses, *_machine(config, worker_bytes)]
 
 
-def _machine(config: RunConfig) -> Iterator[Diagnosis]:
+def _machine(config: RunConfig, worker_bytes: int) -> Iterator[Diagnosis]:
     yield _checked(
         "device", lambda: f"{resolve_device(config.workers.device)} for {config.workers.count} workers"
     )
@@ -33,7 +37,7 @@ def _machine(config: RunConfig) -> Iterator[Diagnosis]:
         yield _checked("ray", lambda: _ray(config))
     yield _checked("store", lambda: _store(config))
     yield _disk(config)
-    yield _memory(config)
+    yield _memory(config, worker_bytes)
 
 
 def _checked(subject: str, check: Callable[[], str]) -> Diagnosis:
@@ -104,9 +108,9 @@ def _disk(config: RunConfig) -> Diagnosis:
     return Diagnosis("disk", "ok", text)
 
 
-def _memory(config: RunConfig) -> Diagnosis:
-    """Compare what is free with what this process needed, for each worker."""
-    need = peak_memory() * (config.workers.count if config.workers.executor == "ray" else 1)
+def _memory(config: RunConfig, worker_bytes: int) -> Diagnosis:
+    """Compare what is free with what this process needed for a worker's part, for each worker."""
+    need = worker_bytes * (config.workers.count if config.workers.executor == "ray" else 1)
     if "SC_AVPHYS_PAGES" not in os.sysconf_names:
         return Diagnosis(
             "memory", "skipped", f"workers need about {need / 1e9:.1f} GB; what is free is not known"
