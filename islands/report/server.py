@@ -6,9 +6,9 @@ import io
 import ipaddress
 import json
 import secrets
+import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -156,14 +156,15 @@ def serve(location: Path | str, host: str, port: int, announce: Callable[[str], 
         InputError: see `LiveServer`.
     """
     server = LiveServer(location, host, port)
-    announce(server.address)
+    # An event, and no KeyboardInterrupt: one that falls into a callback may be lost.
+    stopped = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
     try:
-        while True:
-            time.sleep(_REFRESH_S)
+        announce(server.address)
+        while not stopped.wait(_REFRESH_S):
             server.refresh()
-    except KeyboardInterrupt:
-        pass
     finally:
+        signal.signal(signal.SIGINT, before)
         server.close()
 
 

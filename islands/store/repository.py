@@ -131,17 +131,21 @@ def list_checkpoints(path: Location | Path, repository: icechunk.Repository) -> 
 
 @contextmanager
 def writing(path: Location | Path) -> Iterator[None]:
-    """Turn what a full disk or a folder without permission raises into one `StoreError`."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except (icechunk.IcechunkError, BaseZarrError, OSError) as error:
-        reason = _reason(error)
-        raise StoreError(
-            f"{path} cannot be written ({reason}); make room or choose another place: whatever was committed "
-            "before can be resumed"
-        ) from error
+    """Turn what a full disk or a folder without permission raises into one `StoreError`.
+
+    What is added to a chunk is put behind what the chunk holds: damage is found then, too, see `reading`.
+    """
+    with reading(path, "what is added to"):
+        try:
+            yield
+        except StoreError:
+            raise
+        except (icechunk.IcechunkError, BaseZarrError, OSError) as error:
+            reason = _reason(error)
+            raise StoreError(
+                f"{path} cannot be written ({reason}); make room or choose another place: whatever was "
+                "committed before can be resumed"
+            ) from error
 
 
 _DAMAGE = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import shutil
@@ -12,11 +13,12 @@ from typing import TypeVar
 from unittest import mock
 
 import pytest
+import zarr
 
 from islands.cli.main import run
 from islands.errors import StoreDamagedError, StoreError
 from islands.store.reader import StoreReader
-from islands.store.repository import reading
+from islands.store.repository import open_repository, reading
 from islands.store.writer import StoreWriter
 from tests.store.comparing import assert_resumes, assert_same
 from tests.store.samples import make_checkpoint, make_store
@@ -117,6 +119,20 @@ def test_a_panic_is_damage(base: type[BaseException]) -> None:
         raise type(name, (base,), {})("rust future panicked")
     with pytest.raises(KeyboardInterrupt), reading(Path("store"), "a run"):
         raise KeyboardInterrupt
+
+
+def test_a_commit_that_adds_to_a_damaged_chunk_is_refused(whole: Path, tmp_path: Path) -> None:
+    """Curves are not read before: a resume writes behind those that are there."""
+    store = tmp_path / "run"
+    shutil.copytree(whole, store)
+    session = open_repository(store).writable_session("main")
+    chunk = zarr.core.buffer.default_buffer_prototype().buffer.from_bytes(b"not compressed by anyone")
+    asyncio.run(session.store.set("evolve/run-0/curves/c/0/0", chunk))
+    session.commit("damage")
+    with StoreWriter.open(store) as writer:
+        assert writer.load() is not None
+        with pytest.raises(StoreDamagedError, match="is damaged: what is added to cannot be read"):
+            writer.commit(make_checkpoint(1, EPOCHS, runs=1, k=CLASSES), complete=False)
 
 
 def is_one_line(error: str) -> bool:
