@@ -6,7 +6,7 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
-from pipelines.base import EVOLVING, Pipeline
+from islands.pipelines.base import EVOLVING, Pipeline
 
 __all__ = ["EVOLVING", "Pipeline", "get", "names"]
 

@@ -4,7 +4,7 @@ The fitness is the probability that one LeNet gives, the mean over two (the pape
 three networks), or the lesser of the two; all are shown to a LeNet of yet another seed.
 """
 
-from pipelines.base import Pipeline
+from islands.pipelines.base import Pipeline
 
 _HELD_OUT = [{"name": "lenet:2"}]
 

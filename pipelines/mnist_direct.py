@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from islands.pipelines.base import Pipeline
 from islands.report.findings import Certainty, Figure, Finding
-from pipelines.base import Pipeline
 
 if TYPE_CHECKING:
     from islands.report.evidence import Evidence

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from islands.pipelines import imagenet_cppn, imagenet_direct
+from islands.pipelines.base import Pipeline
 from islands.report.findings import Finding
-from pipelines import imagenet_cppn, imagenet_direct
-from pipelines.base import Pipeline
 
 if TYPE_CHECKING:
     from islands.report.evidence import Evidence

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from islands.pipelines.base import Pipeline
+from islands.pipelines.retrain_mnist import networks
 from islands.report.findings import Certainty, Figure, Finding, Verdict
 from islands.stages.parameters import RetrainImagesParameters
-from pipelines.base import Pipeline
-from pipelines.retrain_mnist import networks
 
 if TYPE_CHECKING:
     from islands.report.evidence import Evidence

@@ -14,7 +14,7 @@ from islands.cli.options import Json
 from islands.errors import InputError
 
 if TYPE_CHECKING:
-    from pipelines import Pipeline
+    from islands.pipelines import Pipeline
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them; made if need be.")]
 
@@ -36,7 +36,7 @@ def networks(as_json: Json = False) -> None:
 
 def pipelines(as_json: Json = False) -> None:
     """List the experiments that a configuration can name."""
-    import pipelines as registry
+    from islands import pipelines as registry
 
     listed = [registry.get(name) for name in registry.names()]
     if as_json:

@@ -39,7 +39,7 @@ def launch(
     from islands.config.files import load_run_config
 
     config = load_run_config(file, overrides or ())
-    import pipelines
+    from islands import pipelines
 
     pipeline = pipelines.get(config.pipeline)
     if config.ray.is_job_server and config.workers.executor == "ray":

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-import pipelines
+from islands import pipelines
 from islands.config import HeldOut, NetworkConfig, RunConfig
 from islands.config.explain import did_you_mean, explain, show
 from islands.config.layers import Layer, Origin, Problem, parse_override, parse_yaml

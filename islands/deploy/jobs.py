@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pipelines
+from islands import pipelines
 from islands.archipelago.ray_session import refused, warn_if_open
 from islands.config import RayConfig, RunConfig
 from islands.deploy.background import PATIENCE_S, Note, error_of, remember

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import pipelines
+from islands import pipelines
 from islands.config import RunConfig
 from islands.config.changes import MAY_CHANGE, changes_meaning, differences, may_change
 from islands.datasets.assets import find_asset, pull

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import pipelines
+from islands import pipelines
 from islands.config import RunConfig
 from islands.config.files import resolve_run_config
 from islands.errors import InputError, IslandsError

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pipelines
+from islands import pipelines
 from islands.archipelago.host import build_host
 from islands.archipelago.messages import Inbox, IslandKey
 from islands.config import RunConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import pipelines
+from islands import pipelines
 from islands.classifiers.catalogue import class_count
 from islands.cli.list_commands import cluster_folder
 from islands.cli.main import run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import pipelines
+from islands import pipelines
 from islands.config import RunConfig
 from islands.config.files import load_run_config, override_run_config, resolve_run_config
 from islands.encodings.settings import CppnSettings

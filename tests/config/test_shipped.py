@@ -42,7 +42,7 @@ def test_gpu_file_is_the_experiment_of_the_paper() -> None:
 
 def test_pipelines_import_neither_torch_nor_ray() -> None:
     code = (
-        "import sys, pipelines; [pipelines.get(n) for n in pipelines.names()];"
+        "import sys; from islands import pipelines; [pipelines.get(n) for n in pipelines.names()];"
         "print(sorted({'torch', 'ray', 'zarr', 'numpy'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import pipelines
+from islands import pipelines
 from islands.errors import InputError
 from islands.report.archives import Archives
 from islands.report.evidence import Evidence

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import pipelines
+from islands import pipelines
 from islands.archipelago.driver import Progress
 from islands.cli.main import run
 from islands.config import RunConfig, Section
