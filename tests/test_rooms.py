@@ -12,7 +12,8 @@ import islands
 
 PACKAGE = Path(islands.__file__).parent
 FLOORS = (
-    {"errors", "devices", "memory", "cache"},
+    {"errors"},
+    {"devices", "memory", "folders"},
     {"encodings"},
     {"classifiers"},
     {"evolution"},

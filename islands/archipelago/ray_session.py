@@ -9,7 +9,10 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from islands.folders import ensure_home
 
 _MODE, _TOKENS = "RAY_AUTH_MODE", ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
@@ -23,6 +26,7 @@ def prepare_environment() -> bool:
     """
     if "ray" in sys.modules:
         return False
+    ensure_home()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_SCHEDULER_EVENTS", "0")
     chosen_here = _MODE not in os.environ
@@ -42,6 +46,9 @@ from islands.config import RayConfig, ScorersConfig, WorkersConfig
 from islands.errors import ConfigError
 
 _log = logging.getLogger(__name__)
+
+_LONGEST_FOLDER = 32
+"""Bytes that the name of a folder for Ray's sockets may have."""
 
 
 def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | None = None) -> bool:
@@ -70,6 +77,7 @@ def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | 
             address="local",
             num_cpus=cpus,
             include_dashboard=False,
+            _temp_dir=_short_folder(),
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
@@ -92,6 +100,26 @@ def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | 
             raise _client_server_failed(config.address, error) from None
         raise _unreachable(config.address, error) from None
     return True
+
+
+def _short_folder() -> str | None:
+    """Return where a Ray of this machine keeps its sockets; None: where it likes.
+
+    The name of a socket has at most 107 bytes (macOS: 103), and Ray puts 60 to 70 behind the folder's.
+
+    Raises:
+        ConfigError: there is none with a short name that can be written.
+    """
+    chosen = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    if len(os.fsencode(chosen)) <= _LONGEST_FOLDER:
+        return None
+    for folder in ("/tmp", "/var/tmp", "/dev/shm"):
+        if os.access(folder, os.W_OK | os.X_OK):
+            return f"{folder}/ray"
+    raise ConfigError(
+        f"TMPDIR: got {chosen}, whose name is too long for Ray's sockets; set RAY_TMPDIR to a folder that can"
+        f" be written, whose name has at most {_LONGEST_FOLDER} bytes"
+    )
 
 
 def _cpus_here() -> int:

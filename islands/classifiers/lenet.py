@@ -10,10 +10,10 @@ from pathlib import Path
 from safetensors.torch import load
 from torch import nn
 
-from islands.cache import cache_directory
 from islands.classifiers.torch_classifier import Network, Preprocessing
 from islands.classifiers.verify import LocalFile, fill, read_state_dict, require_sha256
 from islands.errors import NetworkError
+from islands.folders import cache_directory
 
 CLASSES = tuple("0123456789")
 
@@ -53,7 +53,7 @@ def load_lenet(weights: LocalFile | None = None) -> Network:
 
 def trained_folder(seed: int) -> Path:
     """Return where the LeNet trained here with `seed` is kept."""
-    return cache_directory() / "trained" / f"lenet-{seed}"
+    return cache_directory("trained", f"lenet-{seed}")
 
 
 def load_trained_lenet(seed: int) -> Network:

@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from islands.cache import cache_directory
 from islands.classifiers.lenet import build_lenet
 from islands.classifiers.torch_classifier import Network, Preprocessing, fingerprint_of
 from islands.classifiers.verify import fill, require_sha256
 from islands.errors import NetworkError
+from islands.folders import cache_directory
 
 _DIGITS = 16
 """Of a fingerprint, in names."""
@@ -187,4 +187,4 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def _folder(fingerprint: str) -> Path:
-    return cache_directory() / "trained" / fingerprint[:_DIGITS]
+    return cache_directory("trained", fingerprint[:_DIGITS])

@@ -24,7 +24,9 @@ from islands.cli import (
     store_commands,
 )
 from islands.cli.panics import without_panics
+from islands.cli.streams import decoded, repair_streams
 from islands.errors import InputError, IslandsError
+from islands.folders import ensure_home
 
 # Newer typers bring a click of their own, so click's base class is reached through what typer exports.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -79,6 +81,8 @@ app.add_typer(asset_commands.assets, name="assets")
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    repair_streams()
+    ensure_home()
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     code = run(arguments or ["--help"], debug=len(arguments) < len(sys.argv) - 1)
     if "icechunk" not in sys.modules:
@@ -97,7 +101,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     shown only with `debug`.
     """
     try:
-        code = app(list(arguments), prog_name="islands", standalone_mode=False) or 0
+        code = app(decoded(arguments), prog_name="islands", standalone_mode=False) or 0
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return 130

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from islands.cli.options import Json
+from islands.cli.streams import require_encodable
 from islands.errors import InputError, StoreNotFoundError
 
 if TYPE_CHECKING:
@@ -194,6 +195,8 @@ def show(
         raise InputError("give --class to draw one elite, or --sheet to draw many")
     if sum((sheet, network, terminal)) > 1:
         raise InputError("give one of --sheet, --network and --terminal")
+    if terminal:
+        require_encodable("▀", "pictures")
     from islands.store.classes import find_class, find_range
     from islands.store.images import contact_sheet, render_elite, save_png
     from islands.store.reader import StoreReader

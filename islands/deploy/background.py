@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from platformdirs import user_state_path
-
 from islands.config import RayConfig
 from islands.config.files import resolve_run_config
+from islands.folders import state_directory
 from islands.store.location import Location
 
 PATIENCE_S = 300.0
@@ -79,4 +78,4 @@ def error_of(log: str) -> str | None:
 def _file(store: str) -> Path:
     location = Location.of(store)
     name = os.fspath(location.path.absolute()) if location.is_local else location.text
-    return user_state_path("islands") / "runs" / f"{sha256(name.encode()).hexdigest()[:24]}.json"
+    return state_directory() / "runs" / f"{sha256(name.encode()).hexdigest()[:24]}.json"

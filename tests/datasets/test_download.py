@@ -13,13 +13,13 @@ from threading import Thread
 
 import pytest
 
-from islands.cache import cache_directory
 from islands.classifiers.torchvision_cpu import import_torchvision
 from islands.classifiers.torchvision_networks import find_weights
 from islands.cli.main import run
 from islands.datasets.assets import ASSETS, pull
 from islands.datasets.download import download
 from islands.errors import DataError
+from islands.folders import cache_directory
 
 Capture = pytest.CaptureFixture[str]
 Mirrors = Callable[[list[str]], None]

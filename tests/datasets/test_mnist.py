@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from islands.cache import cache_directory
 from islands.datasets.mnist import load_mnist
 from islands.errors import DataError
+from islands.folders import cache_directory
 
 
 @pytest.mark.parametrize(("split", "n"), [("train", 60_000), ("test", 10_000)])

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from islands.cache import cache_directory
 from islands.config import RunConfig
 from islands.config.files import resolve_run_config
+from islands.folders import cache_directory
 from islands.stages.experiment import run_experiment
 from islands.store.results import Item, Results
 

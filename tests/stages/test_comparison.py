@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from islands.archipelago.driver import Progress
-from islands.cache import cache_directory
 from islands.classifiers.lenet import trained_folder
 from islands.config import RunConfig
 from islands.config.files import resolve_run_config, variants_of
 from islands.datasets.mnist import Labelled, load_mnist
 from islands.errors import ConfigError, NetworkError
+from islands.folders import cache_directory
 from islands.stages.experiment import run_experiment
 from islands.stages.plan import plan
 from islands.stages.train import train_into, train_missing

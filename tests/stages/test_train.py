@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from islands.cache import cache_directory
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.classifiers.torch_classifier import Network
 from islands.classifiers.trained import build_network, transplant
 from islands.datasets.examples import Examples, InMemory
 from islands.datasets.mnist import Labelled, load_mnist
 from islands.errors import NetworkError
+from islands.folders import cache_directory
 from islands.stages.train import Recipe, accuracy, fit, head_of, on_bytes, train_lenet, train_once
 
 DIGITS = tuple("0123456789")
