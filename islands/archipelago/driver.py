@@ -6,13 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from islands.archipelago.committer import Committer
 from islands.archipelago.executor import Executor, Finished, Lost
 from islands.archipelago.messages import IslandKey
 from islands.archipelago.mirror import RunMirror
@@ -23,7 +23,10 @@ from islands.evolution.checkpoint import Checkpoint
 _log = logging.getLogger(__name__)
 
 Commit = Callable[[Checkpoint, bool], object]
-"""Stores a checkpoint; the flag says whether the stage is complete with it."""
+"""Stores a checkpoint; the flag says whether the stage is complete with it.
+
+It may be called again with a checkpoint for which it has raised: stored is it once, even if it was before.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Progress:
         unscored: scores on held-out networks that the last checkpoint lacks.
         parcels: sets of claims and of migrants that islands mailed, over the life of this process.
         commit_s: seconds that the last commit took; 0 before the first.
+        commit_failures: tries that the commit under way has failed.
         efficiency: share of the workers' time in which they evolved, over the life of this process.
     """
 
@@ -57,6 +61,7 @@ class Progress:
     parcels: int = 0
     commit_s: float = 0.0
     efficiency: float = 0.0
+    commit_failures: int = 0
 
 
 class Archipelago:
@@ -84,7 +89,7 @@ class Archipelago:
         self._commit_scores = commit_scores
         self._runs = [RunMirror(run, config, class_count) for run in range(config.runs)]
         self._idle = {IslandKey(run, i) for run, mirror in enumerate(self._runs) for i in mirror.islands}
-        self._committed = -1
+        self._committed = -1  # the epoch of the last cut, which is committed or being committed
         self._barrier: int | None = None
         self._stop = threading.Event()
         self._losses = 0
@@ -113,18 +118,21 @@ class Archipelago:
     def run(self) -> bool:
         """Evolve until the budget is spent or `stop` is called; return whether the budget is spent.
 
-        The last consistent cut is committed before this returns or raises, but for a KeyboardInterrupt: then
-        the last commit stands. When the budget is spent, what held-out networks still have to say of the last
-        checkpoint is awaited and committed, unless `stop` is called.
+        The last consistent cut is committed before this returns or raises, but for a KeyboardInterrupt or a
+        commit that failed for good: then the last commit stands. When the budget is spent, what held-out
+        networks still have to say of the last checkpoint is awaited and committed, unless `stop` is called.
         """
         epochs = self._config.evolve.epochs
         started, evaluations_before = time.monotonic(), self._evaluations
         committed_at = started
-        with _Committer() as committer:
+        with Committer() as committer:
+            report = partial(self._report, committer, started, evaluations_before)
             try:
                 while self.epoch < epochs:
+                    committer.require_sound()
                     elapsed = time.monotonic() - committed_at
-                    due = self._committed < 0 or elapsed >= self._config.checkpoint.every_s
+                    wanted = self._committed < 0 or elapsed >= self._config.checkpoint.every_s
+                    due = wanted and committer.is_idle
                     if due or self._stop.is_set():
                         self._align()
                     self._submit_ready(epochs)
@@ -134,21 +142,20 @@ class Archipelago:
                         self._take(outcome)
                     if self._scoring is not None:
                         self._scoring.poll()
-                    if due and self._has_news and (committer.idle or not self._anyone_busy):
+                    if due and self._has_news:
                         self._cut(committer)
                         committed_at = time.monotonic()
-                    self._report(started, evaluations_before, committed_at)
-            except Exception:
-                self._cut_what_is_new(committer)
-                raise
-            self._cut_what_is_new(committer)
-            if self._scoring is not None:
-                while self._scoring.pending and not self._stop.is_set():
+                    report(committed_at)
+                self._commit_what_is_new(committer)
+                while self._scoring is not None and self._scoring.pending and not self._stop.is_set():
                     self._scoring.poll(timeout=1.0)
-                    self._report(started, evaluations_before, time.monotonic())
-                if news := self._scoring.take():
-                    committer.submit(partial(self._commit_scores, news))
-        self._report(started, evaluations_before, time.monotonic())
+                    report(time.monotonic())
+                    committer.require_sound()
+            except Exception:
+                self._commit_what_is_new(committer)
+                raise
+            self._commit_what_is_new(committer)
+        report(time.monotonic())
         if self._scoring is not None:
             self._scoring.require_sound()
         return self.epoch >= epochs
@@ -224,22 +231,26 @@ class Archipelago:
         self._commit_s = time.monotonic() - started
         _log.info("committed", extra={"epoch": checkpoint.epoch, "seconds": self._commit_s})
 
-    def _cut_what_is_new(self, committer: _Committer) -> None:
+    def _commit_what_is_new(self, committer: Committer) -> None:
         if self._has_news:
             self._cut(committer)
+        elif self._scoring is not None and (news := self._scoring.take()):
+            committer.submit("scores", partial(self._commit_scores, news))
 
-    def _cut(self, committer: _Committer) -> None:
+    def _cut(self, committer: Committer) -> None:
         epoch = self.epoch
         scores = () if self._scoring is None else self._scoring.take()
         checkpoint = Checkpoint(epoch, tuple(run.cut(epoch) for run in self._runs), scores)
         complete = epoch >= self._config.evolve.epochs
-        committer.submit(partial(self._timed_commit, checkpoint, complete))
+        committer.submit(f"epoch {epoch}", partial(self._timed_commit, checkpoint, complete))
         if self._scoring is not None:
             self._scoring.watch(checkpoint)
         self._committed = epoch
         self._barrier = None
 
-    def _report(self, started: float, evaluations_before: int, committed_at: float) -> None:
+    def _report(
+        self, committer: Committer, started: float, evaluations_before: int, committed_at: float
+    ) -> None:
         now = time.monotonic()
         epoch = self.epoch
         self._observe(
@@ -256,43 +267,6 @@ class Archipelago:
                 parcels=self._parcels,
                 commit_s=self._commit_s,
                 efficiency=self._busy_s / max((now - started) * self._config.workers.count, 1e-9),
+                commit_failures=committer.failures,
             )
         )
-
-
-class _Committer:
-    """Commits on a thread of its own, so that islands do not wait for the disk.
-
-    A failed commit is raised at the next use; the last good one stands.
-    """
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="commit")
-        self._running: Future[object] | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Whether a commit could start now; raises what the last one raised."""
-        if self._running is not None and self._running.done():
-            running, self._running = self._running, None
-            running.result()
-        return self._running is None
-
-    def submit(self, commit: Callable[[], object]) -> None:
-        """Start a commit when the one before has ended."""
-        if self._running is not None:
-            self._running.result()
-        self._running = self._pool.submit(commit)
-
-    def __enter__(self) -> _Committer:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        running, self._running = self._running, None
-        self._pool.shutdown(wait=True)
-        if running is None:
-            return
-        if error is None:
-            running.result()
-        elif running.exception() is not None:
-            error.add_note(f"the last commit failed as well: {running.exception()}")

@@ -114,14 +114,23 @@ def resume(
         typer.Option("--break-lock", help="Take the store from a writer that died or is on another host."),
     ] = False,
     detach: Detach = False,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="EPOCH",
+            help="Go on from an earlier checkpoint: its epoch, tag or id. Later ones stay, under a tag.",
+        ),
+    ] = None,
 ) -> None:
-    """Go on with a run from its last checkpoint."""
+    """Go on with a run from its last checkpoint, or from an earlier one."""
     from islands.deploy import background
 
     server = background.job_server(store, overrides or ())
     arguments = [
         *(word for text in overrides or () if not text.startswith("ray.") for word in ("--set", text)),
         *(["--break-lock"] if break_lock else []),
+        *(["--at", at] if at is not None else []),
     ]
     if server is not None:
         from islands.deploy import jobs
@@ -136,7 +145,7 @@ def resume(
     from islands.stages import launch as stage
 
     with stdout_for_result(), observer(progress) as observe:
-        reader = stage.resume(store, overrides or (), observe, break_lock=break_lock)
+        reader = stage.resume(store, overrides or (), observe, break_lock=break_lock, at=at)
     _report(reader, as_json)
 
 

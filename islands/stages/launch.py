@@ -64,21 +64,28 @@ def run_in_store(config: RunConfig, executor: Executor, observe: Observe) -> Sto
 
 
 def resume(
-    store: str, overrides: Sequence[str] = (), observe: Observe = ignore, *, break_lock: bool = False
+    store: str,
+    overrides: Sequence[str] = (),
+    observe: Observe = ignore,
+    *,
+    break_lock: bool = False,
+    at: str | None = None,
 ) -> StoreReader:
-    """Go on from the last commit of `store`, and return the store.
+    """Go on from the last commit of `store` or from an earlier one, and return the store.
 
     Args:
         store: where it is.
         overrides: `key=value` on top of the stored configuration, of the keys in `MAY_CHANGE`.
         observe: called about once an epoch.
         break_lock: see `StoreWriter.open`.
+        at: the epoch, tag or id of the checkpoint from which to go on; None: the latest. What came after it
+            is kept under a tag, see `StoreWriter.open`.
 
     Raises:
         InputError: the store cannot be resumed so; nothing was written.
         IslandsError: the run failed; the last commit stands.
     """
-    reader = StoreReader(store)
+    reader = StoreReader(store, at)
     stored = reader.config
     for text in overrides:
         key = text.partition("=")[0].strip()
@@ -91,7 +98,9 @@ def resume(
             f"{store} is complete at generation {stored.evolve.generations}; to go on, raise the budget: "
             f"islands resume {store} --set evolve.generations={2 * stored.evolve.generations}"
         )
-    return _go_on(reader, config, observe, break_lock=break_lock)
+    if at is not None:
+        reader.require_intact()
+    return _go_on(reader, config, observe, break_lock=break_lock, goes_back=at is not None)
 
 
 def launch_or_resume(config: RunConfig, observe: Observe = ignore) -> StoreReader:
@@ -108,7 +117,7 @@ def launch_or_resume(config: RunConfig, observe: Observe = ignore) -> StoreReade
     else:
         return launch(config, observe)
     require_same_meaning(reader.config, config)
-    return reader if _is_done(reader, config) else _go_on(reader, config, observe, break_lock=False)
+    return reader if _is_done(reader, config) else _go_on(reader, config, observe)
 
 
 def _is_done(reader: StoreReader, config: RunConfig) -> bool:
@@ -116,10 +125,18 @@ def _is_done(reader: StoreReader, config: RunConfig) -> bool:
     return spent and not lacks_scores(reader, config.held_out)
 
 
-def _go_on(reader: StoreReader, config: RunConfig, observe: Observe, *, break_lock: bool) -> StoreReader:
+def _go_on(
+    reader: StoreReader,
+    config: RunConfig,
+    observe: Observe,
+    *,
+    break_lock: bool = False,
+    goes_back: bool = False,
+) -> StoreReader:
     train_missing([config.network, *config.held_out])
+    at = reader.session.snapshot_id if goes_back else None
     with (
-        StoreWriter.open(config.store, break_lock=break_lock) as writer,
+        StoreWriter.open(config.store, break_lock=break_lock, at=at) as writer,
         closing(build_executor(config)) as executor,
         scorers_for(config, executor.facts) as scorers,
     ):

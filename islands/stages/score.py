@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from islands.archipelago.committer import Committer
 from islands.archipelago.messages import NetworkFacts
 from islands.archipelago.scoring import Scoring
 from islands.classifiers.contract import Classifier
@@ -87,6 +89,7 @@ def score_store(
     config = _config(reader.config, networks, executor, scorers or ScorersConfig())
     with ExitStack() as stack:
         writer = stack.enter_context(_open(location)) if into_store else None
+        committer = stack.enter_context(Committer())
         running = stack.enter_context(scorers_for(config, _source(reader)))
         assert running is not None
         scoring = Scoring(networks, running, reader.runs, len(reader.classes), full=full)
@@ -94,14 +97,21 @@ def score_store(
             scoring.restore(checkpoint.scores)
         scoring.watch(checkpoint)
         committed_at = time.monotonic()
-        while scoring.pending:
-            scoring.poll(timeout=1.0)
-            observe(scoring.pending)
-            if writer and time.monotonic() - committed_at >= COMMIT_EVERY_S:
-                writer.commit_scores(scoring.take())
-                committed_at = time.monotonic()
-        if writer and (news := scoring.take()):
-            writer.commit_scores(news)
+
+        def commit_news() -> None:
+            if writer and (news := scoring.take()):
+                committer.submit("scores", partial(writer.commit_scores, news))
+
+        try:
+            while scoring.pending:
+                scoring.poll(timeout=1.0)
+                observe(scoring.pending)
+                committer.require_sound()
+                if committer.is_idle and time.monotonic() - committed_at >= COMMIT_EVERY_S:
+                    commit_news()
+                    committed_at = time.monotonic()
+        finally:
+            commit_news()
         scoring.require_sound()
         return _columns(reader, scoring.scores(), full)
 

@@ -27,6 +27,7 @@ from islands.store.location import Location
 from islands.store.lock import Owner, is_alive, read_owner
 from islands.store.repository import (
     CheckpointInfo,
+    find_checkpoints,
     list_checkpoints,
     open_repository,
     open_root,
@@ -264,6 +265,16 @@ class StoreReader:
             evaluations=evaluations,
         )
 
+    def require_intact(self) -> None:
+        """Check all that a resume needs or adds to.
+
+        Raises:
+            StoreDamagedError: something of it cannot be read.
+        """
+        self.checkpoint()
+        for run in range(self.runs) if self.epoch is not None else ():
+            self.history(run), self.migrations(run), self.curves(run)
+
     def _require_intact(self, run: int) -> None:
         """Check the digest of a run, once."""
         if run not in self._intact:
@@ -310,7 +321,7 @@ class StoreReader:
         if at is None:
             with reading(self.path, "the latest commit"):
                 return self._repository.readonly_session("main")
-        checkpoints = self.checkpoints()
+        checkpoints = find_checkpoints(self.path, self._repository)
         found = [info.id for info in checkpoints if str(at) in (info.id, str(info.epoch), *info.tags)]
         if not found:
             epochs = f"{checkpoints[0].epoch} to {checkpoints[-1].epoch}" if checkpoints else "none yet"

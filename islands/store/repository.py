@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,25 +108,56 @@ def list_checkpoints(path: Location | Path, repository: icechunk.Repository) -> 
         StoreDamagedError: the list cannot be read.
     """
     with reading(path, "the list of checkpoints"):
-        tags: dict[str, list[str]] = {}
-        for tag in sorted(repository.list_tags()):
-            tags.setdefault(repository.lookup_tag(tag), []).append(tag)
-        # What a tag keeps may have gone from the history of the branch.
-        tagged = [next(iter(repository.ancestry(snapshot_id=snapshot))) for snapshot in tags]
-        entries = {entry.id: entry for entry in (*repository.ancestry(branch="main"), *tagged)}
-        return [
-            CheckpointInfo(
-                id=entry.id,
-                epoch=int(entry.metadata["epoch"]),
-                written_at=entry.written_at,
-                message=entry.message,
-                median_confidence=float(entry.metadata["median_confidence"]),
-                evaluations=int(entry.metadata["evaluations"]),
-                tags=tuple(tags.get(entry.id, ())),
-            )
-            for entry in sorted(entries.values(), key=lambda entry: entry.written_at)
-            if "epoch" in entry.metadata
-        ]
+        tags = _tags(repository)
+        commits = [*repository.ancestry(branch="main")]
+        for snapshot in tags:
+            # What a tag keeps may have gone from the history of the branch, with what came before.
+            commits += repository.ancestry(snapshot_id=snapshot)
+        return _checkpoints(commits, tags)
+
+
+def find_checkpoints(path: Location | Path, repository: icechunk.Repository) -> list[CheckpointInfo]:
+    """Return like `list_checkpoints` those that can be read; in a damaged bucket only what its tags keep."""
+    try:
+        return list_checkpoints(path, repository)
+    except StoreDamagedError:
+        with reading(path, "the list of tags"):
+            tags = _tags(repository)
+    location = Location.of(path)
+    # Only a commit says which came before it: after a damaged one, what is on the disk says which there are.
+    names = [file.name for file in (location.path / "snapshots").iterdir()] if location.is_local else tags
+    commits = []
+    for name in names:
+        with suppress(StoreDamagedError), reading(path, f"commit {name}"):
+            commits.append(next(iter(repository.ancestry(snapshot_id=name))))
+    return _checkpoints(commits, tags)
+
+
+def _tags(repository: icechunk.Repository) -> dict[str, list[str]]:
+    """Return the names of each commit that has any."""
+    tags: dict[str, list[str]] = {}
+    for tag in sorted(repository.list_tags()):
+        tags.setdefault(repository.lookup_tag(tag), []).append(tag)
+    return tags
+
+
+def _checkpoints(
+    commits: Iterable[icechunk.SnapshotInfo], tags: Mapping[str, list[str]]
+) -> list[CheckpointInfo]:
+    entries = {entry.id: entry for entry in commits}
+    return [
+        CheckpointInfo(
+            id=entry.id,
+            epoch=int(entry.metadata["epoch"]),
+            written_at=entry.written_at,
+            message=entry.message,
+            median_confidence=float(entry.metadata["median_confidence"]),
+            evaluations=int(entry.metadata["evaluations"]),
+            tags=tuple(tags.get(entry.id, ())),
+        )
+        for entry in sorted(entries.values(), key=lambda entry: entry.written_at)
+        if "epoch" in entry.metadata
+    ]
 
 
 @contextmanager
@@ -172,8 +203,8 @@ def reading(path: Location | Path, what: str) -> Iterator[None]:
         if not isinstance(error, _DAMAGE) and type(error).__name__ not in _PANICS:
             raise
         raise StoreDamagedError(
-            f"{path} is damaged: {what} cannot be read ({_reason(error)});"
-            " try an earlier checkpoint, or restore the directory from a copy"
+            f"{path} is damaged: {what} cannot be read ({_reason(error)}); go on from an earlier checkpoint"
+            f" (islands resume {path} --at EPOCH), or restore the directory from a copy"
         ) from error
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import icechunk
 import numpy as np
 import zarr
 
 from islands.config import RunConfig
-from islands.errors import StoreError, StoreExistsError
+from islands.errors import StoreDamagedError, StoreError, StoreExistsError
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.scores import HeldOutScores
 from islands.store import schema
@@ -28,12 +31,18 @@ from islands.store.reader import StoreReader
 from islands.store.repository import (
     create_repository,
     exists,
+    find_checkpoints,
     open_repository,
     open_root,
     reading,
     writing,
 )
-from islands.store.retention import forget, free, tag_once
+from islands.store.retention import forget, free, left_tag, tag_once, try_to_free
+
+_log = logging.getLogger(__name__)
+
+_MARK = "mark"
+"""In the metadata of a commit, by which its writer knows it again."""
 
 _PACKAGES = ("islands", "torch", "numpy", "zarr", "icechunk", "ray")
 
@@ -52,6 +61,8 @@ class StoreWriter:
         self._config: RunConfig | None = None
         self._keep: int | None = None
         self._commits_since_sweep = 0
+        self._trying: tuple[object, str] | None = None
+        """What is being committed, or failed to be, and the mark that its commit has."""
 
     @classmethod
     def create(
@@ -95,12 +106,14 @@ class StoreWriter:
         return writer
 
     @classmethod
-    def open(cls, location: Path | str, *, break_lock: bool = False) -> Self:
+    def open(cls, location: Path | str, *, break_lock: bool = False, at: str | None = None) -> Self:
         """Lock an existing store to go on writing, and clear what killed commits left on the disk.
 
         Args:
             location: its path.
             break_lock: take the lock from a writer that is dead or on another host.
+            at: the snapshot id of a checkpoint from which to go on; None: from the latest. What came after it
+                leaves the branch, and a tag keeps it if it can be read: see `left_tag`.
 
         Raises:
             StoreNotFoundError: there is no store at `location`.
@@ -112,10 +125,13 @@ class StoreWriter:
         repository = open_repository(path)
         writer = cls(path, _lock(path, repository, break_stale=break_lock), repository)
         try:
+            if at is not None:
+                writer._go_back(at)
             session = repository.readonly_session("main")
             root = open_root(path, session)
-            with reading(path, "the history of commits"):
+            with writer._at_leisure("what killed commits have left"):
                 free(repository)
+            with reading(path, "the history of commits"):
                 stages: Any = root.attrs["stages"]
                 writer._tag_if_complete(stages[schema.STAGE], session.snapshot_id)
         except BaseException:
@@ -136,17 +152,17 @@ class StoreWriter:
             complete: whether the budget is spent.
 
         Raises:
-            StoreError: it could not be written; the checkpoint before stands.
+            StoreError: it could not be written, and may be tried again: the same object is stored once, even
+                if it was stored before the error came. Until then the checkpoint before stands.
         """
         with writing(self._path):
-            snapshot = self._commit(checkpoint, complete)
-            self._commits_since_sweep += 1
-            # A sweep reads every commit that is kept: one for several commits keeps its share small.
-            if self._keep is not None and self._commits_since_sweep > self._keep // 4:
-                # What is forgotten here is freed by the next sweep: until then readers can finish.
-                free(self._repository)
-                forget(self._repository, self._keep)
-                self._commits_since_sweep = 0
+            snapshot = self._tried_before(checkpoint) or self._commit(checkpoint, complete)
+            self._tag_if_complete({"complete": complete, "epoch": checkpoint.epoch}, snapshot)
+            self._settle()
+        self._commits_since_sweep += 1
+        # A sweep reads every commit that is kept: one for several commits keeps its share small.
+        if self._keep is not None and self._commits_since_sweep > self._keep // 4:
+            self._sweep(self._keep)
         return snapshot
 
     def commit_scores(self, scores: Sequence[HeldOutScores]) -> str:
@@ -156,17 +172,8 @@ class StoreWriter:
             StoreError: they could not be written, or there is no checkpoint; what was there before stands.
         """
         with writing(self._path):
-            self._lock.require_held()
-            latest = next(iter(self._repository.ancestry(branch="main")))
-            if "epoch" not in latest.metadata:
-                raise StoreError(f"{self._path} has no checkpoint yet: there is nothing to score")
-            session = self._writable_session()
-            root = open_root(self._path, session, mode="r+")
-            write_scores(root, scores)
-            root.attrs.update(self._new_config())
-            snapshot = self._save(session, f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
-            if self._path.is_local:
-                os.sync()
+            snapshot = self._tried_before(scores) or self._commit_scores(scores)
+            self._settle()
         return snapshot
 
     def collect(self, keep: int | None) -> tuple[int, int]:
@@ -199,12 +206,97 @@ class StoreWriter:
         write_scores(root, checkpoint.scores)
         stage = {"complete": complete, "epoch": checkpoint.epoch}
         root.attrs.update({"stages": {schema.STAGE: stage}, **self._new_config()})
-        snapshot = self._save(session, f"epoch {checkpoint.epoch}", _summary(checkpoint))
-        self._tag_if_complete(stage, snapshot)
+        return self._save(session, f"epoch {checkpoint.epoch}", _summary(checkpoint))
+
+    def _commit_scores(self, scores: Sequence[HeldOutScores]) -> str:
+        self._lock.require_held()
+        latest = next(iter(self._repository.ancestry(branch="main")))
+        if "epoch" not in latest.metadata:
+            raise StoreError(f"{self._path} has no checkpoint yet: there is nothing to score")
+        session = self._writable_session()
+        root = open_root(self._path, session, mode="r+")
+        write_scores(root, scores)
+        root.attrs.update(self._new_config())
+        return self._save(session, f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
+
+    def _tried_before(self, content: object) -> str | None:
+        """Return the commit of `content` if a try that failed has made it: an acknowledgement was lost."""
+        is_again = self._trying is not None and self._trying[0] is content
+        if self._trying is not None:
+            began = datetime.now(UTC)
+            self._lock.require_held()
+            if self._is_ours():
+                if is_again:
+                    return self._tip
+            elif self._path.is_local:  # a bucket may be about to accept what it has not answered yet
+                with self._at_leisure("what a commit that failed has left"):
+                    free(self._repository, began)
+        if not is_again:
+            self._trying = content, uuid4().hex
+        return None
+
+    def _is_ours(self) -> bool:
+        """Tell whether the branch ends with what is being committed, and if so go on from there."""
+        latest = next(iter(self._repository.ancestry(branch="main")))
+        ours = self._trying is not None and latest.metadata.get(_MARK) == self._trying[1]
+        if ours:
+            self._tip = latest.id
+        return ours
+
+    def _settle(self) -> None:
         if self._path.is_local:
             # Icechunk never calls fsync: without this a power loss could take the commit back.
             os.sync()
-        return snapshot
+        self._trying = None
+
+    def _sweep(self, keep: int) -> None:
+        with self._at_leisure("old checkpoints"):
+            # What is forgotten here is freed by the next sweep: until then readers can finish.
+            free(self._repository)
+            forget(self._repository, keep)
+            self._commits_since_sweep = 0
+
+    @contextmanager
+    def _at_leisure(self, what: str) -> Iterator[None]:
+        """Let a failure to free `what` cost room but no commit: it is tried again some time."""
+        try:
+            with writing(self._path):
+                yield
+        except StoreError as error:
+            _log.warning("%s could not be freed: %s", what, error)
+
+    def _go_back(self, snapshot: str) -> None:
+        """Let the branch end with `snapshot`, and tag the latest of what came after it that can be read."""
+        left = self._tip
+        if left == snapshot:
+            return
+        with writing(self._path):
+            stays = {commit.id for commit in self._repository.ancestry(snapshot_id=snapshot)}
+            found = [info.id for info in reversed(find_checkpoints(self._path, self._repository))]
+            later = [left, *(commit for commit in found if commit not in stays | {left})]
+            kept = next((commit for commit in later if self._leave(commit, snapshot)), None)
+        self._tip = snapshot
+        _log.warning(
+            "%s goes on from an earlier checkpoint; those that came after it %s",
+            self._path,
+            f"stay: --at {left_tag(kept)} reads the last" if kept else "are damaged and will be forgotten",
+        )
+
+    def _leave(self, commit: str, snapshot: str) -> bool:
+        """Move the branch to `snapshot`, and keep `commit` by a tag unless it is in the way of sweeps."""
+        name = left_tag(commit)
+        with suppress(StoreError), writing(self._path):
+            tag_once(self._repository, name, commit)
+        self._repository.reset_branch("main", snapshot)
+        if name not in self._repository.list_tags():
+            return False
+        try:
+            with reading(self._path, f"commit {commit}"):
+                try_to_free(self._repository)
+        except StoreDamagedError:
+            self._repository.delete_tag(name)
+            return False
+        return True
 
     def _writable_session(self) -> icechunk.Session:
         """Return a session upon our own last commit.
@@ -218,11 +310,19 @@ class StoreWriter:
         return session
 
     def _save(self, session: icechunk.Session, message: str, metadata: dict[str, Any]) -> str:
+        assert self._trying is not None
         try:
-            self._tip = session.commit(message, metadata)
-        except icechunk.ConflictError:
-            raise locked(self._path, None) from None
+            self._tip = session.commit(message, {**metadata, _MARK: self._trying[1]})
+        except icechunk.ConflictError as error:
+            # Of a request that was sent again because its answer was lost, the bucket says so, too.
+            if not self._is_ours():
+                raise self._conflict(error) from None
         return self._tip
+
+    def _conflict(self, error: icechunk.ConflictError) -> StoreError:
+        if self._repository.lookup_branch("main") != self._tip:
+            return locked(self._path, None)
+        return StoreError(f"{self._path} did not take the commit ({error}), though nobody else writes to it")
 
     def _new_config(self) -> dict[str, Any]:
         return {} if self._config is None else {"config": self._config.model_dump(mode="json")}
