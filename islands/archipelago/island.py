@@ -72,6 +72,8 @@ class Island:
         self._device = classifier.device
         class_count = len(classifier.classes)
         self._classes = class_slices(class_count, config.islands.count)[key.island]
+        self._children = config.children_of(key.island)
+        self._largest_batch = config.largest_batch
         self._archive = self._new_archive()
         self._held: Elites | None = None
         self._held_genomes: Genomes | None = None
@@ -129,17 +131,17 @@ class Island:
             )
 
     def _first_generation(self, claims: Archive | None, log: _Log) -> None:
-        n = self._config.seeds
+        n = self._config.seeds_of(self._key.island)
         seeds = first_genomes(self._encoding, self._classifier, self._classes, n, self._stream(0))
         parents = torch.full((n, 2), -1, dtype=torch.int64, device=self._device)
-        log.evaluations += self._config.evolve.initial - n  # what gradients cost
+        log.evaluations += n * (self._config.encoding.images_per_seed - 1)  # what gradients cost
         self._judge(0, 0, seeds.genomes, parents, seeds.operators, claims, log)
         nobody = torch.empty(0, dtype=torch.int64, device=self._device)
         self._hold(self._archive.elites(nobody, self._encoding))
         log.held_changed = True
 
     def _generation(self, epoch: int, generation: int, claims: Archive | None, log: _Log) -> None:
-        n = self._config.evolve.children
+        n = self._children
         stream = self._stream(generation)
         candidates = len(self._classes) + len(self._held_genomes or ())
         drawn = torch.randint(candidates, (2, n), generator=stream, device=self._device)
@@ -164,8 +166,8 @@ class Island:
         n = len(genomes)
         images, to_beat = self._encoding.render(genomes), self._to_beat(claims)
         fitness, probabilities = score(self._classifier, images, self._config.evolve.tie_break, to_beat)
-        evolve, islands = self._config.evolve, self._config.islands
-        start = first_id(generation, self._key.island, islands.count, evolve.largest_batch)
+        count = self._config.islands.count
+        start = first_id(generation, self._key.island, count, self._largest_batch)
         batch = Batch(
             genomes=genomes,
             fitness=fitness,
@@ -251,8 +253,7 @@ class Island:
         lost = np.setdiff1d(descent(born_of, ids, parents), delta.elites.ids)
         if len(lost) == 0:
             return Ancestors(lost, parents[:0], {})
-        config = self._config
-        generations, places_in = places(lost, config.islands.count, config.evolve.largest_batch)
+        generations, places_in = places(lost, self._config.islands.count, self._largest_batch)
         parts = [
             genomes[int(generation)].take(
                 torch.tensor(places_in[generations == generation], device=self._device)

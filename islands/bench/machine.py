@@ -66,6 +66,8 @@ def bench(config: RunConfig, seconds: float = 10, trace: Path | None = None) -> 
     Raises:
         InputError: the configuration does not fit the network or the machine.
     """
+    # As many children as an island has, whatever the number of islands that are measured.
+    config = config.model_copy(update={"evolve": config.island_budget})
     encoding, classifier = build_parts(config)
     with torch.inference_mode():
         island, memory = _begin(config, encoding, classifier)
@@ -285,5 +287,6 @@ def _setting(config: RunConfig, classifier: Classifier) -> str:
     network = config.network
     return (
         f"{config.encoding.name}, {classifier.name} on {classifier.device}, {network.precision}, view "
-        f"{network.view}, {config.evolve.children} children a generation, at most {chunk} a forward pass"
+        f"{network.view}, {config.evolve.children} children a generation of an island, at most {chunk} a "
+        "forward pass"
     )

@@ -123,6 +123,7 @@ def _config(islands: int, epochs: int, executor: str, workers: int, children: in
             "evolve": {
                 "initial": 8,
                 "children": children,
+                "budget_per": "island",
                 "generations": epochs,
                 "generations_per_epoch": 1,
             },

@@ -133,9 +133,12 @@ class EvolveConfig(Section):
     """The budget and the rules of evolution."""
 
     initial: PositiveInt = 200
-    """Images scored in generation 0 on each island: that many random genomes, unless gradients tune them."""
+    """Images scored in generation 0: that many random genomes, unless gradients tune them."""
     children: PositiveInt = 200
-    """Children per generation on each island."""
+    """Children per generation."""
+    budget_per: Literal["run", "island"] = "run"
+    """Whether `initial` and `children` count a run's images, which its islands share as evenly as can be, or
+    those of each island, so that more islands score more images."""
     generations: PositiveInt = 200
     generations_per_epoch: PositiveInt = 10
     """Generations between two exchanges."""
@@ -152,11 +155,6 @@ class EvolveConfig(Section):
                 f" ({self.generations_per_epoch}); use {near}, or set evolve.generations_per_epoch"
             )
         return self
-
-    @property
-    def largest_batch(self) -> int:
-        """The largest number of genomes that a generation of an island may have."""
-        return max(self.initial, self.children)
 
     @property
     def epochs(self) -> int:
@@ -287,7 +285,74 @@ class RunConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _enough_for_islands(self) -> RunConfig:
+        count, cost = self.islands.count, self.encoding.images_per_seed
+        for key, images, least in (
+            ("initial", self.budget.initial, count * cost),
+            ("children", self.budget.children, count),
+        ):
+            if images < least:
+                raise ValueError(
+                    f"evolve.{key} is {images} for a run of {count} islands; expected at least {least}, for"
+                    " each island needs a share: raise it, lower islands.count, or set"
+                    " evolve.budget_per to island"
+                )
+        return self
+
     @property
-    def seeds(self) -> int:
-        """Genomes of generation 0 on each island."""
-        return self.evolve.initial // self.encoding.images_per_seed
+    def budget(self) -> EvolveConfig:
+        """`evolve` in images of a run, however the file counts them."""
+        copies = self.islands.count if self.evolve.budget_per == "island" else 1
+        return self.evolve.model_copy(
+            update={
+                "initial": copies * self.evolve.initial,
+                "children": copies * self.evolve.children,
+                "budget_per": "run",
+            }
+        )
+
+    @property
+    def island_budget(self) -> EvolveConfig:
+        """`evolve` in images of the first island, which has the most where they do not divide evenly."""
+        return self.evolve.model_copy(
+            update={
+                "initial": self.seeds_of(0) * self.encoding.images_per_seed,
+                "children": self.children_of(0),
+                "budget_per": "island",
+            }
+        )
+
+    @property
+    def largest_batch(self) -> int:
+        """The largest number of genomes that a generation of an island may have."""
+        return max(self.island_budget.initial, self.island_budget.children)
+
+    def seeds_of(self, island: int) -> int:
+        """Return how many genomes of generation 0 an island makes."""
+        return self._share(self.budget.initial // self.encoding.images_per_seed, island)
+
+    def children_of(self, island: int) -> int:
+        """Return how many children an island makes in a generation."""
+        return self._share(self.budget.children, island)
+
+    def images_by(self, generation: int) -> int:
+        """Return how many images a run has scored after a generation."""
+        return self.budget.initial + self.budget.children * generation
+
+    def _share(self, total: int, island: int) -> int:
+        return total // self.islands.count + (island < total % self.islands.count)
+
+
+def stored_run_config(values: Any) -> RunConfig:
+    """Read a complete configuration that a store or an experiment keeps.
+
+    Before `evolve.budget_per` had a name, its value was `island`.
+
+    Raises:
+        ValidationError: this version does not know it.
+    """
+    match values:
+        case {"evolve": dict() as evolve, "islands": {"count": int() as count}} if count > 1:
+            values = {**values, "evolve": {"budget_per": "island", **evolve}}
+    return RunConfig.model_validate(values)

@@ -18,14 +18,34 @@ def require_same_meaning(stored: RunConfig, config: RunConfig) -> None:
     Raises:
         ConfigError: the results would mean something else.
     """
-    for key in differences(stored.model_dump(mode="json"), config.model_dump(mode="json")):
-        if not may_change(key):
-            raise changes_meaning(key)
+    require_unchanged(stored, config)
     if config.evolve.generations < stored.evolve.generations:
         raise ConfigError(
             f"evolve.generations: got {config.evolve.generations}, but the run was started with "
             f"{stored.evolve.generations}; expected at least that"
         )
+
+
+def require_unchanged(before: RunConfig, after: RunConfig, allowed: Sequence[str] = MAY_CHANGE) -> None:
+    """Check that what differs may; a run's budget is the same however it is counted.
+
+    Raises:
+        ConfigError: something else differs.
+    """
+    for key in differences(_meaning(before), _meaning(after)):
+        if not may_change(key, allowed):
+            got, expected = after.evolve.budget_per, before.evolve.budget_per
+            if key in ("evolve.initial", "evolve.children") and got != expected:
+                raise ConfigError(
+                    f"evolve.budget_per: got {got}, but the run was started with {expected}, which scores"
+                    f" {before.budget.children} children in a generation instead of {after.budget.children};"
+                    f" set evolve.budget_per to {expected}, or launch a new run"
+                )
+            raise changes_meaning(key, allowed)
+
+
+def _meaning(config: RunConfig) -> dict[str, Any]:
+    return config.model_copy(update={"evolve": config.budget}).model_dump(mode="json")
 
 
 def may_change(key: str, allowed: Sequence[str] = MAY_CHANGE) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from islands.config import RunConfig
+from islands.config import RunConfig, stored_run_config
 from islands.errors import InputError
 from islands.report.archives import Archives, read_archives
 from islands.report.findings import Tested
@@ -69,7 +69,7 @@ def read_config(folder: Path) -> RunConfig:
     """
     described = folder / EXPERIMENT
     if described.is_file():
-        return RunConfig.model_validate(json.loads(described.read_text(encoding="utf-8")))
+        return stored_run_config(json.loads(described.read_text(encoding="utf-8")))
     if not (folder / "refs").is_dir():
         raise InputError(
             f"{folder}: expected the folder of an experiment, found no {EXPERIMENT} and no store"

@@ -51,7 +51,7 @@ def generation_0(reader: StoreReader, n: int) -> Meant:
     generation 0, they are the images before that.
     """
     config, encoding = reader.config, stored_encoding(reader)
-    evolve, count = config.evolve, config.islands.count
+    count = config.islands.count
     cpu = torch.device("cpu")
     images, classes = [], []
     for run in range(reader.runs):
@@ -59,8 +59,9 @@ def generation_0(reader: StoreReader, n: int) -> Meant:
         first = history["epoch"] == 0
         for island in range(count):
             rows = first & (history["island"] == island)
-            start = first_id(0, island, count, evolve.largest_batch)
-            drawn = encoding.random(config.seeds, variation_stream(cpu, config.seed, run, island, 0))
+            start = first_id(0, island, count, config.largest_batch)
+            stream = variation_stream(cpu, config.seed, run, island, 0)
+            drawn = encoding.random(config.seeds_of(island), stream)
             chosen = torch.from_numpy(history["id"][rows].astype(np.int64) - start)
             with torch.inference_mode():
                 images.append(encoding.render(drawn.take(chosen)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from islands import pipelines
 from islands.config import RunConfig
-from islands.config.changes import MAY_CHANGE, changes_meaning, differences, may_change
+from islands.config.changes import MAY_CHANGE, require_unchanged
 from islands.datasets.assets import find_asset, pull
 from islands.errors import InputError
 from islands.report.evidence import EXPERIMENT, Evidence, read_config
@@ -139,10 +139,7 @@ def _describe(config: RunConfig) -> None:
     path = folder / EXPERIMENT
     if path.is_file():
         allowed = RUNS_MAY_CHANGE if _only_evolves(config) else STAGES_MAY_CHANGE
-        before = json.loads(path.read_text(encoding="utf-8"))
-        for key in differences(before, config.model_dump(mode="json")):
-            if not may_change(key, allowed):
-                raise changes_meaning(key, allowed)
+        require_unchanged(read_config(folder), config, allowed)
     folder.mkdir(parents=True, exist_ok=True)
     _replace(path, json.dumps(config.model_dump(mode="json"), indent=1))
 

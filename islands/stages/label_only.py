@@ -20,7 +20,7 @@ from islands.archipelago.messages import Inbox, IslandKey
 from islands.classifiers.combinators import LabelOnly, Stability
 from islands.classifiers.contract import Classifier, Prediction, require_differentiable
 from islands.classifiers.registry import load_classifier, resolve_device
-from islands.config import EvolveConfig, NetworkConfig, RunConfig
+from islands.config import EvolveConfig, IslandsConfig, NetworkConfig, RunConfig
 from islands.encodings.factory import build_encoding
 from islands.evolution.streams import variation_stream
 from islands.stages.ascend import ascend, mean_of, starts
@@ -72,7 +72,8 @@ def by_stability(target: Classifier, config: RunConfig, settings: LabelOnlyParam
     """Evolve on the share of perturbed copies that keep the label."""
     encoding, fitness = _encoding(target, config), Stability(target)
     evolve = EvolveConfig(initial=settings.batch, children=settings.batch, generations_per_epoch=1)
-    island = Island(IslandKey(0, 0), config.model_copy(update={"evolve": evolve}), encoding, fitness)
+    alone = config.model_copy(update={"evolve": evolve, "islands": IslandsConfig()})
+    island = Island(IslandKey(0, 0), alone, encoding, fitness)
     found: dict[int, Tensor] = {}
     for epoch in range(settings.queries // (settings.batch * fitness.COPIES)):
         with torch.inference_mode():

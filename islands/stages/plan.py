@@ -79,9 +79,9 @@ def _plan(config: RunConfig, nodes: int) -> Plan:
     facts, seconds, genome_bytes, result_bytes = _measure(config)
     classes = len(facts.classes)
     class_slices(classes, config.islands.count)
-    evolve_config, count = config.evolve, config.islands.count
+    evolve_config, count = config.island_budget, config.islands.count
     per_island = evolve_config.initial + evolve_config.children * evolve_config.generations
-    evaluations = per_island * count * config.runs
+    evaluations = config.images_by(evolve_config.generations) * config.runs
     rounds = -(-count * config.runs // config.workers.count)
     row = 4 * classes + genome_bytes + 64
     archive = config.runs * classes * row
@@ -113,10 +113,10 @@ def _plan(config: RunConfig, nodes: int) -> Plan:
 
 def _measure(config: RunConfig) -> tuple[Any, float, int, int]:
     """Return the network's facts, seconds per evaluation of one worker, bytes per genome, and per result."""
-    cost = config.encoding.images_per_seed
-    initial = max(1, config.evolve.children // cost) * cost
+    cost, evolve_config = config.encoding.images_per_seed, config.island_budget
+    initial = max(1, evolve_config.children // cost) * cost
     small = config.model_copy(
-        update={"evolve": config.evolve.model_copy(update={"generations_per_epoch": 1, "initial": initial})}
+        update={"evolve": evolve_config.model_copy(update={"generations_per_epoch": 1, "initial": initial})}
     )
     host = build_host(small)
     key = IslandKey(0, 0)
@@ -125,7 +125,7 @@ def _measure(config: RunConfig) -> tuple[Any, float, int, int]:
     _, first = (host.step(key, epoch, Inbox()) for epoch in (0, 1))
     started = time.perf_counter()
     results = [host.step(key, epoch, Inbox()) for epoch in (2, 3)]
-    seconds = (time.perf_counter() - started) / (2 * config.evolve.children)
+    seconds = (time.perf_counter() - started) / (2 * evolve_config.children)
     genomes = results[-1].outbox.migrants or first.delta.elites
     size = sum(array.nbytes for array in genomes.genomes.values()) // max(1, len(genomes))
     return host.facts, seconds, size, len(pickle.dumps(results[-1]))

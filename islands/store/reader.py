@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pydantic
 import zarr
 
-from islands.config import RunConfig
+from islands.config import RunConfig, stored_run_config
 from islands.errors import InputError, StoreDamagedError, StoreError, StoreVersionError
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors
@@ -86,7 +86,7 @@ class StoreReader:
             StoreVersionError: this version of Islands does not know the stored configuration.
         """
         try:
-            return RunConfig.model_validate(self.attributes["config"])
+            return stored_run_config(self.attributes["config"])
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])

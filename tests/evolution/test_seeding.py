@@ -136,13 +136,13 @@ def test_a_seeded_run_is_told_from_others(tmp_path: Path) -> None:
     first = history["generation"] == np.int32(0)
     assert {*history["operator"][first]} == {Operator.GRADIENT}
     assert {*history["operator"][~first]} == {Operator.MUTATION}
-    assert reader.evaluations(0) == 3 * (60 + 10 * 12)
+    assert reader.evaluations(0) == 60 + 10 * 12
     assert run(["lineage", str(tmp_path / "run"), "--class", "3"]) == 0
 
 
 def test_seeds_are_planned() -> None:
     found = plan(seeded(evolve={"initial": 60, "children": 4}))
-    assert found.evaluations == 2 * 3 * (60 + 4 * 12)
+    assert found.evaluations == 2 * (60 + 4 * 12)
 
 
 def test_the_control_of_generation_0_has_not_seen_gradients(tmp_path: Path) -> None:
