@@ -18,7 +18,8 @@ Run = Annotated[int, typer.Option("--run", help="Run, counted from 0.")]
 def lineage(
     store: Store,
     class_: Annotated[
-        str | None, typer.Option("--class", metavar="CLASS", help="Index or name of the elite's class.")
+        str | None,
+        typer.Option("--class", metavar="CLASS", help="Name or index of the elite's class, as of `show`."),
     ] = None,
     run: Run = 0,
     out: Annotated[

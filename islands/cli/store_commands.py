@@ -168,7 +168,12 @@ def query(
 def show(
     store: Store,
     class_: Annotated[
-        str | None, typer.Option("--class", metavar="CLASS", help="Index or name of the class to draw.")
+        str | None,
+        typer.Option(
+            "--class",
+            metavar="CLASS",
+            help="Name or index of the class to draw; name:1 or index:1 where both could be meant.",
+        ),
     ] = None,
     run: Annotated[int, typer.Option("--run", help="Run, counted from 0.")] = 0,
     size: Annotated[
@@ -177,7 +182,7 @@ def show(
     sheet: Annotated[bool, typer.Option("--sheet", help="Draw many classes on one contact sheet.")] = False,
     classes: Annotated[
         str | None,
-        typer.Option("--classes", metavar="LIST", help="For --sheet, such as 0-9,291.  [default: 40]"),
+        typer.Option("--classes", metavar="LIST", help="For --sheet, such as 0-9,lion.  [default: 40]"),
     ] = None,
     network: Annotated[
         bool, typer.Option("--network", help="Draw the CPPN itself, as a network: png, svg or pdf.")
