@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from islands.cli.options import Json
+from islands.cli.options import Class, Json
 from islands.errors import InputError, StoreNotFoundError
 
 if TYPE_CHECKING:
@@ -167,14 +167,7 @@ def query(
 
 def show(
     store: Store,
-    class_: Annotated[
-        str | None,
-        typer.Option(
-            "--class",
-            metavar="CLASS",
-            help="Name or index of the class to draw; name:1 or index:1 where both could be meant.",
-        ),
-    ] = None,
+    class_: Class = None,
     run: Annotated[int, typer.Option("--run", help="Run, counted from 0.")] = 0,
     size: Annotated[
         int | None, typer.Option("--size", min=1, max=8192, help="Pixels.  [default: as scored]")

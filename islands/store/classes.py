@@ -132,9 +132,8 @@ def _only(classes: Sequence[str], text: str, found: Sequence[int]) -> int:
     near = near or [names.index(name) for name in difflib.get_close_matches(wanted, names, n=3)]
     if not near:
         raise InputError(f"no class is called {text!r}; give its whole name, or an index")
-    raise InputError(
-        f"no class is called {text!r}; did you mean {_listed(classes, near)}? write {_spelt(classes, near[0])}"
-    )
+    hint = f"did you mean {_listed(classes, near)}? write {_spelt(classes, near[0])}"
+    raise InputError(f"no class is called {text!r}; {hint}")
 
 
 def _spelt(classes: Sequence[str], index: int) -> str:
