@@ -170,8 +170,8 @@ class Results:
         return frame
 
     def elite(self, class_: int | str, run: int = 0) -> Elite:
-        """Return the elite of a class, given by its index, its name or a part of it."""
-        index = find_class(self.classes, str(class_))
+        """Return the elite of a class, given by its index or its name; see `find_class` for texts."""
+        index = find_class(self.classes, class_)
         confidence = self.reader.elite_columns(run, "confidence")["confidence"][index]
         return Elite(index, run, self.classes[index], float(confidence), self.reader)
 

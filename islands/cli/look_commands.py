@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from islands.cli.options import Json
+from islands.cli.options import Class, Json
 from islands.cli.store_commands import At, Store
 from islands.errors import InputError
 
@@ -17,9 +17,7 @@ Run = Annotated[int, typer.Option("--run", help="Run, counted from 0.")]
 
 def lineage(
     store: Store,
-    class_: Annotated[
-        str | None, typer.Option("--class", metavar="CLASS", help="Index or name of the elite's class.")
-    ] = None,
+    class_: Class = None,
     run: Run = 0,
     out: Annotated[
         Path | None,

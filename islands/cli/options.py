@@ -15,6 +15,10 @@ Overrides = Annotated[
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return when the run has begun; it goes on by itself.")
 ]
+Class = Annotated[
+    str | None,
+    typer.Option("--class", metavar="CLASS", help="Name or index; name:1 or index:1 where both could be."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ProgressStyle = Annotated[
     Style | None,

@@ -33,7 +33,8 @@ Network = Annotated[
 
 def score(
     images: Annotated[
-        Path, typer.Argument(metavar="STORE|FOLDER", help="The folder of a run, or one of PNGs.")
+        Path,
+        typer.Argument(metavar="STORE|FOLDER", help="A run's folder, an export of it, or pictures."),
     ],
     networks: Network,
     at: At = None,
@@ -48,7 +49,7 @@ def score(
     count: Annotated[int, typer.Option("--scorers", min=1, help="Threads, or processes of Ray.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Score the images of a run, or a folder of PNGs, on networks that they were not evolved against."""
+    """Score the images of a run, or a folder of pictures, on networks that they were not evolved against."""
     from islands.config.files import read_networks
 
     read = read_networks(networks)
@@ -130,7 +131,7 @@ def _is_store(images: Path) -> bool:
 
 def _require_sensible(images: Path, at: str | None, full: bool, out: Path | None, ray: bool) -> None:
     if not images.is_dir():
-        raise InputError(f"{images} is no folder; expected a store or a folder of PNGs")
+        raise InputError(f"{images} is no folder; expected a store or a folder of pictures")
     if not _is_store(images) and (at is not None or ray):
         raise InputError(
             f"{images} is no store, and --at and --ray are for stores; expected a folder of a run"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from islands.cli.options import Json
+from islands.cli.options import Class, Json
 from islands.cli.streams import require_encodable
 from islands.errors import InputError, StoreNotFoundError
 
@@ -168,9 +168,7 @@ def query(
 
 def show(
     store: Store,
-    class_: Annotated[
-        str | None, typer.Option("--class", metavar="CLASS", help="Index or name of the class to draw.")
-    ] = None,
+    class_: Class = None,
     run: Annotated[int, typer.Option("--run", help="Run, counted from 0.")] = 0,
     size: Annotated[
         int | None, typer.Option("--size", min=1, max=8192, help="Pixels.  [default: as scored]")
@@ -178,7 +176,7 @@ def show(
     sheet: Annotated[bool, typer.Option("--sheet", help="Draw many classes on one contact sheet.")] = False,
     classes: Annotated[
         str | None,
-        typer.Option("--classes", metavar="LIST", help="For --sheet, such as 0-9,291.  [default: 40]"),
+        typer.Option("--classes", metavar="LIST", help="For --sheet, such as 0-9,lion.  [default: 40]"),
     ] = None,
     network: Annotated[
         bool, typer.Option("--network", help="Draw the CPPN itself, as a network: png, svg or pdf.")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from islands.classifiers.torchvision_cpu import import_torchvision
 from islands.datasets.mnist import Labelled
-from islands.errors import DataError
+from islands.datasets.pictures import find_class_folders, find_pictures, read_picture
 
 
 class ImageFolder:
@@ -29,22 +29,18 @@ class ImageFolder:
 
     def __init__(self, folder: Path, size: int) -> None:
         import_torchvision()
-        from torchvision import datasets, transforms
+        from torchvision import transforms
 
-        try:
-            found = datasets.ImageFolder(str(folder))
-        except FileNotFoundError as error:
-            raise DataError(
-                f"{folder}: got {str(error).partition(chr(10))[0]!r}; expected a folder of pictures for each "
-                "class"
-            ) from None
+        folders = find_class_folders(folder)
         self._folder = folder
         self._size = size
-        self._samples: list[tuple[str, int]] = found.samples
+        self._samples = [
+            (picture, label) for label, class_ in enumerate(folders) for picture in find_pictures(class_)
+        ]
         self._transform = transforms.Compose(
             [transforms.Resize(size), transforms.CenterCrop(size), transforms.PILToTensor()]
         )
-        self.classes: tuple[str, ...] = tuple(found.classes)
+        self.classes = tuple(class_.name for class_ in folders)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -54,8 +50,8 @@ class ImageFolder:
         """Sha256 of size, names and contents of the files."""
         sha = hashlib.sha256(str(self._size).encode())
         for path, label in self._samples:
-            sha.update(f"{Path(path).relative_to(self._folder)} {label} ".encode())
-            with Path(path).open("rb") as file:
+            sha.update(f"{path.relative_to(self._folder)} {label} ".encode())
+            with path.open("rb") as file:
                 sha.update(hashlib.file_digest(file, "sha256").digest())
         return sha.hexdigest()
 
@@ -65,9 +61,8 @@ class ImageFolder:
         images = torch.stack([self._read(path) for path, _ in chosen])
         return Labelled(images, torch.tensor([label for _, label in chosen]))
 
-    def _read(self, path: str) -> Tensor:
-        with Image.open(path) as picture:
-            image: Tensor = self._transform(picture.convert("RGB"))
+    def _read(self, path: Path) -> Tensor:
+        image: Tensor = self._transform(Image.fromarray(read_picture(path, channels=3)))
         return image
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from islands.datasets.assets import ASSETS, PHOTOGRAPH_LABELS, pull
 from islands.datasets.mnist import load_mnist
+from islands.datasets.pictures import read_picture
 
 
 class Real(NamedTuple):
@@ -39,8 +40,8 @@ def real_images(classes: tuple[str, ...], channels: int, size: int) -> Real | No
     folder = pull(ASSETS["photographs"])
     pictures = []
     for name in ASSETS["photographs"].digests:
-        with Image.open(folder / name) as file:
-            pictures.append(np.array(file.convert("RGB").resize((size, size))))
+        picture = Image.fromarray(read_picture(folder / name, channels=3))
+        pictures.append(np.array(picture.resize((size, size))))
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     name = f"photographs of ImageNet's classes, {size} x {size} pixels"
     return Real(images, np.array(PHOTOGRAPH_LABELS), name)

@@ -21,6 +21,7 @@ from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import NetworkConfig, RunConfig
 from islands.datasets.assets import ASSETS, PHOTOGRAPH_LABELS, pull
 from islands.datasets.mnist import load_mnist
+from islands.datasets.pictures import read_picture
 from islands.encodings.factory import build_encoding
 from islands.errors import DataError, InputError
 from islands.evolution.fitness import log_odds
@@ -224,8 +225,8 @@ def _photographs_right(classifier: Classifier) -> int:
     folder = pull(ASSETS["photographs"])
     right = 0
     for name, label in zip(ASSETS["photographs"].digests, PHOTOGRAPH_LABELS, strict=True):
-        with Image.open(folder / name) as file:
-            picture = file.convert("RGB").resize((classifier.input_size,) * 2)
+        picture = Image.fromarray(read_picture(folder / name, channels=3))
+        picture = picture.resize((classifier.input_size,) * 2)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
         right += int(classifier.predict(pixels).logits.argmax().item() == label)
     return right

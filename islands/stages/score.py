@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 
 from islands.archipelago.committer import Committer
 from islands.archipelago.messages import NetworkFacts
@@ -25,8 +23,8 @@ from islands.errors import InputError, StoreLockedError
 from islands.evolution.outcomes import outcomes
 from islands.evolution.scores import HeldOutScores
 from islands.stages.launch import scorers_for
+from islands.stages.meant import Picture, PictureFolder
 from islands.stages.train import train_missing
-from islands.store.classes import find_class
 from islands.store.query import Columns, score_columns
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
@@ -35,11 +33,6 @@ COMMIT_EVERY_S = 30.0
 """Seconds between two commits; what was scored before a crash is not scored again."""
 
 _BATCH = 32
-
-_CLASS_IN_NAME = (
-    re.compile(r"map_\d+_(?P<class>\d+)_(?P<confidence>[-+.\deE]+)\.png"),  # the authors' release
-    re.compile(r"run-\d+_class-(?P<class>\d+)\.png"),  # `islands export --layout flat`
-)
 
 Observe = Callable[[int], object]
 """Called now and then with the number of scores that are still to come."""
@@ -117,12 +110,13 @@ def score_store(
 
 
 def score_folder(
-    folder: Path, networks: Sequence[NetworkConfig], *, full: bool = False, device: str = "auto"
+    folder: Path,
+    networks: Sequence[NetworkConfig],
+    *,
+    full: bool = False,
+    device: str = "auto",
 ) -> Columns:
-    """Score a folder of PNGs.
-
-    The class that an image is meant for is in its name, as in the authors' release
-    (`map_<generation>_<class>_<confidence>.png`) or `islands export`, or is the name of its folder.
+    """Score a folder of pictures, of which `PictureFolder` finds the classes.
 
     Returns:
         Equally long columns: file, class, source_confidence (that in the name, or NaN), network, fingerprint,
@@ -131,16 +125,14 @@ def score_folder(
     Raises:
         InputError: there are no such images, or a network cannot be had.
     """
-    files = sorted(folder.rglob("*.png"))
-    if not files:
-        raise InputError(f"{folder} has no *.png in it or below; expected a store or a folder of images")
+    found = PictureFolder(folder)
     train_missing(networks)
     rows: list[dict[str, Any]] = []
     for network in networks:
         classifier = load_classifier(**network.model_dump(), device=resolve_device(device))
-        pictures = (_read(folder, file, classifier) for file in files)
+        pictures = found.shown_to(classifier)
         for _, same_size in groupby(pictures, key=lambda picture: picture.pixels.shape):
-            batch: list[_Picture] = []
+            batch: list[Picture] = []
             for picture in same_size:
                 batch.append(picture)
                 if len(batch) == _BATCH:
@@ -154,46 +146,8 @@ def score_folder(
 _DTYPES = {"file": object, "network": object, "fingerprint": object, "top1_name": object}
 
 
-class _Picture(NamedTuple):
-    file: str
-    class_: int
-    confidence: float
-    pixels: torch.Tensor
-
-
-def _read(folder: Path, file: Path, classifier: Classifier) -> _Picture:
-    name = file.relative_to(folder).as_posix()
-    class_, confidence = _meaning(file, classifier)
-    if class_ >= len(classifier.classes):
-        raise InputError(
-            f"{file}: got class {class_}; {classifier.name} has classes 0 to {len(classifier.classes) - 1}"
-        )
-    try:
-        with Image.open(file) as opened:
-            pixels = np.array(opened.convert("L" if classifier.channels == 1 else "RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{file}: expected a PNG image: {error}") from None
-    height, width = pixels.shape[:2]
-    tensor = torch.from_numpy(pixels).reshape(height, width, classifier.channels).permute(2, 0, 1)
-    return _Picture(name, class_, confidence, tensor)
-
-
-def _meaning(file: Path, classifier: Classifier) -> tuple[int, float]:
-    """Return the class that an image is meant for, and the confidence in its name or NaN."""
-    for pattern in _CLASS_IN_NAME:
-        if found := pattern.fullmatch(file.name):
-            return int(found["class"]), float(found.groupdict().get("confidence", "nan"))
-    try:
-        return find_class(classifier.classes, file.parent.name), float("nan")
-    except InputError as error:
-        raise InputError(
-            f"{file}: its class is neither in its name (map_<generation>_<class>_<score>.png) nor that of "
-            f"the folder ({error})"
-        ) from None
-
-
 def _score_batch(
-    network: NetworkConfig, classifier: Classifier, batch: Sequence[_Picture], full: bool
+    network: NetworkConfig, classifier: Classifier, batch: Sequence[Picture], full: bool
 ) -> Iterator[dict[str, Any]]:
     prediction = classifier.predict(torch.stack([picture.pixels for picture in batch]))
     targets = torch.tensor([picture.class_ for picture in batch], device=classifier.device)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -13,14 +12,40 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import zarr
 from zarr.core.buffer import default_buffer_prototype
 
 from islands.errors import InputError
+from islands.store.classes import folder_name
+from islands.store.location import Location
 from islands.store.query import table
 from islands.store.reader import StoreReader
-from islands.store.repository import reading
+from islands.store.repository import reading, require_schema
 
 Layout = Literal["paper", "flat", "folder", "zarr"]
+
+MANIFEST = "manifest.json"
+
+
+class ExportedStore(StoreReader):
+    """What the layout `zarr` wrote, read as the checkpoint that it is a copy of; there are no others.
+
+    Raises:
+        StoreVersionError: another schema version.
+        StoreDamagedError: it cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = Location.of(folder)
+        with reading(folder, "the root group"):
+            self._root = zarr.open_group(folder, mode="r", zarr_format=3)
+        require_schema(folder, self._root)
+        self._intact = set()
+
+    @staticmethod
+    def is_at(folder: Path) -> bool:
+        """Tell whether a folder holds one."""
+        return (folder / "zarr.json").is_file()
 
 
 def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
@@ -47,7 +72,9 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
         _export_images(reader, folder, lambda run, class_, score: _paper_name(run, class_, score, generation))
     elif layout == "folder":
         _export_images(
-            reader, folder, lambda run, class_, _: _folder_name(run, class_, reader.classes[class_])
+            reader,
+            folder,
+            lambda run, class_, _: f"{folder_name(class_, reader.classes[class_])}/run-{run}.png",
         )
     else:
         _export_images(reader, folder, _flat_name)
@@ -62,12 +89,6 @@ def _paper_name(run: int, class_: int, confidence: float, generation: int) -> st
 
 def _flat_name(run: int, class_: int, _confidence: float) -> str:
     return f"run-{run}_class-{class_:04}.png"
-
-
-def _folder_name(run: int, class_: int, name: str) -> str:
-    # Numbers first: in the order of names, which gives labels, classes keep their order.
-    safe = re.sub(r"[^\w-]+", "_", name).strip("_")[:80]
-    return f"{class_:04}_{safe}/run-{run}.png"
 
 
 def _export_images(reader: StoreReader, folder: Path, name: Callable[[int, int, float], str]) -> None:
@@ -101,11 +122,12 @@ def _write_manifest(reader: StoreReader, folder: Path) -> int:
         "pipeline": reader.config.pipeline,
         "network": reader.config.network.name,
         "fingerprint": reader.attributes["fingerprint"],
+        "classes": list(reader.classes),
         "sha256": {
             path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files
         },
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return len(files)
 
 

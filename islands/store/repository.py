@@ -90,15 +90,21 @@ def open_root(path: Location | Path, session: icechunk.Session, mode: Any = "r")
     """
     with reading(path, "the root group"):
         root = zarr.open_group(session.store, mode=mode, zarr_format=3)
+    require_schema(path, root)
+    return root
+
+
+def require_schema(path: Location | Path, root: zarr.Group) -> None:
+    """Check that the schema of a root group is ours; see `open_root`."""
+    with reading(path, "the root group"):
         version = root.attrs.get("schema_version")
     if version is None:
-        raise StoreNotFoundError(f"{path} is an Icechunk repository, but not one made by `islands launch`")
+        raise StoreNotFoundError(f"{path} holds arrays, but is no store made by `islands launch`")
     if version != SCHEMA_VERSION:
         raise StoreVersionError(
             f"{path} has schema version {version}, this is Islands with version {SCHEMA_VERSION};"
             " use the version of Islands that wrote it"
         )
-    return root
 
 
 def list_checkpoints(path: Location | Path, repository: icechunk.Repository) -> list[CheckpointInfo]:

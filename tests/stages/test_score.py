@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ import islands
 from islands.classifiers.registry import load_classifier
 from islands.cli.main import run
 from islands.config import NetworkConfig, ScorersConfig
+from islands.datasets.mnist import load_mnist
 from islands.errors import InputError
 from islands.stages.controls import generation_0
 from islands.stages.launch import resume
+from islands.stages.meant import PictureFolder
 from islands.stages.score import score_folder, score_store
 from islands.stages.transfer import transfer
 from islands.store.images import render_elite
@@ -174,9 +177,135 @@ def test_a_folder_of_images_scores_as_the_store_does(store: Path, tmp_path: Path
     np.testing.assert_allclose(found[order], by_class, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("layout", ["paper", "flat", "folder", "zarr"])
+def test_an_export_reads_back_with_the_stored_scores(
+    store: Path, tmp_path: Path, capsys: Capture, layout: str
+) -> None:
+    out = tmp_path / "out"
+    assert run(["export", str(store), str(out), "--layout", layout]) == 0
+    capsys.readouterr()
+    assert run(["score", str(out), "--network", "lenet-mnist", "--json"]) == 0
+    told = capsys.readouterr()
+    assert "indices" not in told.err
+    rows = sorted(json.loads(told.out), key=lambda row: (row["class"], row["file"]))
+    reader = StoreReader(store)
+    own = np.stack([reader.elites(number).confidence for number in range(2)], 1).ravel()
+    got = np.array([row["target_probability"] for row in rows])
+    assert len(rows) == 20
+    np.testing.assert_allclose(np.sort(got.reshape(10, 2)), np.sort(own.reshape(10, 2)), rtol=1e-5)
+    classifier = load_classifier("lenet-mnist", device=torch.device("cpu"))
+    pictures = sorted(PictureFolder(out).shown_to(classifier), key=lambda each: (each.class_, each.file))
+    for picture in pictures:
+        drawn = [render_elite(reader, picture.class_, number).transpose(2, 0, 1) for number in range(2)]
+        assert any(np.array_equal(picture.pixels, each) for each in drawn)
+
+
+def test_an_export_goes_by_name_on_a_network_whose_classes_are_in_another_order(
+    store: Path, tmp_path: Path, backwards: str, capsys: Capture
+) -> None:
+    for layout in ("paper", "flat", "folder", "zarr"):
+        out = tmp_path / layout
+        assert run(["export", str(store), str(out), "--layout", layout]) == 0
+        capsys.readouterr()
+        assert run(["score", str(out), "--network", backwards, "--json"]) == 0
+        found = [row["target_probability"] for row in json.loads(capsys.readouterr().out)]
+        assert run(["score", str(out), "--network", "lenet-mnist", "--json"]) == 0
+        own = [row["target_probability"] for row in json.loads(capsys.readouterr().out)]
+        np.testing.assert_allclose(found, own, rtol=1e-4)
+
+
+def test_folders_whose_classes_are_numbers_go_by_name(
+    tmp_path: Path, backwards: str, capsys: Capture
+) -> None:
+    digits = load_mnist("test")
+    for digit in range(10):
+        (tmp_path / str(digit)).mkdir()
+        image = digits.images[(digits.labels == digit).nonzero()[0, 0]][0].numpy()
+        Image.fromarray(image).save(tmp_path / str(digit) / "a.png")
+    assert run(["score", str(tmp_path), "--network", backwards, "--network", "lenet-mnist"]) == 0
+    assert [line.partition(": ")[2][:8] for line in capsys.readouterr().out.splitlines()] == ["10 of 10"] * 2
+
+
+@pytest.fixture(scope="module")
+def backwards(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The packaged LeNet with its outputs in another order, and class names that are numbers."""
+    file = tmp_path_factory.mktemp("own") / "backwards.py"
+    file.write_text(BACKWARDS)
+    return f"file:{file}:build"
+
+
+BACKWARDS = """
+from torch import nn
+from islands.classifiers.lenet import load_lenet
+
+def build():
+    module = load_lenet(None).module
+    module.append(Turned())
+    module.classes, module.input_size, module.channels = list("9876543210"), 28, 1
+    return module
+
+class Turned(nn.Module):
+    def forward(self, x):
+        return x.flip(1)
+"""
+
+
+class TestFolders:
+    """What a folder is called, as a network of certain classes understands it."""
+
+    def meant(self, folder: Path, *classes: str) -> dict[str, int]:
+        network: Any = SimpleNamespace(name="sample", classes=classes, channels=1)
+        return {picture.file: picture.class_ for picture in PictureFolder(folder).shown_to(network)}
+
+    def put(self, root: Path, *files: str) -> None:
+        for file in files:
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (2, 2)).save(root / file, "PNG")
+
+    def test_numbers_that_sort_as_text(self, tmp_path: Path) -> None:
+        names = sorted(map(str, range(1, 13)))
+        self.put(tmp_path, *(f"{name}/a.png" for name in names))
+        assert self.meant(tmp_path, *names) == {f"{name}/a.png": i for i, name in enumerate(names)}
+
+    def test_indices_where_no_folder_bears_a_name_and_it_says_so(
+        self, tmp_path: Path, capsys: Capture
+    ) -> None:
+        self.put(tmp_path, "0/a.png", "1/a.png")
+        assert self.meant(tmp_path, "cat", "dog") == {"0/a.png": 0, "1/a.png": 1}
+        assert "taken for indices" in capsys.readouterr().err
+
+    def test_names_and_indices_do_not_mix(self, tmp_path: Path) -> None:
+        self.put(tmp_path, "0/a.png", "2/a.png")
+        with pytest.raises(InputError, match=r"0/a\.png: .* not taken for an index"):
+            self.meant(tmp_path, "1", "2")
+
+    def test_the_nearest_folder_that_is_a_class(self, tmp_path: Path) -> None:
+        self.put(tmp_path, "train/dog/b/a.png", "cat/a.png", "DOG/a.png")
+        found = self.meant(tmp_path, "cat", "dog")
+        assert found == {"train/dog/b/a.png": 1, "cat/a.png": 0, "DOG/a.png": 1}
+        assert self.meant(tmp_path / "cat", "cat", "dog") == {"a.png": 0}
+
+    def test_classes_in_names_have_any_suffix(self, tmp_path: Path) -> None:
+        self.put(tmp_path, "map_10_1_0.5.PNG", "map_10_0_1e-05.jpg", "dog/run-3_class-0001.png")
+        assert set(self.meant(tmp_path, "cat", "dog").values()) == {0, 1}
+        with pytest.raises(InputError, match="got class 1; there are classes 0 to 0"):
+            self.meant(tmp_path, "cat")
+
+    def test_hidden_files_and_folders_are_no_pictures(self, tmp_path: Path) -> None:
+        junk = (
+            "cat/._a.png",
+            ".ipynb_checkpoints/a.png",
+            "cat/.ipynb_checkpoints/a.png",
+            "__MACOSX/cat/a.png",
+        )
+        self.put(tmp_path, "cat/a.PNG", *junk)
+        (tmp_path / "cat/Thumbs.db").write_bytes(b"")
+        assert self.meant(tmp_path, "cat") == {"cat/a.PNG": 0}
+
+
 def test_a_folder_without_classes_or_images_is_refused(tmp_path: Path, capsys: Capture) -> None:
     assert run(["score", str(tmp_path), "--network", "svm-mnist"]) == 2
-    assert "has no *.png" in capsys.readouterr().err
+    assert "has no pictures" in capsys.readouterr().err
     Image.new("L", (28, 28)).save(tmp_path / "what.png")
     assert run(["score", str(tmp_path), "--network", "svm-mnist"]) == 2
     assert "its class is neither in its name" in capsys.readouterr().err

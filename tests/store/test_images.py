@@ -15,7 +15,6 @@ from PIL import Image
 from islands.cli.main import run as islands
 from islands.errors import InputError, StoreError
 from islands.evolution.checkpoint import Checkpoint
-from islands.store.classes import find_class, find_range
 from islands.store.export import Layout, export
 from islands.store.images import render_elite, stored_encoding
 from islands.store.reader import StoreReader
@@ -113,32 +112,6 @@ class TestExport:
         with pytest.raises(InputError, match="not empty"):
             export(StoreReader(drawn), tmp_path, "paper")
         assert [path.name for path in tmp_path.iterdir()] == ["mine"]
-
-
-class TestFindClass:
-    NAMES = ("tench", "great white shark", "hammerhead", "crane", "crane", "Crayfish")
-
-    @pytest.mark.parametrize(
-        ("text", "index"), [("2", 2), ("hammerhead", 2), ("HAMMER", 2), ("white", 1), ("crayfish", 5)]
-    )
-    def test_found(self, text: str, index: int) -> None:
-        assert find_class(self.NAMES, text) == index
-
-    @pytest.mark.parametrize(
-        ("text", "told"),
-        [
-            ("6", "classes 0 to 5"),
-            ("crane", r"2 classes are called 'crane': 3 \(crane\), 4 \(crane\)"),
-            ("hamerhaed", r"did you mean 2 \(hammerhead\)"),
-            ("zzz", "no class"),
-        ],
-    )
-    def test_refused(self, text: str, told: str) -> None:
-        with pytest.raises(InputError, match=told):
-            find_class(self.NAMES, text)
-
-    def test_range(self) -> None:
-        assert find_range(self.NAMES, "0-2, 5,hammerhead") == [0, 1, 2, 5, 2]
 
 
 class TestCommands:

@@ -35,7 +35,7 @@ const crisp = (data) => (data.image_size < 100 ? "pixels" : "");
 function eliteView(data, at) {
   const elites = data.elites, number = elites.class[at], name = data.classes[number];
   const picture = make("img", { class: `shot ${crisp(data)}`, src: data.pictures[elites.genome[at]], alt: `The image evolved for ${name}` });
-  const command = `islands show ${data.store} --class ${number} --run ${elites.run[at]}`;
+  const command = `islands show ${data.store} --class index:${number} --run ${elites.run[at]}`;
   return [
     make("div", { class: "pair" },
       make("div", {}, picture, make("p", { class: "note" }, data.live ? "Byte for byte as it was scored. As a file: " : "A copy for this page. Byte for byte as it was scored: ", make("code", {}, command))),
