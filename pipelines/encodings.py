@@ -54,6 +54,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         compare(
             "Patterns whose start gradients tuned reach higher confidence, from fewer of them.",
             *("cppn_seeded", "cppn_normalized", found, networks),
+            # Generation 0 is what gradients tune.
+            beyond_start=False,
         ),
         compare(
             "Patterns reach higher confidence than low frequencies: smoothness is not all.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from islands.pipelines.base import Pipeline
-from islands.report.findings import Finding, Verdict
+from islands.report.findings import Finding
 from islands.stages.parameters import LabelOnlyParameters
 
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ def findings(evidence: Evidence) -> list[Finding]:
     """Return a finding for each attack."""
     from statistics import median
 
+    import numpy as np
+
+    from islands.report import effects
+
+    threshold = evidence.parameters.threshold
     items = evidence.results("label-only").values()
     found = []
     for attack in dict.fromkeys(item["attack"] for item in items):
@@ -33,18 +38,27 @@ def findings(evidence: Evidence) -> list[Finding]:
             for share in (0.5, 1.0)
             if _first(attempts[0], share) is not None
         ]
+        older = any("named_by" not in item for item in attempts)
+        label = "their label, or by older results with a copy that has it" if older else "their label"
+        effect = effects.median(
+            effects.Sample(np.array([item["fooled"][-1] for item in attempts]), "attempts"),
+            f"median share of classes fooled with {threshold:.2%}",
+            "fewer than half of the classes, as an attack has before it begins",
+            0.5,
+        )
         found.append(
             Finding(
                 f"Without confidences, a network can be fooled: {attack}.",
                 None,
-                f"after {queries:,.0f} queries {named:.0%} of the classes have an image, {fooled:.0%} one "
-                f"that fools the network with 99 %, median confidence {confidence:.2%} (medians over "
-                f"{len(attempts)} attempts)"
+                f"after {queries:,.0f} queries {named:.0%} of the classes have an image with {label}, "
+                f"{fooled:.0%} one that fools the network with {threshold:.2%}, median confidence "
+                f"{confidence:.2%} (medians over {len(attempts)} attempts)"
                 + (f"; fooled in the first: {', '.join(steps)}" if steps else ""),
-                Verdict.NOT_COMPARABLE,
-                "the paper needs confidences, and does not claim more",
+                effect.verdict,
+                "the paper needs confidences, and does not claim more: agrees from half of the classes on",
                 fooled,
                 evidence.tested(),
+                effect,
             )
         )
     return found

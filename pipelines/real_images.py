@@ -28,10 +28,9 @@ def findings(evidence: Evidence) -> list[Finding]:
     """Compare with supplement F, and with what was evolved."""
     from islands.report.yardstick import above_real_images, surer_where_right
 
-    tested = evidence.results("test")
-    measured = [surer_where_right(item, evidence.tested(name)) for name, item in tested.items()]
+    measured = [surer_where_right(evidence, name) for name in evidence.results("test")]
     compared = [
-        above_real_images(evidence.others[name], tested, evaluations)
+        above_real_images(evidence.others[name], evidence, evaluations)
         for name, evaluations in EVALUATIONS.items()
         if name in evidence.others
     ]

@@ -74,10 +74,3 @@ def read_archives(reader: StoreReader) -> Archives:
 def median_over_runs(confidence: Floats) -> float:
     """Return the median over runs of each run's median over classes; `confidence` is (R, K)."""
     return float(np.median(np.median(confidence, 1)))
-
-
-def mann_whitney(higher: Floats, lower: Floats) -> float:
-    """Return the p-value of the one-sided test of Mann and Whitney that `higher` tends to be greater."""
-    from scipy.stats import mannwhitneyu
-
-    return float(mannwhitneyu(higher.ravel(), lower.ravel(), alternative="greater").pvalue)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from islands.report import effects
 from islands.report.archives import Archives, median_over_runs
 from islands.report.findings import Figure, Finding, Tested, Verdict
 
@@ -36,14 +39,21 @@ def median_at(
     if confidence is None:
         return stopped_early(claim, paper, archives, generation, networks)
     value = median_over_runs(confidence)
+    effect = effects.median(
+        effects.Sample(np.median(confidence, 1), "runs"),
+        "median of the runs' medians",
+        f"runs stay below {least:.2%}, as generation 0 does",
+        least,
+    )
     return Finding(
         claim,
         paper,
         f"{value:.4%}, median over {runs(archives.runs)} (lowest class {confidence.min():.2%})",
-        Verdict.of(value >= least),
+        effect.verdict,
         why,
         value,
         networks,
+        effect,
     )
 
 
@@ -63,21 +73,26 @@ def every_run_reached(
     done = sorted(each for each in reached if each is not None)
     in_time = sum(each <= generation for each in done)
     span = f", at generations {done[0]} to {done[-1]}" if done else ""
+    effect = effects.share(
+        in_time,
+        archives.runs,
+        "runs",
+        "share of runs",
+        "half of the runs at most; at generation 0, none has",
+        1,
+        0.5,
+    )
     return Finding(
         claim,
         paper,
         f"{in_time} of {runs(archives.runs)} by generation {generation}; "
         f"{len(done)} by generation {archives.generations:,}{span}",
-        Verdict.of(in_time == archives.runs),
+        effect.verdict,
         why,
         in_time / archives.runs,
         networks,
+        effect,
     )
-
-
-def shown(p: float) -> str:
-    """Return a p-value in words; the smallest are below what a float holds."""
-    return f"p = {p:.2g}" if p >= 1e-300 else "p < 1e-300"
 
 
 def runs(count: int) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from islands.errors import InputError
-from islands.report.archives import Archives, mann_whitney, median_over_runs
-from islands.report.claims import runs, shown
-from islands.report.findings import Figure, Finding, Tested, Verdict
-
-SIGNIFICANCE = 0.01
+from islands.report import effects
+from islands.report.archives import Archives, median_over_runs
+from islands.report.claims import runs
+from islands.report.findings import Figure, Finding, Tested
 
 
 def compare(
@@ -19,10 +18,21 @@ def compare(
     archives: Mapping[str, Archives],
     networks: tuple[Tested, ...],
     *,
+    beyond_start: bool = True,
     paper: Figure | None = None,
     why: str = "",
 ) -> Finding:
-    """Return whether the confidences of one variant exceed those of another (Mann-Whitney U, p < 0.01).
+    """Return whether the confidences of one variant exceed those of another.
+
+    Args:
+        claim: in words.
+        better: the variant said to be higher.
+        worse: the other.
+        archives: of all variants.
+        networks: ours on real images.
+        beyond_start: whether what it was ahead at generation 0 does not count.
+        paper: its figure.
+        why: ours may differ.
 
     Raises:
         InputError: they did not score as many images.
@@ -33,15 +43,18 @@ def compare(
             f"{better} scored {first.evaluations.tolist()} images and {worse} {second.evaluations.tolist()};"
             " expected equal budgets: launch both with the same settings"
         )
-    p = mann_whitney(first.confidence, second.confidence)
-    medians = [median_over_runs(each.confidence) for each in (first, second)]
+    effect = effects.advantage(first, second, beyond_start=beyond_start)
+    final, start = (
+        [median_over_runs(each.curves[:, epoch]) for each in (first, second)] for epoch in (-1, 0)
+    )
     return Finding(
         claim,
         paper,
-        f"median {medians[0]:.3%} against {medians[1]:.3%}, {shown(p)}; {runs(first.runs)} of "
-        f"{int(first.evaluations[0]):,} images each",
-        Verdict.of(p < SIGNIFICANCE),
+        f"median {final[0]:.3%} against {final[1]:.3%} (at generation 0, {start[0]:.3%} and {start[1]:.3%}); "
+        f"{runs(first.runs)} of {int(first.evaluations[0]):,} images each",
+        effect.verdict,
         why,
-        p,
+        effect.size,
         networks,
+        effect,
     )

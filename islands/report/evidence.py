@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from islands.config import RunConfig, stored_run_config
 from islands.errors import InputError
 from islands.report.archives import Archives, read_archives
@@ -47,6 +50,26 @@ class Evidence:
         """Return the items of a stage by name."""
         return Results(self.folder, stage).all()
 
+    def item(self, stage: str, name: str) -> Item:
+        """Return an item of a stage.
+
+        Raises:
+            InputError: the stage has not come to it.
+        """
+        found = self.results(stage).get(name)
+        if found is None:
+            raise InputError(
+                f"{self.folder}: {name} of the stage {stage} is not done yet; launch the experiment again"
+            )
+        return found
+
+    def arrays(self, stage: str, item: str) -> dict[str, npt.NDArray[np.generic]] | None:
+        """Return the arrays of an item; None where none were kept with it, as by older versions."""
+        try:
+            return dict(Results(self.folder, stage).arrays(item))
+        except FileNotFoundError:
+            return None
+
     def tested(self, *networks: str) -> tuple[Tested, ...]:
         """Return how good networks are on real images, by their labels; without any, all that were tested."""
         found = self.results("test")
@@ -57,8 +80,17 @@ class Evidence:
         )
 
     def document(self, name: str) -> Any:
-        """Return what is in a JSON file of the folder."""
-        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        """Return what is in a JSON file of the folder.
+
+        Raises:
+            InputError: it was not written yet.
+        """
+        try:
+            return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(
+                f"{self.folder}: {name} is not written yet; launch the experiment again"
+            ) from None
 
 
 def read_config(folder: Path) -> RunConfig:

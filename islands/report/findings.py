@@ -30,12 +30,83 @@ class Verdict(StrEnum):
 
     AGREES = "agrees"
     DISAGREES = "disagrees"
+    TOO_FEW = "too few"
+    """Too few samples to tell."""
     NOT_COMPARABLE = "not comparable"
 
+
+SIGNIFICANCE = 0.01
+"""Below this p-value the null is given up."""
+
+FEWEST = 7
+"""Independent samples that agreement needs: with fewer, no outcome of a sign test has such a p-value."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a verdict rests on: how large an effect is, and the test that it is there at all.
+
+    Attributes:
+        measure: what `size` is, in words.
+        size: None where there is no sample.
+        low: end of the 95 % interval of `size`; None where the sample is too small for one.
+        high: the other end.
+        least: the size from which on the claim holds.
+        most: the size up to which it holds; None: any.
+        test: its name and its sample.
+        null: what the claim denies, and the test supposes.
+        p: of such a size under the null; None where there is no sample.
+        n: independent samples; of two groups, those of the smaller.
+    """
+
+    measure: str
+    size: float | None
+    low: float | None
+    high: float | None
+    least: float
+    test: str
+    null: str
+    p: float | None
+    n: int
+    most: float | None = None
+
     @classmethod
-    def of(cls, agrees: bool) -> Verdict:
-        """Return `AGREES` or `DISAGREES`."""
-        return cls.AGREES if agrees else cls.DISAGREES
+    def none(cls, measure: str, test: str, null: str, least: float, most: float | None = None) -> Effect:
+        """Return what there is to say without a sample."""
+        return cls(measure, None, None, None, least, test, null, None, 0, most)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the claim holds.
+
+        It agrees where the size is one that the claim needs, the null is given up, and the samples are
+        `FEWEST` or more; it disagrees where the whole interval lies outside what the claim needs. All else
+        is too few samples to tell.
+        """
+        if self.size is None or self.p is None:
+            return Verdict.TOO_FEW
+        below = self.high is not None and self.high < self.least
+        above = self.most is not None and self.low is not None and self.low > self.most
+        if below or above:
+            return Verdict.DISAGREES
+        holds = self.size >= self.least and (self.most is None or self.size <= self.most)
+        found = holds and self.p < SIGNIFICANCE and self.n >= FEWEST
+        return Verdict.AGREES if found else Verdict.TOO_FEW
+
+    def __str__(self) -> str:
+        if self.size is None or self.p is None:
+            return f"{self.measure}: no sample; null: {self.null}"
+        ends = ["?" if end is None else f"{end:.4g}" for end in (self.low, self.high)]
+        needed = f"{self.least:.4g} or more" if self.most is None else f"{self.least:.4g} to {self.most:.4g}"
+        return (
+            f"{self.measure}: {self.size:.4g} [{ends[0]}, {ends[1]}], needed {needed}; "
+            f"{self.test}, {shown(self.p)}; null: {self.null}"
+        )
+
+
+def shown(p: float) -> str:
+    """Return a p-value in words; the smallest are below what a float holds."""
+    return f"p = {p:.2g}" if p >= 1e-300 else "p < 1e-300"
 
 
 @dataclass(frozen=True)
@@ -81,6 +152,7 @@ class Finding:
         verdict: whether ours supports the claim.
         why: why it may differ, or why it cannot be compared.
         networks: those that were fooled, and how good they are on real images.
+        effect: what the verdict rests on; None where nothing could be compared.
     """
 
     claim: str
@@ -90,9 +162,10 @@ class Finding:
     why: str = ""
     value: float | None = None
     networks: tuple[Tested, ...] = ()
+    effect: Effect | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return a mapping that JSON can hold; `paper` has `text` and `certainty`, or is null."""
+        """Return a mapping that JSON can hold; `paper` and `effect` are mappings, or null."""
         return asdict(self)
 
 
@@ -110,6 +183,7 @@ def _block(finding: Finding) -> str:
         "paper": str(finding.paper) if finding.paper else "no figure",
         "ours": finding.ours,
         finding.verdict.value: finding.why,
+        **({"effect": str(finding.effect)} if finding.effect else {}),
     }
     lines = textwrap.wrap(finding.claim, 100)
     for name, text in rows.items():

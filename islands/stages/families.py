@@ -99,6 +99,7 @@ def run(context: Context) -> None:
                 "test_images": len(test),
                 "tested_on": "test digits of MNIST",
                 "unlikely": float((likely < limits[0]).float().mean()),
+                "unlikely_images": (likely < limits[0]).view(reader.runs, -1).tolist(),
                 "far": float((near > limits[1]).float().mean()),
             }
             results.keep(item, value, {"log_likelihood": likely.numpy(), "distance": near.numpy()})

@@ -131,7 +131,8 @@ def run(context: Context) -> None:
         if results.get(item) is None:
             context.say(f"repetition: {reader.classes[class_]} of run {run}")
             picture = render_elite(reader, class_, run)
-            results.keep(item, {"run": run, "class": class_, **measure(network, picture, class_, parameters)})
+            place = {"run": run, "class": class_, "genome": int(reader.elites(run).ids[class_])}
+            results.keep(item, {**place, **measure(network, picture, class_, parameters)})
 
 
 def surest(reader: StoreReader, settings: RepetitionParameters) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from islands.classifiers.contract import Classifier
@@ -19,6 +20,8 @@ from islands.errors import DataError
 from islands.stages.context import Context
 
 STAGE = "test"
+
+Array = npt.NDArray[np.generic]
 
 _BATCH = 500
 
@@ -38,12 +41,12 @@ def run(context: Context) -> None:
         if results.get(label) is not None:
             continue
         try:
-            results.keep(label, _measure(network, context))
+            results.keep(label, *_measure(network, context))
         except DataError as error:
             context.say(f"{label} is not tested on real images: {error}")
 
 
-def _measure(network: NetworkConfig, context: Context) -> dict[str, Any]:
+def _measure(network: NetworkConfig, context: Context) -> tuple[dict[str, Any], dict[str, Array]]:
     context.say(f"testing {network.label} on real images")
     torch.set_num_threads(context.config.workers.threads)
     device = resolve_device(context.config.workers.device)
@@ -55,17 +58,18 @@ def _measure(network: NetworkConfig, context: Context) -> dict[str, Any]:
     return measure(classifier, real)
 
 
-def measure(classifier: Classifier, real: Real) -> dict[str, Any]:
-    """Return how often a network is right about labelled images, and the medians of its confidence.
+def measure(classifier: Classifier, real: Real) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return how often a network is right about labelled images, and how sure it is of them.
 
     Returns:
         `n`, `accuracy`, `data`, `fingerprint`, and the median of the top probability over all images, over
-        those that it has right, and over those that it has wrong (None where there are none).
+        those that it has right, and over those that it has wrong (None where there are none); and for each
+        image (n,) its `confidence`, the top probability, and whether it is `right`.
     """
     predictions = [classifier.predict(batch).probabilities.max(1) for batch in real.images.split(_BATCH)]
     confidence = torch.cat([each.values for each in predictions]).cpu().numpy()
     right = torch.cat([each.indices for each in predictions]).cpu().numpy() == real.labels
-    return {
+    item = {
         "fingerprint": classifier.fingerprint,
         "data": real.name,
         "n": len(right),
@@ -74,6 +78,7 @@ def measure(classifier: Classifier, real: Real) -> dict[str, Any]:
         "median_right": _median(confidence[right]),
         "median_wrong": _median(confidence[~right]),
     }
+    return item, {"confidence": confidence, "right": right}
 
 
 def _median(confidence: Any) -> float | None:

@@ -14,6 +14,7 @@ from islands.config.files import resolve_run_config
 from islands.report.archives import Archives, Rows
 from islands.report.evidence import Evidence
 from islands.report.findings import Tested
+from islands.stages.experiment import parameters_of
 from islands.store.results import Item
 
 TESTED = Tested("sample", 0.875, 200, "test images")
@@ -34,10 +35,17 @@ def archives(
     )
 
 
-def final(confidence: npt.ArrayLike, evaluations: int = 1000, history: tuple[Rows, ...] = ()) -> Archives:
-    """Archives of one epoch, (R, K) confidences at its end."""
+def final(
+    confidence: npt.ArrayLike,
+    evaluations: int = 1000,
+    history: tuple[Rows, ...] = (),
+    start: npt.ArrayLike = 0.001,
+) -> Archives:
+    """Archives of one epoch, (R, K) confidences at its end and, as far as they are given, at its start."""
     rows = np.atleast_2d(np.asarray(confidence, np.float32))
-    return archives(*(np.stack([0 * row, row]) for row in rows), evaluations=evaluations, history=history)
+    first = np.broadcast_to(np.asarray(start, np.float32), rows.shape)
+    curves = [np.stack(each) for each in zip(first, rows, strict=True)]
+    return archives(*curves, evaluations=evaluations, history=history)
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,16 @@ class Made(Evidence):
     made: Mapping[str, Archives] = field(default_factory=dict)
     items: Mapping[str, Mapping[str, Item]] = field(default_factory=dict)
     documents: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[tuple[str, str], dict[str, npt.NDArray[Any]]] = field(default_factory=dict)
 
     def archives(self, variant: str = "") -> Archives:
         return self.made[variant]
 
     def results(self, stage: str) -> dict[str, Item]:
         return dict(self.items.get(stage, {}))
+
+    def arrays(self, stage: str, item: str) -> dict[str, npt.NDArray[Any]] | None:
+        return self.kept.get((stage, item))
 
     def tested(self, *networks: str) -> tuple[Tested, ...]:
         return (TESTED,)
@@ -64,4 +76,4 @@ class Made(Evidence):
 def evidence(pipeline: str, made: Mapping[str, Archives] | None = None, **fields: Any) -> Made:
     """Evidence of a pipeline with its own settings."""
     config = resolve_run_config({"pipeline": pipeline, "store": "nowhere"})
-    return Made(Path("nowhere"), config, made=made or {}, **fields)
+    return Made(Path("nowhere"), config, parameters_of(config), made=made or {}, **fields)

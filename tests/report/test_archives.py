@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from islands.report.archives import Archives, Rows, mann_whitney, median_over_runs
+from islands.report.archives import Archives, Rows, median_over_runs
 from islands.store.genealogy import goal_switches
 from tests.report.samples import archives
 
@@ -70,17 +70,3 @@ def test_the_median_is_over_runs_of_medians_over_classes() -> None:
     assert median_over_runs(np.array([[0.0, 0.2, 1.0], [0.4, 0.4, 0.4], [0.9, 0.0, 0.6]], np.float32)) == (
         pytest.approx(0.4)
     )
-
-
-def test_mann_whitney_counts_pairs() -> None:
-    generator = np.random.default_rng(0)
-    high, low = generator.random((3, 50)) + 0.2, generator.random((2, 60))
-    pairs = (high.ravel()[:, None] > low.ravel()[None, :]).sum()
-    n, m = high.size, low.size
-    # The normal approximation with its correction for continuity.
-    z = (pairs - n * m / 2 - 0.5) / np.sqrt(n * m * (n + m + 1) / 12)
-    from scipy.stats import norm
-
-    p = mann_whitney(high.astype(np.float32), low.astype(np.float32))
-    assert p == pytest.approx(float(norm.sf(z)), rel=1e-3)
-    assert mann_whitney(low.astype(np.float32), high.astype(np.float32)) > 0.99

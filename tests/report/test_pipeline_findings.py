@@ -15,7 +15,7 @@ from islands.report.evidence import Evidence
 from islands.report.findings import Certainty, Finding, Verdict, as_text
 from tests.report.samples import TESTED, archives, evidence, final
 
-AGREES, DISAGREES, NOT_COMPARABLE = Verdict
+AGREES, DISAGREES, TOO_FEW, NOT_COMPARABLE = Verdict
 PAPER = 2_000_400
 NOISE_PAPER = 4_000_200
 
@@ -41,7 +41,9 @@ def imagenet(animals: float, others: float, evaluations: int, runs: int = 1) -> 
     confidence = np.full((runs, 1000), others)
     confidence[:, 157:287] = animals
     spread = np.random.default_rng(0).uniform(-1e-3, 0, confidence.shape)
-    rows = {"class": np.zeros(2, int), "id": np.array([1, 2]), "parents": np.array([[-1, -1], [9, -1]])}
+    classes, ids = np.arange(2000) // 2, np.arange(2000)
+    parents = np.stack([np.where(ids % 2, 2000, -1), np.full(2000, -1)], 1)
+    rows = {"class": classes, "id": ids, "parents": parents}
     return final(confidence + spread, evaluations, (rows,) * runs)
 
 
@@ -52,17 +54,19 @@ class TestMnist:
         fast[5] = [1.0] * 10
         both = evidence("mnist_direct", {"": archives(fast, slow)})
         median, every = conclude(both)
-        assert (median.verdict, every.verdict) == (AGREES, DISAGREES)
+        # One run that did not is enough to contradict "every".
+        assert (median.verdict, every.verdict) == (TOO_FEW, DISAGREES)
         assert every.ours == "1 of 2 runs by generation 50; 2 by generation 200, at generations 50 to 200"
-        assert verdicts(evidence("mnist_direct", {"": archives(fast, fast)})) == [AGREES, AGREES]
+        assert verdicts(evidence("mnist_direct", {"": archives(*[fast] * 7)})) == [AGREES, AGREES]
+        assert verdicts(evidence("mnist_direct", {"": archives(*[fast] * 6)})) == [TOO_FEW, TOO_FEW]
 
     def test_cppn_needs_the_generations_that_the_claim_is_about(self) -> None:
-        whole = archives(digits(0.99, 0.999, 0.99999))
+        whole = archives(*[digits(0.99, 0.999, 0.99999)] * 8)
         median, few = conclude(evidence("mnist_cppn", {"": whole}))
         assert (median.verdict, few.verdict) == (AGREES, DISAGREES)
         assert median.value == pytest.approx(0.99999)
         assert median.networks == (TESTED,)
-        short = archives(digits(0.99999, 0.999, 0.99999)[:6])
+        short = archives(*[digits(0.99999, 0.999, 0.99999)[:6]] * 8)
         assert verdicts(evidence("mnist_cppn", {"": short})) == [NOT_COMPARABLE, AGREES]
 
 
@@ -106,7 +110,7 @@ class TestEqualBudgets:
     def test_encodings_are_ranked(self) -> None:
         spread = np.random.default_rng(1).random((2, 200)) / 10
         made = {
-            "direct": final(spread),
+            "direct": final(spread + 0.1),
             "cppn": final(spread + 0.5),
             "cppn_no_sine": final(spread + 0.5),
             "cppn_normalized": final(spread + 0.3),
@@ -133,29 +137,40 @@ class TestEqualBudgets:
         assert spent == {"all_at_once": 200 + 200 * 200, "one_at_a_time": 200 + 200 * 200}
 
 
-def shown(source: str, target: str, low: float = 0.11, denominator: str = "all") -> dict[str, object]:
-    """Return an entry of `transfer.json`: 15 of 100 images fool the target."""
-    top1 = {"k": 15, "n": 100, "low": low, "high": 0.23}
+def shown(source: str, target: str, k: int = 15, denominator: str = "all") -> dict[str, object]:
+    """Return an entry of `transfer.json`: of 100 images some fool the target."""
+    top1 = {"k": k, "n": 100, "low": 0.11, "high": 0.23}
     place = {"source": source, "target": target, "own": source == target, "denominator": denominator}
     return {**place, "n": 100, "top1": top1}
 
 
+def by_class(source: str, target: str, hits: int = 15) -> dict[str, object]:
+    """Return that entry class by class."""
+    return {"source": source, "target": target, "n": [100] * 10, "top1": [hits] * 10}
+
+
 class TestTransfer:
-    @pytest.mark.parametrize(("low", "verdict"), [(0.11, AGREES), (0.09, DISAGREES)])
-    def test_more_than_chance_means_the_whole_interval(self, low: float, verdict: Verdict) -> None:
+    @pytest.mark.parametrize(("control", "verdict"), [(1, AGREES), (14, TOO_FEW), (40, DISAGREES)])
+    def test_more_than_chance_means_more_than_any_control(self, control: int, verdict: Verdict) -> None:
         document = {
             "chance": 0.1,
             "sources": [{"name": "lenet-mnist"}],
             "entries": [
-                shown("lenet-mnist", "lenet-mnist", low),
-                shown("lenet-mnist", "lenet:1", low),
-                shown("lenet-mnist", "lenet:1", low, denominator="confident"),
-                shown("uniform noise", "lenet:1", low),
+                shown("lenet-mnist", "lenet-mnist"),
+                shown("lenet-mnist", "lenet:1"),
+                shown("lenet-mnist", "lenet:1", denominator="confident"),
+                shown("uniform noise", "lenet:1", 0),
+                shown("generation 0 of lenet-mnist", "lenet:1", control),
+                shown("generation 0 of another", "lenet:1", 100),
             ],
+            "by_class": [by_class("lenet-mnist", "lenet:1")],
         }
         (found,) = conclude(evidence("lenet_pair", documents={"transfer.json": document}))
         assert (found.value, found.verdict) == (0.15, verdict)
-        assert found.ours == f"15 of 100 images, 15.0% [{low:.1%}, 23.0%]; chance 10.0%"
+        assert found.ours == (
+            f"15 of 100 images, 15.0% [11.0%, 23.0%]; chance 10.0%, "
+            f"generation 0 of lenet-mnist {control} of 100"
+        )
 
     @pytest.mark.parametrize(
         ("pipeline", "figures"),
@@ -171,7 +186,11 @@ class TestTransfer:
         document = {
             "chance": 0.001,
             "sources": [{"name": label} for label in labels],
-            "entries": [shown(source, target) for source in labels for target in labels],
+            "entries": [
+                *(shown(source, target) for source in labels for target in labels),
+                *(shown("uniform noise", target, 0) for target in labels),
+            ],
+            "by_class": [by_class(source, target) for source in labels for target in labels],
         }
         found = conclude(evidence(pipeline, documents={"transfer.json": document}))
         assert [finding.paper and finding.paper.text for finding in found] == figures
@@ -183,14 +202,20 @@ class TestTransfer:
 
 class TestRealImages:
     def test_are_the_yardstick(self) -> None:
-        item = {"item": "lenet-mnist", "n": 10_000, "data": "digits", "accuracy": 0.99}
+        item = {"item": "lenet-mnist", "n": 100, "data": "digits", "accuracy": 1.0}
         item |= {"median_confidence": 0.98, "median_right": 0.99, "median_wrong": None}
-        surer = {**item, "item": "linear-mnist", "median_wrong": 0.6}
+        surer = {**item, "item": "linear-mnist", "accuracy": 0.9, "median_wrong": 0.6}
         items = {"test": {"lenet-mnist": item, "linear-mnist": surer}}
+        spread = np.linspace(0.98, 1, 100)
+        wrong = np.arange(100) < 10
+        kept = {
+            ("test", "lenet-mnist"): {"confidence": spread, "right": np.ones(100, bool)},
+            ("test", "linear-mnist"): {"confidence": np.where(wrong, 0.6, spread), "right": ~wrong},
+        }
         for evaluations, verdict in ((40_200, AGREES), (40_199, NOT_COMPARABLE)):
-            evolved = evidence("mnist_cppn", {"": final([[0.995] * 10], evaluations)})
-            found = evidence("real_images", items=items, others={"mnist_cppn": evolved})
-            assert verdicts(found) == [NOT_COMPARABLE, AGREES, verdict]
+            evolved = evidence("mnist_cppn", {"": final([[0.995] * 10] * 8, evaluations)})
+            found = evidence("real_images", items=items, kept=kept, others={"mnist_cppn": evolved})
+            assert verdicts(found) == [TOO_FEW, AGREES, verdict]
 
 
 def test_no_figure_is_printed_without_its_certainty() -> None:

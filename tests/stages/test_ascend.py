@@ -176,4 +176,5 @@ def _check_findings(folder: Path, climbed: dict[str, Any]) -> None:
         ]
         assert finding.value == pytest.approx(median(best))
         assert ("regularisers" in finding.claim) == (way == "clipped")
-        assert finding.verdict == Verdict.of(median(best) >= 0.9999)
+        # Three classes are too few to agree, and to say that they never would.
+        assert finding.verdict is Verdict.TOO_FEW

@@ -111,14 +111,18 @@ def test_single_targets_spend_as_much_and_mail_nothing(targets: Path) -> None:
 
 
 def test_the_finding_is_that_of_the_stores(targets: Path) -> None:
-    from scipy.stats import mannwhitneyu
+    from scipy.special import logit
 
     first, second = find([targets])["single_target"]
-    confidence = [
-        np.concatenate([StoreReader(targets / name).elites(run_).confidence for run_ in range(2)])
+    curves = [
+        np.median(logit([StoreReader(targets / name).curves(run_) for run_ in range(2)]), 2)
         for name in ("all_at_once", "one_at_a_time")
     ]
-    assert first.value == mannwhitneyu(*confidence, alternative="greater").pvalue
+    ahead = curves[0] - curves[1]
+    assert first.value == pytest.approx(np.median(ahead[:, -1] - ahead[:, 0].clip(0)), rel=1e-3)
+    assert first.verdict is Verdict.TOO_FEW
+    assert first.effect is not None
+    assert first.effect.n == 2
     assert second.value is not None
     assert 0 < second.value < 1
     assert first.networks[0].n == 10_000
