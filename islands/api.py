@@ -33,7 +33,9 @@ def open(  # noqa: A001 - read `islands.open`
     Raises:
         StoreError: there is no store, or it cannot be read.
     """
-    return Results(os.fspath(store), at)
+    # `Path` would take a slash from a URL.
+    text = os.fspath(store)
+    return Results(Path(text).expanduser() if text.startswith("~") else text, at)
 
 
 def evolve(
@@ -75,6 +77,7 @@ def evolve(
             "workers": {"executor": "in-process", **settings.get("workers", {})},
         },
         "islands.evolve",
+        written=True,
     )
     if isinstance(network, str | Mapping):
         launch(config, observe)

@@ -12,7 +12,7 @@ import islands
 
 PACKAGE = Path(islands.__file__).parent
 FLOORS = (
-    {"errors", "devices", "memory", "cache"},
+    {"errors", "devices", "memory", "cache", "texts"},
     {"encodings"},
     {"classifiers"},
     {"evolution"},

@@ -58,7 +58,7 @@ class Evidence:
 
     def document(self, name: str) -> Any:
         """Return what is in a JSON file of the folder."""
-        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        return json.loads((self.folder / name).read_text(encoding="utf-8-sig"))
 
 
 def read_config(folder: Path) -> RunConfig:
@@ -69,7 +69,7 @@ def read_config(folder: Path) -> RunConfig:
     """
     described = folder / EXPERIMENT
     if described.is_file():
-        return RunConfig.model_validate(json.loads(described.read_text(encoding="utf-8")))
+        return RunConfig.model_validate(json.loads(described.read_text(encoding="utf-8-sig")))
     if not (folder / "refs").is_dir():
         raise InputError(
             f"{folder}: expected the folder of an experiment, found no {EXPERIMENT} and no store"

@@ -139,7 +139,7 @@ def _describe(config: RunConfig) -> None:
     path = folder / EXPERIMENT
     if path.is_file():
         allowed = RUNS_MAY_CHANGE if _only_evolves(config) else STAGES_MAY_CHANGE
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = json.loads(path.read_text(encoding="utf-8-sig"))
         for key in differences(before, config.model_dump(mode="json")):
             if not may_change(key, allowed):
                 raise changes_meaning(key, allowed)
