@@ -263,7 +263,7 @@ class RunConfig(Section):
 
     pipeline: Name
     store: Annotated[PathName, BeforeValidator(_path_text)]
-    """The folder that is written, or `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. In this and other paths `~` and
+    """The folder that is written, or `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. In all paths `~` and
     `$NAME` mean what they mean in a shell, and `$$` is a dollar sign; URLs stay as they are."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     runs: PositiveInt = 1

@@ -12,6 +12,7 @@ import islands
 from islands.cli.main import run
 from islands.config import RunConfig
 from islands.config.files import as_written, load_run_config, read_networks, resolve_run_config
+from islands.datasets.evolved import EvolvedImages
 from islands.errors import ConfigError, StoreNotFoundError
 
 
@@ -166,8 +167,10 @@ class TestPaths:
     def test_of_commands(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run(["status", "~/none"]) == 2
         assert f"no store at {tmp_path}/home/none;" in capsys.readouterr().err
-        with pytest.raises(StoreNotFoundError, match=f"no store at {tmp_path}/home/none;"):
-            islands.open("~/none")
+        for text in ("~/none", "$HOME/none"):
+            for look in (islands.open, EvolvedImages):
+                with pytest.raises(StoreNotFoundError, match=f"no store at {tmp_path}/home/none;"):
+                    look(text)
         (tmp_path / "home").mkdir()
         assert run(["paper", "--only=nothing", "--out=~/p"]) == 2
         assert run(["init", "~/files"]) == 0
