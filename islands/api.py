@@ -15,6 +15,7 @@ from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import assemble
 from islands.classifiers.contract import Classifier
 from islands.config.files import resolve_run_config
+from islands.config.written import expand_path
 from islands.results import Results
 from islands.stages.evolve import Observe
 from islands.stages.launch import ignore, launch, run_in_store
@@ -27,13 +28,13 @@ def open(  # noqa: A001 - read `islands.open`
     """Open a store to read it.
 
     Args:
-        store: its path.
+        store: its path; in a text `~` and `$NAME` mean what they mean in a shell.
         at: an epoch, or the id of a checkpoint; None: the latest.
 
     Raises:
         StoreError: there is no store, or it cannot be read.
     """
-    return Results(os.fspath(store), at)
+    return Results(expand_path(store) if isinstance(store, str) else os.fspath(store), at)
 
 
 def evolve(
@@ -68,13 +69,14 @@ def evolve(
         {
             "pipeline": "custom",
             **settings,
-            "store": os.fspath(store) if store is not None else str(Path(str(folder)) / "run"),
+            "store": store if store is not None else Path(str(folder)) / "run",
             "network": _settings_of(network),
             "encoding": {"name": encoding} if isinstance(encoding, str) else dict(encoding),
             "evolve": {**settings.get("evolve", {}), "generations": generations},
             "workers": {"executor": "in-process", **settings.get("workers", {})},
         },
         "islands.evolve",
+        written=True,
     )
     if isinstance(network, str | Mapping):
         launch(config, observe)

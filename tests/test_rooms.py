@@ -13,7 +13,7 @@ import islands
 PACKAGE = Path(islands.__file__).parent
 FLOORS = (
     {"errors"},
-    {"devices", "memory", "folders"},
+    {"devices", "memory", "folders", "texts"},
     {"encodings"},
     {"classifiers"},
     {"evolution"},

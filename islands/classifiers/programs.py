@@ -17,6 +17,7 @@ from islands.classifiers.own import describe
 from islands.classifiers.torch_classifier import Network
 from islands.classifiers.verify import LocalFile
 from islands.errors import NetworkError
+from islands.texts import decoded
 
 
 def load_torchscript(file: LocalFile) -> Network:
@@ -81,7 +82,7 @@ def _description(path: Path) -> Any:
     beside = path.with_name(f"{path.name}.json")
     example = '{"classes": ["cat", "dog"], "input_size": 32, "channels": 3, "mean": 0.5, "std": 0.5}'
     try:
-        return SimpleNamespace(**json.loads(beside.read_text()))
+        return SimpleNamespace(**json.loads(decoded(beside.read_bytes())))
     except FileNotFoundError:
         problem = "is missing"
     except (ValueError, TypeError):

@@ -170,7 +170,7 @@ def load_trained(fingerprint: str) -> Network:
             f"trained:{fingerprint}: expected {folder}, found none; run the pipeline that trained it again, "
             "or copy that folder from where it was trained"
         )
-    record = NetworkRecord.from_json((folder / "network.json").read_text(encoding="utf-8"))
+    record = NetworkRecord.from_json((folder / "network.json").read_text(encoding="utf-8-sig"))
     weights = (folder / "network.safetensors").read_bytes()
     require_sha256(weights, record.sha256, str(folder / "network.safetensors"))
     network = build_network(record.architecture, record.classes, record.preprocessing.input_size, 0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +32,8 @@ from islands.folders import ensure_home
 
 # Newer typers bring a click of their own, so click's base class is reached through what typer exports.
 _UsageError: Any = typer.BadParameter.__bases__[0]
+
+_HOME = re.compile(r"^(?P<option>--[\w-]+=)?(?P<home>~)(?=/|$)")
 
 app = typer.Typer(
     name="islands",
@@ -97,11 +101,14 @@ def main() -> None:
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     """Run a command line and return its exit code: 0, 1 for a failure, 2 for bad input, 130 for Ctrl-C.
 
+    `~/` is the home directory at the beginning of a word, and after `--option=`, where shells leave it.
+
     A failure is told in a line on stderr, several mistakes of the input in a line each; its traceback is
     shown only with `debug`.
     """
     try:
-        code = app(decoded(arguments), prog_name="islands", standalone_mode=False) or 0
+        words = [_HOME.sub(_with_home, word) for word in decoded(arguments)]
+        code = app(words, prog_name="islands", standalone_mode=False) or 0
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return 130
@@ -116,6 +123,13 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
         for line in lines:
             print(f"error: {line}", file=sys.stderr)
     return int(code)
+
+
+def _with_home(found: re.Match[str]) -> str:
+    try:
+        return f"{found['option'] or ''}{Path(found['home']).expanduser()}"
+    except RuntimeError:
+        raise InputError(f"{found[0]}: no home directory is known; set HOME, or write the path out") from None
 
 
 def _explain(error: Exception) -> tuple[list[str], int]:

@@ -19,6 +19,10 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
+PathName = Annotated[Name, Field(json_schema_extra={"format": "path"})]
+"""A path, in which `~` and `$NAME` are replaced where a person wrote it: see `islands.config.written`."""
+NetworkName = Annotated[Name, Field(json_schema_extra={"format": "network"})]
+"""The name of a network, which may hold paths."""
 
 
 class Section(BaseModel):
@@ -36,9 +40,9 @@ class Section(BaseModel):
 class NetworkConfig(Section):
     """A network: the source, which the images are evolved to fool, or a held-out one."""
 
-    name: Name
+    name: NetworkName
     """A registry name; `islands networks` lists them."""
-    weights: Name | None = None
+    weights: PathName | None = None
     """Path of a state dict to use in place of the network's own weights; code in it is never run."""
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{8,64}$")] | None = None
     """Of the file in `weights`, or of that in `name`, or at least the first 8 digits; null: what the file's
@@ -88,7 +92,7 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-HeldOut = Annotated[NetworkConfig, BeforeValidator(_named)]
+HeldOut = Annotated[NetworkConfig, BeforeValidator(_named), Field(json_schema_extra={"format": "network"})]
 """A network in full, or its name alone."""
 
 
@@ -240,13 +244,13 @@ class CheckpointConfig(Section):
 class LoggersConfig(Section):
     """Who else is told how a run gets on. None of this changes results."""
 
-    journal: Name | None = None
+    journal: PathName | None = None
     """A file of JSON lines; null: `log.jsonl` within a store on a disk, none for one in a bucket."""
     level: Literal["debug", "info", "warning"] = "info"
     """Of the journal; `debug` has every epoch of every island."""
-    tensorboard: Name | None = None
+    tensorboard: PathName | None = None
     """A folder for TensorBoard."""
-    mlflow: Name | None = None
+    mlflow: PathName | None = None
     """A tracking URI of MLflow."""
     wandb: Name | None = None
     """A project of Weights & Biases; `WANDB_MODE=offline` keeps it here."""
@@ -256,8 +260,9 @@ class RunConfig(Section):
     """A whole run: a pipeline's settings with the cluster file's on top."""
 
     pipeline: Name
-    store: Annotated[Name, BeforeValidator(_path_text)]
-    """The folder that is written, or `s3://BUCKET/PREFIX`, `gs://…`, `az://…`."""
+    store: Annotated[PathName, BeforeValidator(_path_text)]
+    """The folder that is written, or `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. In all paths `~` and
+    `$NAME` mean what they mean in a shell, and `$$` is a dollar sign; URLs stay as they are."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     runs: PositiveInt = 1
     """Independent archives (the paper: 5)."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from islands.config import RunConfig
+from islands.config import RunConfig, Section
 
 KeyPath = tuple[str | int, ...]
 Schema = Mapping[str, Any]
@@ -44,7 +45,45 @@ def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
             return (*path, tag), _expected(tags, error["input"].get(tag))
         case _:
             path, schema = _locate(loc)
-            return path, _expected(schema, error["input"])
+            return path, f"{_expected(schema, error['input'])}{quote_hint(error)}"
+
+
+def schema_with(parameters: type[Section] | None) -> Schema:
+    """Return the JSON schema of a configuration whose section `parameters` is the pipeline's."""
+    root = _root()
+    if parameters is None:
+        return root
+    own = parameters.model_json_schema()
+    return {
+        **root,
+        "properties": {**root["properties"], "parameters": own},
+        "$defs": {**root["$defs"], **own.get("$defs", {})},
+    }
+
+
+def members(schema: Schema, root: Schema) -> Iterator[Schema]:
+    """Return a schema and all that it may be instead: what it refers to, and the members of a union."""
+    yield schema
+    if "$ref" in schema:
+        yield from members(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    for member in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        yield from members(member, root)
+
+
+def below(schemas: Iterable[Schema], key: str) -> Iterator[Schema]:
+    """Return what `members` have at a key."""
+    for schema in schemas:
+        others = schema.get("additionalProperties")
+        if found := schema.get("properties", {}).get(key, others if isinstance(others, Mapping) else None):
+            yield found
+
+
+def types_at(path: Iterable[str], root: Schema) -> set[str]:
+    """Return the JSON types that a key may have; none where there is no such key, or it may be anything."""
+    found = list(members(root, root))
+    for step in path:
+        found = [member for schema in below(found, step) for member in members(schema, root)]
+    return {schema["type"] for schema in found if "type" in schema}
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
@@ -53,10 +92,18 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def quote_hint(error: ErrorDetails) -> str:
+    """Return the end of a sentence for what YAML takes for a number, a date or a truth value."""
+    scalar = isinstance(error["input"], int | float | date)
+    return "; put it in quotes" if error["type"] == "string_type" and scalar else ""
+
+
 def show(value: object) -> str:
     """Return a value as the user wrote it, shortened."""
     if value is None:
         return "nothing"
+    if isinstance(value, date):
+        return str(value)
     if isinstance(value, Mapping):
         return "a mapping"
     text = json.dumps(value, default=str, skipkeys=True, ensure_ascii=False)

@@ -17,10 +17,12 @@ from pydantic_core import ErrorDetails
 
 from islands import pipelines
 from islands.config import HeldOut, NetworkConfig, RunConfig
-from islands.config.explain import did_you_mean, explain, show
+from islands.config.explain import Schema, did_you_mean, explain, quote_hint, schema_with, show
 from islands.config.layers import Layer, Origin, Problem, parse_override, parse_yaml
+from islands.config.written import expanded, unexpanded
 from islands.encodings.settings import EncodingSettings
 from islands.errors import ConfigError
+from islands.texts import decoded
 
 
 def load_run_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunConfig:
@@ -29,26 +31,36 @@ def load_run_config(path: str | os.PathLike[str], overrides: Sequence[str] = ())
     Raises:
         ConfigError: with a line for each mistake.
     """
-    text = sys.stdin.read() if path == "-" else _read_text(Path(path))
+    text = _decoded(sys.stdin.buffer.read(), path) if path == "-" else _read_text(Path(path))
     layer = parse_yaml(text, str(path))
     if layer.values is None:
         raise ConfigError(f"{path}: the file is empty; `islands init` writes files to start from")
     if not isinstance(layer.values, Mapping):
         raise ConfigError(f"{path}: expected a mapping of settings, got {show(layer.values)}")
-    return _resolve(_own_part(layer), overrides)
+    return _resolve(_own_part(layer), overrides, written=True)
 
 
 def resolve_run_config(
-    settings: Mapping[str, Any], source: str = "settings", overrides: Sequence[str] = ()
+    settings: Mapping[str, Any],
+    source: str = "settings",
+    overrides: Sequence[str] = (),
+    *,
+    written: bool = False,
 ) -> RunConfig:
-    """Lay settings over those of the pipeline that they name; `source` is what errors call them.
+    """Lay settings over those of the pipeline that they name.
+
+    Args:
+        settings: as in a configuration file.
+        source: what errors call them.
+        overrides: `KEY=VALUE` texts that win over them.
+        written: whether a person wrote the settings, so that `~` and `$NAME` in paths are replaced.
 
     Raises:
         ConfigError: with a line for each mistake.
     """
     if not isinstance(settings, Mapping):
         raise ConfigError(f"{source}: expected a mapping of settings, got {show(settings)}")
-    return _resolve(Layer(Origin(source), settings), overrides)
+    return _resolve(Layer(Origin(source), settings), overrides, written=written)
 
 
 def override_run_config(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
@@ -58,7 +70,13 @@ def override_run_config(config: RunConfig, overrides: Sequence[str]) -> RunConfi
         ConfigError: with a line for each mistake.
     """
     layer = Layer(Origin("settings"), config.model_dump(mode="json"))
-    return _validate(_with_overrides(layer, overrides))
+    return _validate(_with_overrides(layer, overrides, _schema(layer, overrides)))
+
+
+def as_written(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that `load_run_config` reads as `config` again, wherever `$` is in a path."""
+    settings = config.model_dump(mode="json")
+    return unexpanded(settings, _schema(Layer(Origin("settings"), settings), ()))
 
 
 def variants_of(config: RunConfig) -> dict[str, RunConfig]:
@@ -93,7 +111,7 @@ def read_networks(texts: Sequence[str]) -> list[NetworkConfig]:
     Raises:
         ConfigError: with a line for each mistake.
     """
-    values = [parse_override(f"held_out={text}").values["held_out"] for text in texts]
+    values = [_network(text) for text in texts]
     try:
         return TypeAdapter(list[HeldOut]).validate_python(values)
     except ValidationError as error:
@@ -106,9 +124,18 @@ def read_networks(texts: Sequence[str]) -> list[NetworkConfig]:
         raise ConfigError("\n".join(lines)) from None
 
 
+def _network(text: str) -> Any:
+    key = "network" if text.lstrip().startswith("{") else "network.name"
+    schema = schema_with(None)
+    layer = expanded(parse_override(f"{key}={text}", schema), schema)
+    if layer.problems:
+        raise ConfigError("\n".join(f"--network {text}: {problem.message}" for problem in layer.problems))
+    return layer.values["network"]
+
+
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
     except FileNotFoundError:
         near = get_close_matches(path.stem, [file.stem for file in path.parent.glob(f"*{path.suffix}")], 1)
         hint = (
@@ -119,11 +146,17 @@ def _read_text(path: Path) -> str:
         raise ConfigError(f"{path}: no such file; {hint}") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: expected a YAML file, got a folder") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: expected a YAML file, got something that is not UTF-8 text") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    return _decoded(data, path)
+
+
+def _decoded(data: bytes, path: str | os.PathLike[str]) -> str:
+    try:
+        return decoded(data)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: expected a YAML file, got something that is not UTF-8 text") from None
 
 
 def _own_part(layer: Layer) -> Layer:
@@ -146,14 +179,23 @@ def _own_part(layer: Layer) -> Layer:
     )
 
 
-def _with_overrides(layer: Layer, overrides: Sequence[str]) -> Layer:
+def _schema(layer: Layer, overrides: Sequence[str]) -> Schema:
+    """Return the schema of a configuration, with the parameters of the pipeline that is named last."""
+    pairs = [text.partition("=") for text in overrides]
+    named = [value.strip() for key, _, value in pairs if key.strip() == "pipeline"]
+    name = named[-1] if named else layer.values.get("pipeline")
+    return schema_with(pipelines.get(name).parameters if name in pipelines.names() else None)
+
+
+def _with_overrides(layer: Layer, overrides: Sequence[str], schema: Schema) -> Layer:
     for text in overrides:
-        layer = layer.below(parse_override(text))
+        layer = layer.below(expanded(parse_override(text, schema), schema))
     return layer
 
 
-def _resolve(layer: Layer, overrides: Sequence[str]) -> RunConfig:
-    layer = _with_overrides(layer, overrides)
+def _resolve(layer: Layer, overrides: Sequence[str], *, written: bool) -> RunConfig:
+    schema = _schema(layer, overrides)
+    layer = _with_overrides(expanded(layer, schema) if written else layer, overrides, schema)
     pipeline = _pipeline_layer(layer)
     config = _validate(pipeline.below(layer) if pipeline else layer, has_pipeline=pipeline is not None)
     _require_parameters(config, layer)
@@ -177,7 +219,8 @@ def _require_parameters(config: RunConfig, layer: Layer) -> None:
             path = ("parameters", *details["loc"])
             known = f"; known keys: {', '.join(schema.model_fields)}"
             unknown = f"unknown key{did_you_mean(str(path[-1]), schema.model_fields) or known}"
-            expected = f"{details['msg'][0].lower()}{details['msg'][1:]}, got {show(details['input'])}"
+            got = f"got {show(details['input'])}{quote_hint(details)}"
+            expected = f"{details['msg'][0].lower()}{details['msg'][1:]}, {got}"
             message = unknown if details["type"] == "extra_forbidden" else expected
             lines.append(str(Problem(layer.origin(path), path, message)))
         raise ConfigError("\n".join(lines)) from None

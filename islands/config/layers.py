@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from islands.config.explain import KeyPath, show
+from islands.config.explain import KeyPath, Schema, show, types_at
 from islands.errors import ConfigError
 
 
@@ -87,8 +87,10 @@ def parse_yaml(text: str, source: str) -> Layer:
     return Layer(Origin(source), values, reader.origins, tuple(reader.problems))
 
 
-def parse_override(text: str) -> Layer:
-    """Read `a.b=value`, where the value is YAML.
+def parse_override(text: str, schema: Schema) -> Layer:
+    """Read `a.b=value`, where the value is YAML, or text as it is where the schema has text.
+
+    Text may be in quotes; `null`, or nothing, is null where that may be.
 
     Raises:
         ConfigError: no key, no `=`, or a value that is not YAML.
@@ -99,12 +101,25 @@ def parse_override(text: str) -> Layer:
     if not equals or not all(path):
         raise ConfigError(f"{source}: expected KEY=VALUE, such as islands.count=2")
     reader = _Reader(lambda _: source)
-    values = reader.read(value, str(source), path)
+    types = types_at(path, schema)
+    if "string" in types and types <= {"string", "null"}:
+        values: Any = None if "null" in types and value.strip() in ("", "null") else _unquoted(value.strip())
+    else:
+        values = reader.read(value, str(source), path)
     for end in range(1, len(path) + 1):
         reader.origins[path[:end]] = source
     for key in reversed(path):
         values = {key: values}
     return Layer(source, values, reader.origins, tuple(reader.problems))
+
+
+def _unquoted(text: str) -> str:
+    if text[:1] not in ("'", '"') or text[-1:] != text[:1]:
+        return text
+    try:
+        return str(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return text
 
 
 def _one_line(text: str) -> str:

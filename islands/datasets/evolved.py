@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from islands.config.written import expand_path
 from islands.store.images import Studio
 from islands.store.reader import StoreReader
 
@@ -22,7 +23,7 @@ class EvolvedImages(Dataset[tuple[Any, int]]):
     byte for byte as they were scored.
 
     Args:
-        store: its path.
+        store: its path, as of `islands.open`.
         transform: takes an image, uint8 (channels, H, W); None: images come as they are.
         least: elites below this confidence (0 to 1) are left out.
         at: an epoch, a tag or the id of a checkpoint; None: the latest.
@@ -44,7 +45,7 @@ class EvolvedImages(Dataset[tuple[Any, int]]):
         least: float = 0.0,
         at: str | int | None = None,
     ) -> None:
-        reader = StoreReader(store, at)
+        reader = StoreReader(expand_path(store) if isinstance(store, str) else store, at)
         self.classes = reader.classes
         self.rows: list[tuple[int, int]] = []
         self.confidence: list[float] = []

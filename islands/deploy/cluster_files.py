@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from islands.config import RayConfig, RunConfig
-from islands.config.files import resolve_run_config
+from islands.config.files import as_written, resolve_run_config
 from islands.errors import ConfigError
 from islands.store.location import Location
 
@@ -185,8 +185,8 @@ def _per_node(config: RunConfig, nodes: int) -> int:
 
 def _settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings that a file needs beside those of its pipeline."""
-    settings: dict[str, Any] = config.model_dump(mode="json")
-    named = {"pipeline": config.pipeline, "store": config.store}
+    settings = as_written(config)
+    named = {"pipeline": config.pipeline, "store": settings["store"]}
     try:
         pipeline = resolve_run_config(named).model_dump(mode="json")
     except ConfigError:  # `custom` has no settings of its own

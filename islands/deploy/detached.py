@@ -6,6 +6,7 @@ Such a process holds a lock on its log, which it inherits with the open file: th
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from islands.config import RunConfig
+from islands.config.files import as_written
 from islands.deploy.background import PATIENCE_S, Note, error_of, remember
 from islands.errors import InputError, IslandsError, StoreError, StoreLockedError
 from islands.store.location import Location
@@ -32,7 +34,7 @@ def launch(config: RunConfig) -> Note:
     Raises:
         IslandsError: it ended before that; the message is its own.
     """
-    return _start(config.store, ("launch", "-"), config.model_dump_json())
+    return _start(config.store, ("launch", "-"), json.dumps(as_written(config)))
 
 
 def resume(store: str, arguments: Sequence[str]) -> Note:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import shlex
 import time
@@ -15,6 +16,7 @@ from typing import Any
 from islands import pipelines
 from islands.archipelago.ray_session import refused, warn_if_open
 from islands.config import RayConfig, RunConfig
+from islands.config.files import as_written
 from islands.deploy.background import PATIENCE_S, Note, error_of, remember
 from islands.errors import ConfigError, InputError, IslandsError
 from islands.observe import PROGRESS
@@ -55,7 +57,8 @@ def launch(config: RunConfig) -> Note:
     """
     _require_lasting(config.store)
     there = config.model_copy(update={"ray": RayConfig(address="auto")})
-    command = f"echo {shlex.quote(there.model_dump_json())} | python -m islands launch - --progress plain"
+    settings = shlex.quote(json.dumps(as_written(there)))
+    command = f"echo {settings} | python -m islands launch - --progress plain"
     resumable = False if pipelines.get(config.pipeline).is_several else None
     return _submit(config.ray, config.store, command, resumable)
 

@@ -86,7 +86,7 @@ class Evidence:
             InputError: it was not written yet.
         """
         try:
-            return json.loads((self.folder / name).read_text(encoding="utf-8"))
+            return json.loads((self.folder / name).read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise InputError(
                 f"{self.folder}: {name} is not written yet; launch the experiment again"
@@ -101,7 +101,7 @@ def read_config(folder: Path) -> RunConfig:
     """
     described = folder / EXPERIMENT
     if described.is_file():
-        return stored_run_config(json.loads(described.read_text(encoding="utf-8")))
+        return stored_run_config(json.loads(described.read_text(encoding="utf-8-sig")))
     if not (folder / "refs").is_dir():
         raise InputError(
             f"{folder}: expected the folder of an experiment, found no {EXPERIMENT} and no store"

@@ -26,7 +26,7 @@ def run(context: Context) -> None:
 def _snapshots(file: Path) -> list[str]:
     """Return the checkpoints that a comparison was made of; none where there is no whole one."""
     try:
-        return [source["snapshot"] for source in json.loads(file.read_text(encoding="utf-8"))["sources"]]
+        return [source["snapshot"] for source in json.loads(file.read_text(encoding="utf-8-sig"))["sources"]]
     except (FileNotFoundError, ValueError):
         return []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,9 +19,10 @@ from islands.classifiers.registry import load_classifier, resolve_device
 from islands.classifiers.screened import ScreenedClassifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import NetworkConfig, RunConfig
-from islands.datasets.assets import ASSETS, PHOTOGRAPH_LABELS, pull
+from islands.datasets.assets import ASSETS, pull
 from islands.datasets.mnist import load_mnist
 from islands.datasets.pictures import read_picture
+from islands.datasets.real import photograph_labels
 from islands.encodings.factory import build_encoding
 from islands.errors import DataError, InputError
 from islands.evolution.fitness import log_odds
@@ -197,12 +198,8 @@ def _screen(classifier: ScreenedClassifier, config: RunConfig, size: int) -> Dia
 def _preprocessing(classifier: Classifier) -> Diagnosis:
     """Classify pictures whose class is known: a wrong normalisation shows in nothing else."""
     try:
-        if len(classifier.classes) == 1000 and classifier.channels == 3:
-            right, n, least = (
-                _photographs_right(classifier),
-                len(PHOTOGRAPH_LABELS),
-                len(PHOTOGRAPH_LABELS) // 2,
-            )
+        if classifier.channels == 3 and (labels := photograph_labels(classifier.classes)):
+            right, n, least = _photographs_right(classifier, labels), len(labels), len(labels) // 2
         elif classifier.classes == tuple("0123456789") and classifier.channels == 1:
             digits = load_mnist("test")
             top = classifier.predict(digits.images[:_DIGITS]).logits.argmax(1).cpu()
@@ -221,10 +218,10 @@ def _preprocessing(classifier: Classifier) -> Diagnosis:
     return Diagnosis("preprocessing", "ok", f"{right} of {n} known pictures are classified right")
 
 
-def _photographs_right(classifier: Classifier) -> int:
+def _photographs_right(classifier: Classifier, labels: Sequence[int]) -> int:
     folder = pull(ASSETS["photographs"])
     right = 0
-    for name, label in zip(ASSETS["photographs"].digests, PHOTOGRAPH_LABELS, strict=True):
+    for name, label in zip(ASSETS["photographs"].digests, labels, strict=True):
         picture = Image.fromarray(read_picture(folder / name, channels=3))
         picture = picture.resize((classifier.input_size,) * 2)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]

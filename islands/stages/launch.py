@@ -91,7 +91,7 @@ def resume(
         key = text.partition("=")[0].strip()
         if not may_change(key):
             raise changes_meaning(key)
-    config = override_run_config(stored, [*overrides, f"store={store}"])
+    config = override_run_config(stored, overrides).model_copy(update={"store": store})
     require_same_meaning(stored, config)
     if _is_done(reader, config):
         raise InputError(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from islands.config import Name, NonNegativeInt, PositiveFloat, PositiveInt, Section
+from islands.config import Name, NetworkName, NonNegativeInt, PathName, PositiveFloat, PositiveInt, Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Garbage = Literal["none", "noise", "cppn", "fashion"]
@@ -114,7 +114,7 @@ class LabelOnlyParameters(Section):
     """Queries between two looks at the success, and children in a generation."""
     threshold: Share = 0.99
     """Confidence, which no attack sees, from which an image fools the network."""
-    surrogates: list[Name] = Field(default=["lenet:1", "linear-mnist"])
+    surrogates: list[NetworkName] = Field(default=["lenet:1", "linear-mnist"])
     """Networks whose gradients make images that are tried on the target."""
     surrogate_images: PositiveInt = 20
     """Images of each class that are tried at most."""
@@ -148,7 +148,7 @@ class RetrainMnistParameters(TrainingParameters):
 class RetrainImagesParameters(TrainingParameters):
     """The same on pictures in folders."""
 
-    data: Name = "fashion-mnist"
+    data: PathName = "fashion-mnist"
     """A folder with `train` and `val`, each with a folder of pictures for each class; or `fashion-mnist`,
     which is written into such folders as RGB pictures."""
     architecture: Name = "torchvision:alexnet"
@@ -177,7 +177,7 @@ class GarbageParameters(TrainingParameters):
 class FamiliesParameters(TrainingParameters):
     """Models of several families; the training settings are the perceptron's."""
 
-    networks: list[Name] = Field(
+    networks: list[NetworkName] = Field(
         default=["linear-mnist", "svm-mnist", "mlp", "lenet-mnist", "generative-mnist"]
     )
     """`mlp` is trained; the others are in the package."""

@@ -215,7 +215,7 @@ def train_once(
         "start": None if start is None else fingerprint_of(start.module, start.preprocessing, "float32"),
     }
     if file.exists():
-        record = NetworkRecord.from_json(file.read_text(encoding="utf-8"))
+        record = NetworkRecord.from_json(file.read_text(encoding="utf-8-sig"))
         if record.present and (record.architecture, record.classes, record.recipe) == (
             architecture,
             classes,

@@ -51,7 +51,7 @@ class Results:
         """
         path = self._path(item, ".json")
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            return dict(json.loads(path.read_text(encoding="utf-8-sig")))
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -77,7 +77,7 @@ class Results:
 
     def all(self) -> dict[str, Item]:
         """Return every item by its name, sorted."""
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in self.folder.glob("*.json")]
+        found = [json.loads(path.read_text(encoding="utf-8-sig")) for path in self.folder.glob("*.json")]
         return {each["item"]: each for each in sorted(found, key=lambda each: str(each["item"]))}
 
     def _path(self, item: str, ending: str) -> Path:

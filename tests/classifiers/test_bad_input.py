@@ -203,7 +203,8 @@ class TestSavedPrograms:
         else:
             batch = {0: torch.export.Dim.DYNAMIC}
             torch.export.save(torch.export.export(network, (example,), dynamic_shapes=(batch,)), path)
-        path.with_name("net.pt2.json").write_text(self.DESCRIPTION)
+        # As Windows' editors write it.
+        path.with_name("net.pt2.json").write_text(self.DESCRIPTION, encoding="utf-8-sig", newline="\r\n")
         classifier = load_classifier(f"{kind}:{path}", device=CPU)
         require_sound(classifier, IMAGES)
         torch.testing.assert_close(classifier.predict(IMAGES).logits, network(IMAGES / 255))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,7 +108,12 @@ class TestMistakes:
             ("runs:", "runs: expected an integer of at least 1, got nothing"),
             ("workers: {wait_s: .inf}", "workers.wait_s: expected a number greater than 0, got Infinity"),
             ("workers: {gpus: .nan}", "workers.gpus: expected a number of at least 0, got NaN"),
-            ("ray: {address: 6379}", "ray.address: expected text that is not empty, got 6379"),
+            (
+                "ray: {address: 6379}",
+                "ray.address: expected text that is not empty, got 6379; put it in quotes",
+            ),
+            ("loggers: {wandb: 2026-11-27}", "or null, got 2026-11-27; put it in quotes"),
+            ("held_out: [{name: on}]", "held_out.0.name: expected text that is not empty, got true; put it"),
             ("islands: {claims: 'yes'}", 'islands.claims: expected true or false, got "yes"'),
             ("zebra: 1", "zebra: unknown key; known keys: pipeline, store"),
         ],
@@ -171,10 +177,17 @@ class TestFiles:
     def test_unreadable(self, write: Write) -> None:
         assert mistakes(write(MINIMAL) / "below")[0].endswith("cannot be read: Not a directory")
 
-    def test_byte_order_mark(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+    def test_byte_order_mark(self, tmp_path: Path, encoding: str) -> None:
         path = tmp_path / "run.yaml"
-        path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.encode())
+        path.write_bytes(MINIMAL.replace("\n", "\r\n").encode(encoding))
         assert load_run_config(path).store == "runs/x"
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le"])
+    def test_standard_input(self, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+        text = MINIMAL if encoding == "utf-8-sig" else f"\ufeff{MINIMAL}"
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode(encoding))))
+        assert load_run_config("-").store == "runs/x"
 
     def test_syntax_error_names_the_line(self, write: Write) -> None:
         assert mistakes(write(f"{MINIMAL}islands: {{count: 2\n"))[0].startswith(

@@ -69,17 +69,17 @@ def test_what_yaml_allows_but_nobody_means_is_noted(text: str, problem: str) -> 
 
 
 def test_override_is_a_path_and_a_yaml_value() -> None:
-    layer = parse_override("a.b={c: [1, two]}")
+    layer = parse_override("a.b={c: [1, two]}", {})
     assert layer.values == {"a": {"b": {"c": [1, "two"]}}}
     assert str(layer.origin(("a", "b", "c"))) == "--set a.b={c: [1, two]}"
-    assert parse_override("a=").values == {"a": None}
-    assert parse_override("a=x=y").values == {"a": "x=y"}
+    assert parse_override("a=", {}).values == {"a": None}
+    assert parse_override("a=x=y", {}).values == {"a": "x=y"}
 
 
 @pytest.mark.parametrize("text", ["a", "=1", "a..b=1", ".a=1", "", "a=[1", "a=*x"])
 def test_bad_override_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^--set "):
-        parse_override(text)
+        parse_override(text, {})
 
 
 def test_top_wins_key_by_key() -> None:

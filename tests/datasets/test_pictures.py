@@ -12,8 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+from islands.classifiers.imagenet import imagenet_classes
+from islands.datasets.assets import PHOTOGRAPH_LABELS
 from islands.datasets.image_folder import ImageFolder
 from islands.datasets.pictures import find_pictures, read_picture
+from islands.datasets.real import photograph_labels
 from islands.errors import DataError
 
 GREY = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)
@@ -134,6 +137,16 @@ def test_folders_are_walked_without_what_is_hidden(tmp_path: Path) -> None:
     assert (tmp_path / "d" / "y.jpeg") in find_pictures(tmp_path)
     with pytest.raises(DataError, match=r"has no pictures .* \.png"):
         find_pictures(tmp_path / "c.png")
+
+
+def test_known_photographs_are_found_by_name_in_whatever_order() -> None:
+    names = imagenet_classes()
+    assert photograph_labels(names) == PHOTOGRAPH_LABELS
+    assert photograph_labels(names[::-1]) == tuple(999 - label for label in PHOTOGRAPH_LABELS)
+    assert photograph_labels(tuple(map(str, range(1000)))) == PHOTOGRAPH_LABELS
+    renamed = names[PHOTOGRAPH_LABELS[0]]
+    assert photograph_labels(tuple("?" if name == renamed else name for name in names[::-1])) is None
+    assert photograph_labels(names[:10]) is None
 
 
 def test_training_reads_the_same_pictures(tmp_path: Path) -> None:

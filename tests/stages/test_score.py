@@ -50,7 +50,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(template: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(template, tmp_path / "run"))
+    return Path(shutil.copytree(template, tmp_path / "run #1, $nothing"))
 
 
 def expected(store: Path, network: str) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -57,6 +57,14 @@ def test_arrays_come_back(tmp_path: Path) -> None:
     assert (results.arrays("images")["images"] == images).all()
 
 
+def test_an_item_that_was_saved_by_another_editor(tmp_path: Path) -> None:
+    results = Results(tmp_path, "stage")
+    results.keep("a", {"value": 1})
+    (file,) = results.folder.glob("*.json")
+    file.write_text(file.read_text(encoding="utf-8"), encoding="utf-8-sig", newline="\r\n")
+    assert results.get("a") == results.all()["a"] == {"value": 1, "item": "a"}
+
+
 def test_a_damaged_item_is_named(tmp_path: Path) -> None:
     results = Results(tmp_path, "stage")
     results.keep("item", {"n": 1})
