@@ -23,9 +23,11 @@ OTHER_NETWORK = "another network than the paper's CaffeNet"
 
 
 def budget(archives: Archives, evaluations: int) -> str:
-    """Return what of the paper's images per run were scored; empty where it was as many."""
-    least = int(archives.evaluations.min())
-    return "" if least >= evaluations else f"smaller budget: {least:,} of {evaluations:,} images a run"
+    """Return how many images per run were scored beside the paper's; empty where they were as many."""
+    least, most = int(archives.evaluations.min()), int(archives.evaluations.max())
+    if least < evaluations:
+        return f"smaller budget: {least:,} of {evaluations:,} images a run"
+    return f"larger budget: {most:,} for {evaluations:,} images a run" if most > evaluations else ""
 
 
 def median(
@@ -43,17 +45,17 @@ def median(
         paper: its figure as it is printed.
         figure: the same as a number.
         archives: ours.
-        evaluations: images that a run of the paper scored; with fewer, nothing is compared.
+        evaluations: images that a run of the paper scored; with others, nothing is compared.
         networks: ours on real images.
     """
-    value, smaller = median_over_runs(archives.confidence), budget(archives, evaluations)
+    value, other = median_over_runs(archives.confidence), budget(archives, evaluations)
     near = Verdict.of(abs(value - figure) <= NEAR)
     return Finding(
         claim,
         paper,
         f"{value:.2%}, median over {runs(archives.runs)}; best class {archives.confidence.max():.2%}",
-        Verdict.NOT_COMPARABLE if smaller else near,
-        "; ".join(filter(None, [smaller, OTHER_NETWORK])),
+        Verdict.NOT_COMPARABLE if other else near,
+        "; ".join(filter(None, [other, OTHER_NETWORK])),
         value,
         networks,
     )
@@ -70,13 +72,13 @@ def classes_at(
 ) -> Finding:
     """Return whether at least `least` classes have a confidence, in the median run."""
     counts = (archives.confidence >= np.float32(confidence)).sum(1)
-    value, smaller = float(np.median(counts)), budget(archives, evaluations)
+    value, other = float(np.median(counts)), budget(archives, evaluations)
     return Finding(
         claim,
         paper,
         f"{value:g} of {archives.confidence.shape[1]} classes, median over {runs(archives.runs)}",
-        Verdict.NOT_COMPARABLE if smaller else Verdict.of(value >= least),
-        "; ".join(filter(None, [smaller, OTHER_NETWORK])),
+        Verdict.NOT_COMPARABLE if other else Verdict.of(value >= least),
+        "; ".join(filter(None, [other, OTHER_NETWORK])),
         value,
         networks,
     )
@@ -101,8 +103,8 @@ def cppn_above_direct(cppn: Archives, direct: Archives | None, networks: tuple[T
         paper,
         f"{median_over_runs(cppn.confidence):.2%} against {median_over_runs(direct.confidence):.2%}, "
         f"{shown(p)}; noise had {spent:.1f} times the images scored",
-        Verdict.of(p < SIGNIFICANCE),
-        OTHER_NETWORK,
+        Verdict.of(p < SIGNIFICANCE) if spent >= 1 else Verdict.NOT_COMPARABLE,
+        OTHER_NETWORK if spent >= 1 else "noise had fewer images than patterns",
         p,
         networks,
     )

@@ -35,7 +35,7 @@ def above_real_images(evolved: Evidence, tested: Mapping[str, Item], evaluations
     Args:
         evolved: an experiment of a single run.
         tested: the networks on real images.
-        evaluations: images that a run of the paper scored; with fewer, nothing is concluded.
+        evaluations: images that a run of the paper scored; with others, nothing is concluded.
     """
     archives, name = evolved.archives(), evolved.config.network.name
     own = evolved.results("test").get(evolved.config.network.label) or tested.get(name)
@@ -43,14 +43,14 @@ def above_real_images(evolved: Evidence, tested: Mapping[str, Item], evaluations
     claim = f"The images of {evolved.config.pipeline} have the confidence of real ones that are seen right."
     if own is None or own["median_right"] is None:
         return Finding(claim, None, f"{median:.2%}", Verdict.NOT_COMPARABLE, "not tested on real images")
-    smaller = budget(archives, evaluations)
+    other = budget(archives, evaluations)
     reference = "the paper's section 3.4 has 88.11 % [quoted] against 86.7 % [recalled, high certainty]"
-    parts = (smaller, reference if evolved.config.pipeline == "imagenet_cppn" else "")
+    parts = (other, reference if evolved.config.pipeline == "imagenet_cppn" else "")
     return Finding(
         claim,
         None,
         f"{median:.2%} against {own['median_right']:.2%} (median of {own['n']:,} {own['data']}, those right)",
-        Verdict.NOT_COMPARABLE if smaller else Verdict.of(median >= own["median_right"]),
+        Verdict.NOT_COMPARABLE if other else Verdict.of(median >= own["median_right"]),
         "; ".join(filter(None, parts)),
         median,
         evolved.tested(evolved.config.network.label),

@@ -126,10 +126,7 @@ class TestEqualBudgets:
         from islands.config.files import variants_of
 
         config = evidence("single_target").config
-        spent = {
-            name: each.islands.count * (each.evolve.initial + each.evolve.children * each.evolve.generations)
-            for name, each in variants_of(config).items()
-        }
+        spent = {name: each.images_by(each.evolve.generations) for name, each in variants_of(config).items()}
         assert spent == {"all_at_once": 200 + 200 * 200, "one_at_a_time": 200 + 200 * 200}
 
 
