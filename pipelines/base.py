@@ -37,6 +37,8 @@ class Pipeline:
     small: Mapping[str, Any] | None = None
     """Laid over `settings` by `islands paper --budget small`: a minute or two of two cores. None: the
     experiment has no small form."""
+    full: Mapping[str, Any] = field(default_factory=dict)
+    """The same by `--budget full`: what a launch has less of than the paper."""
     findings: Callable[[Evidence], Sequence[Finding]] | None = None
     """Computes the closing table from stores and results alone, so that it can be computed again offline."""
 

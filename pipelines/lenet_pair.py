@@ -1,7 +1,8 @@
 """The same architecture with another training: images evolved against one LeNet, shown to another.
 
 Section 3.5 of the paper, first case: two networks of equal architecture that differ in their random start. It
-has 300 images a network, 30 runs of 10 digits, as here; generations are fewer than the paper's 200.
+has 300 images a network, 30 runs of 10 digits, as here. A launch has half the paper's children and
+generations, which are 200 each; the full budget has all.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ def findings(evidence: Evidence) -> list[Finding]:
     """Compare with section 3.5, first case."""
     from islands.report.transfer_claims import transfers
 
+    generations = evidence.config.evolve.generations
     return transfers(
         evidence,
         "Digits evolved against {source} fool {target}, of equal architecture, more often than chance.",
         {},
         Figure("43.3 % and 48.7 % of images", Certainty.RECALLED_LOW),
-        "other trainings; fewer generations than the paper's 200",
+        "other trainings" + (f"; {generations} generations, the paper has 200" if generations < 200 else ""),
     )
 
 
@@ -41,5 +43,6 @@ PIPELINE = Pipeline(
     stages=("train", "evolve", "score", "transfer", "test"),
     variants=crossed({"a": {"name": "lenet-mnist"}, "b": {"name": "lenet:1"}}),
     small={"evolve": {"generations": 40}},
+    full={"evolve": {"initial": 200, "children": 200, "generations": 200}},
     findings=findings,
 )

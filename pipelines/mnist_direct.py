@@ -3,6 +3,7 @@
 Section 3.1 and figure 4 of the paper: 28 x 28 grey pixels, mutated one by one, 200 generations. The children
 and the random images of generation 0, 200 each, are those of the released code
 (`dl_map_elites_images_mnist_direct_encoding.cpp`), which leaves the number of generations open.
+A launch makes one run. How many the paper made is not known: the full budget has as many as `mnist_cppn`.
 """
 
 from __future__ import annotations
@@ -48,5 +49,6 @@ PIPELINE = Pipeline(
     },
     stages=("train", "evolve", "score", "test"),
     small={"runs": 10},
+    full={"runs": 50},
     findings=findings,
 )

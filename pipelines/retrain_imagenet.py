@@ -2,7 +2,9 @@
 
 Section 3.8 of the paper: AlexNet on ImageNet, the class of fooling images over-represented (9000 images, 7 x
 as many as in another class). `parameters.data` names the folder of the pictures; ImageNet is in no package,
-so by default Fashion-MNIST is written into folders as RGB pictures.
+so by default Fashion-MNIST is written into folders as RGB pictures, 1300 for each of its ten classes, as of
+ImageNet. A run gives an image of its start and one of its end for each class: with the 1000 classes of
+ImageNet, 5 runs give the 9100 images that are wanted; with ten classes, 455 do.
 """
 
 from __future__ import annotations
@@ -59,10 +61,11 @@ PIPELINE = Pipeline(
     summary="A network of pictures trained on its own fooling images.",
     paper="section 3.8",
     settings={
-        "runs": 5,
+        "runs": 455,
         "network": {"name": "efficientnet-lite0"},
         "encoding": {"name": "cppn"},
         "evolve": {"initial": 400, "children": 400, "generations": 5000, "generations_per_epoch": 10},
+        "parameters": {"training_images": 13_000},
     },
     stages=("retrain-images",),
     parameters=RetrainImagesParameters,

@@ -23,9 +23,11 @@ OTHER_NETWORK = "another network than the paper's CaffeNet"
 
 
 def budget(archives: Archives, evaluations: int) -> str:
-    """Return what of the paper's images per run were scored; empty where it was as many."""
-    least = int(archives.evaluations.min())
-    return "" if least >= evaluations else f"smaller budget: {least:,} of {evaluations:,} images a run"
+    """Return how many images per run were scored beside the paper's; empty where they were as many."""
+    least, most = int(archives.evaluations.min()), int(archives.evaluations.max())
+    if least < evaluations:
+        return f"smaller budget: {least:,} of {evaluations:,} images a run"
+    return f"larger budget: {most:,} for {evaluations:,} images a run" if most > evaluations else ""
 
 
 def _obstacle(archives: Archives, evaluations: int) -> str:
@@ -50,7 +52,7 @@ def median(
         paper: its figure as it is printed.
         figure: the same as a number.
         archives: ours.
-        evaluations: images that a run of the paper scored; with fewer, nothing is compared.
+        evaluations: images that a run of the paper scored; with others, nothing is compared.
         networks: ours on real images.
     """
     value, obstacle = median_over_runs(archives.confidence), _obstacle(archives, evaluations)
@@ -133,8 +135,8 @@ def cppn_above_direct(cppn: Archives, direct: Archives | None, networks: tuple[T
         claim,
         paper,
         f"{medians}; noise had {spent:.1f} times the images scored",
-        effect.verdict,
-        OTHER_NETWORK,
+        effect.verdict if spent >= 1 else Verdict.NOT_COMPARABLE,
+        OTHER_NETWORK if spent >= 1 else "noise had fewer images than patterns",
         effect.size,
         networks,
         effect,

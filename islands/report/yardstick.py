@@ -60,7 +60,7 @@ def above_real_images(evolved: Evidence, tested: Evidence, evaluations: int) -> 
     Args:
         evolved: an experiment of a single run.
         tested: the networks on real images.
-        evaluations: images that a run of the paper scored; with fewer, nothing is concluded.
+        evaluations: images that a run of the paper scored; with others, nothing is concluded.
     """
     archives, label = evolved.archives(), evolved.config.network.label
     source, name = evolved, label

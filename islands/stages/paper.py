@@ -66,6 +66,8 @@ def configure(name: str, budget: Budget, out: Path, overrides: Sequence[str] = (
     if budget == "small":
         small = pipeline.small or {}
         settings |= {**small, "workers": {**SMALL_MACHINE, **small.get("workers", {})}}
+    else:
+        settings |= pipeline.full
     return resolve_run_config(settings, f"islands paper --budget {budget}", overrides)
 
 

@@ -69,6 +69,19 @@ class TestMnist:
         short = archives(*[digits(0.99999, 0.999, 0.99999)[:6]] * 8)
         assert verdicts(evidence("mnist_cppn", {"": short})) == [NOT_COMPARABLE, AGREES]
 
+    def test_more_images_in_a_generation_than_the_papers_support_nothing(self) -> None:
+        for children, verdict, note in (
+            (200, AGREES, ""),
+            (400, NOT_COMPARABLE, "larger budget: 400 for 200"),
+        ):
+            made = archives(digits(1.0, 1.0, 1.0), evaluations=children * 201)
+            for pipeline in ("mnist_cppn", "mnist_direct"):
+                found = conclude(evidence(pipeline, {"": made}))
+                assert [each.verdict for each in found] == [verdict] * 2
+                assert all(each.why.startswith(note) for each in found)
+        missed = archives(digits(0.5, 0.5, 0.5), evaluations=400 * 201)
+        assert verdicts(evidence("mnist_cppn", {"": missed})) == [DISAGREES] * 2
+
 
 class TestImagenet:
     def test_the_papers_budget_is_compared(self) -> None:
@@ -92,6 +105,15 @@ class TestImagenet:
         assert "2,000,399 of 2,000,400 images" in median.why
         assert animals.verdict is DISAGREES
         assert "islands findings CPPN DIRECT" in above.why
+
+    def test_neither_is_a_larger_one(self) -> None:
+        """Sixteen islands of 400 children each scored 16 times the paper's images, and agreed."""
+        noise = evidence("imagenet_direct", {"": imagenet(0.2, 0.2, NOISE_PAPER)})
+        made = {"": imagenet(0.3, 0.9, 16 * PAPER)}
+        median, many, above, *_ = conclude(evidence("imagenet_cppn", made, others={"imagenet_direct": noise}))
+        assert {median.verdict, many.verdict, above.verdict} == {NOT_COMPARABLE}
+        assert "larger budget: 32,006,400 for 2,000,400 images a run" in median.why
+        assert "fewer images" in above.why
 
     def test_noise(self) -> None:
         some = imagenet(0.2, 0.2, NOISE_PAPER)
@@ -130,10 +152,7 @@ class TestEqualBudgets:
         from islands.config.files import variants_of
 
         config = evidence("single_target").config
-        spent = {
-            name: each.islands.count * (each.evolve.initial + each.evolve.children * each.evolve.generations)
-            for name, each in variants_of(config).items()
-        }
+        spent = {name: each.images_by(each.evolve.generations) for name, each in variants_of(config).items()}
         assert spent == {"all_at_once": 200 + 200 * 200, "one_at_a_time": 200 + 200 * 200}
 
 
