@@ -1,10 +1,11 @@
 """Kills random processes of a run at random times, and compares what comes out with the undisturbed run.
 
-    python -m tests.chaos --kills 200 --seed 0
+    python -m tests.chaos --kills 200 --faults 200 --seed 0
 
 A run is driven by a process of its own on a Ray cluster of several nodes on this machine. Victims are the
-workers, the driver, which is then started again to resume, and raylets, which take their node along. A run
-that ends is compared to the last bit, and another one starts until all kills are done.
+workers, the driver, which is then started again to resume, and raylets, which take their node along. Beside
+that, tries to commit fail at random steps, often several in a row, some after the store has taken the commit.
+A run that ends is compared to the last bit, and another one starts until all kills and faults are done.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -36,6 +39,7 @@ from islands.store import schema
 from islands.store.location import Location
 from islands.store.reader import StoreReader
 from tests.archipelago.nodes import lose
+from tests.store.faults import Plan, failing_commits, some
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,6 +50,9 @@ PATIENCE_S = 120
 """Seconds without a kill within which a run must end."""
 
 LAG = 2
+
+FAULTY = 0.5
+"""Share of the tries to commit that fail."""
 
 WEIGHTS = {"worker": 7, "driver": 2, "node": 1}
 """How often each kind of process is chosen."""
@@ -69,13 +76,15 @@ def make_config(store: Path, address: str, workers: int) -> RunConfig:
     )
 
 
-def drive(settings: str) -> None:
-    """Be the driver: go on with the run, or start it, and print a line for each epoch."""
+def drive(settings: str, faults: int, seed: int) -> None:
+    """Be the driver: go on with the run, or start it, and print a line for each epoch and each fault."""
+    from islands.archipelago import committer
     from islands.archipelago.driver import Progress
     from islands.stages.launch import launch, resume
 
     config = RunConfig.model_validate_json(settings)
     last = -1
+    committer.PAUSES_S = (0.1,) * 20
 
     def observe(progress: Progress) -> None:
         nonlocal last
@@ -83,10 +92,26 @@ def drive(settings: str) -> None:
             last = progress.epoch
             print("epoch", last, flush=True)
 
-    if Path(config.store).exists():
-        resume(config.store, [f"workers.executor={config.workers.executor}"], observe)
-    else:
-        launch(config, observe)
+    with failing_commits(_told(some(random.Random(seed), FAULTY), faults)):
+        if Path(config.store).exists():
+            resume(config.store, [f"workers.executor={config.workers.executor}"], observe)
+        else:
+            launch(config, observe)
+
+
+def _told(plans: Iterator[Plan], faults: int) -> Iterator[Plan]:
+    """Say which faults come, of which there are so many."""
+    left = iter(range(faults))
+
+    def told(plan: Plan, step: str) -> str | None:
+        when = plan(step)
+        if when is None or next(left, None) is None:
+            return None
+        print("fault", when, step, flush=True)
+        return when
+
+    for plan in plans:
+        yield partial(told, plan)
 
 
 def digest(store: Location | Path) -> str:
@@ -108,11 +133,11 @@ def digest(store: Location | Path) -> str:
 class Driver:
     """A process that drives the run, and what it says."""
 
-    def __init__(self, config: RunConfig, log: Path) -> None:
-        command = [sys.executable, "-c", "import sys, tests.chaos as c; c.drive(sys.argv[1])"]
+    def __init__(self, config: RunConfig, log: Path, faults: int = 0, seed: int = 0) -> None:
+        code = "import sys, tests.chaos as c; c.drive(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))"
         with log.open("a") as errors:
             self.process = subprocess.Popen(
-                [*command, config.model_dump_json()],
+                [sys.executable, "-c", code, config.model_dump_json(), str(faults), str(seed)],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -121,6 +146,7 @@ class Driver:
         self.is_alone = config.workers.executor == "in-process"
         self.epochs: list[tuple[float, int]] = []
         self.disturbed: list[tuple[str, float]] = []
+        self.faults: list[str] = []
         self._moved = Event()
         self._listener = Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -131,8 +157,11 @@ class Driver:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             return False
-        self._listener.join(5)
         return True
+
+    def hear_out(self) -> None:
+        """Take in all that the process has said; it has ended."""
+        self._listener.join(5)
 
     def wait_for_an_epoch(self) -> None:
         """Wait until the process has done an epoch, or has ended."""
@@ -154,6 +183,8 @@ class Driver:
             if line.startswith("epoch "):
                 self.epochs.append((time.monotonic(), int(line.split()[1])))
                 self._moved.set()
+            elif line.startswith("fault "):
+                self.faults.append(line.removeprefix("fault ").strip())
         self._moved.set()
 
 
@@ -210,12 +241,14 @@ class Tally:
 
     Attributes:
         kills: the kind of each process killed.
+        faults: the step of each fault of a commit, and whether it came before or after.
         recoveries: seconds until all islands went on, by kind, where the driver lived to see it.
         runs: how many ended.
         differing: how many of these differ from the undisturbed one.
     """
 
     kills: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     recoveries: dict[str, list[float]] = field(default_factory=dict)
     runs: int = 0
     differing: int = 0
@@ -224,16 +257,20 @@ class Tally:
         """Say it."""
         counts = ", ".join(f"{self.kills.count(kind)} {kind}s" for kind in WEIGHTS)
         yield f"{len(self.kills)} kills ({counts}); {self.runs} runs ended, {self.differing} differ"
+        if self.faults:
+            counts = ", ".join(f"{count} {step}" for step, count in Counter(self.faults).most_common())
+            yield f"{len(self.faults)} faults of commits ({counts})"
         for kind, seconds in self.recoveries.items():
             middle, longest = statistics.median(seconds), max(seconds)
             yield f"all islands went on after {kind} kills: median {middle:.1f} s, longest {longest:.1f} s"
 
 
 class Storm:
-    """Runs that are disturbed `kills` times in all.
+    """Runs that are disturbed `kills` times in all, and whose commits fail `faults` times.
 
     Args:
         kills: how many.
+        faults: likewise.
         seed: of what is killed when; a run that is disturbed elsewhere must still give the same bits.
         folder: where the stores go.
         nodes: of the cluster; each holds a worker.
@@ -242,9 +279,18 @@ class Storm:
     """
 
     def __init__(
-        self, kills: int, seed: int, folder: Path, *, nodes: int, kinds: Sequence[str], replace: bool
+        self,
+        kills: int,
+        faults: int,
+        seed: int,
+        folder: Path,
+        *,
+        nodes: int,
+        kinds: Sequence[str],
+        replace: bool,
     ) -> None:
         self._kills = kills
+        self._faults = faults
         self._dice = random.Random(seed)
         self._folder = folder
         self._workers = nodes
@@ -254,10 +300,10 @@ class Storm:
         self.tally = Tally()
 
     def run(self) -> Tally:
-        """Let runs end until all kills are done."""
+        """Let runs end until all kills and faults are done."""
         try:
             expected = self._undisturbed()
-            while len(self.tally.kills) < self._kills:
+            while len(self.tally.kills) < self._kills or len(self.tally.faults) < self._faults:
                 store = self._folder / f"run-{self.tally.runs}"
                 self._disturbed(store)
                 self.tally.runs += 1
@@ -269,7 +315,7 @@ class Storm:
 
     def _undisturbed(self) -> str:
         store = self._folder / "undisturbed"
-        driver = self._start(store, "in-process")
+        driver = Driver(self._config(store, "in-process"), self._log)
         if not driver.ends_within(PATIENCE_S):
             driver.process.kill()
         self._require_good_end(driver)
@@ -286,13 +332,13 @@ class Storm:
                 is_last = len(self.tally.kills) >= self._kills
                 if driver.ends_within(PATIENCE_S if is_last else pause):
                     self._require_good_end(driver)
-                    self._note_recoveries(driver)
+                    self._note(driver)
                     return
                 if is_last:
                     raise AssertionError(f"no end within {PATIENCE_S} s after the last kill; {self._log}")
                 kind = self._kill(driver)
                 if kind == "driver":
-                    self._note_recoveries(driver)
+                    self._note(driver)
                     committed = self._require_progress_kept(store, committed)
                     if committed >= 0 and StoreReader(store).complete:
                         return
@@ -322,14 +368,20 @@ class Storm:
         driver.disturbed.append((kind, started))
         return kind
 
-    def _note_recoveries(self, driver: Driver) -> None:
+    def _note(self, driver: Driver) -> None:
+        driver.hear_out()
+        self.tally.faults += driver.faults
         for kind, seconds in driver.recoveries():
             self.tally.recoveries.setdefault(kind, []).append(seconds)
 
     def _start(self, store: Path, executor: str) -> Driver:
+        faults = max(0, self._faults - len(self.tally.faults))
+        return Driver(self._config(store, executor), self._log, faults, self._dice.getrandbits(31))
+
+    def _config(self, store: Path, executor: str) -> RunConfig:
         config = make_config(store, self._nodes.address, self._workers)
         workers = config.workers.model_copy(update={"executor": executor})
-        return Driver(config.model_copy(update={"workers": workers}), self._log)
+        return config.model_copy(update={"workers": workers})
 
     @property
     def _log(self) -> Path:
@@ -357,6 +409,7 @@ def main() -> int:
     """Run the command line; return 0 if every run gave the bits of the undisturbed one."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--faults", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--kinds", nargs="+", choices=list(WEIGHTS), default=list(WEIGHTS))
@@ -365,6 +418,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         storm = Storm(
             chosen.kills,
+            chosen.faults,
             chosen.seed,
             Path(folder),
             nodes=chosen.nodes,
@@ -373,7 +427,8 @@ def main() -> int:
         )
         tally = storm.run()
     print(*tally.lines(), sep="\n")
-    print(json.dumps({"kills": len(tally.kills), "runs": tally.runs, "differing": tally.differing}))
+    counts = {"kills": len(tally.kills), "faults": len(tally.faults)}
+    print(json.dumps({**counts, "runs": tally.runs, "differing": tally.differing}))
     return int(tally.differing > 0)
 
 

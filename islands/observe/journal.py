@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from islands.config import RunConfig
+from islands.errors import ConfigError
 from islands.store.location import Location
 
 FILE = "log.jsonl"
@@ -31,16 +32,35 @@ class JsonLines(logging.Formatter):
         return json.dumps(event)
 
 
+class _Journal(logging.FileHandler):
+    """A file that ends no run: what a full disk does not take is missing from it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is Python's
+        """Say nothing: by default a traceback follows each event."""
+
+    def close(self) -> None:
+        """Close the file; what is left to be written may be lost."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def journal(config: RunConfig) -> Iterator[None]:
-    """Write what `islands` logs to `loggers.journal`, or to a file within a store on a disk."""
+    """Write what `islands` logs to `loggers.journal`, or to a file within a store on a disk.
+
+    Raises:
+        ConfigError: the file cannot be opened.
+    """
     file = _file(config)
     if file is None:
         yield
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("islands")
-    handler = logging.FileHandler(file, encoding="utf-8")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = _Journal(file, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"loggers.journal: {file} cannot be written ({error}); choose another") from None
     handler.setFormatter(JsonLines())
     level = logger.level
     logger.addHandler(handler)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from islands.archipelago.driver import Progress
 from islands.config import RunConfig
 from islands.observe.journal import journal
 from islands.observe.loggers import LOGGERS
 from islands.observe.metrics import ray_metrics
+
+_log = logging.getLogger(__name__)
 
 Observe = Callable[[Progress], None]
 
@@ -26,12 +30,42 @@ def observing(config: RunConfig, observe: Observe) -> Iterator[Observe]:
         watchers: list[Observe] = [observe]
         for name, open_logger in LOGGERS.items():
             if (target := getattr(config.loggers, name)) is not None:
-                watchers.append(stack.enter_context(open_logger(target, config)))
+                watchers.append(stack.enter_context(_harmless(name, open_logger(target, config))))
         if config.workers.executor == "ray":
-            watchers.append(ray_metrics(config))
+            watchers.append(_unless_it_failed("Ray's metrics", ray_metrics(config)))
 
         def tell(progress: Progress) -> None:
             for watch in watchers:
                 watch(progress)
 
         yield tell
+
+
+@contextmanager
+def _harmless(name: str, logger: AbstractContextManager[Observe]) -> Iterator[Observe]:
+    """Open a logger that ends no run, whatever becomes of it then: a server may go away."""
+    observe = logger.__enter__()
+    try:
+        yield _unless_it_failed(name, observe)
+    finally:
+        try:
+            logger.__exit__(*sys.exc_info())
+        except Exception as error:
+            _log.warning("%s could not be closed: %s", name, error)
+
+
+def _unless_it_failed(name: str, observe: Observe) -> Observe:
+    """Return an observer that is not asked again once it has failed."""
+    failed = False
+
+    def watch(progress: Progress) -> None:
+        nonlocal failed
+        if failed:
+            return
+        try:
+            observe(progress)
+        except Exception as error:
+            failed = True
+            _log.warning("%s is told no more: %s", name, error)
+
+    return watch

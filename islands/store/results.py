@@ -6,13 +6,14 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from islands.errors import StoreDamagedError
+from islands.errors import StoreDamagedError, StoreError
 
 Item = dict[str, Any]
 """What JSON can hold, by name."""
@@ -60,15 +61,28 @@ class Results:
     def keep(
         self, item: str, value: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]] | None = None
     ) -> None:
-        """Write an item, with the arrays that belong to it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if arrays is not None:
-            with self._unfinished(item, ".npz").open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
-            self._finish(item, ".npz")
+        """Write an item, with the arrays that belong to it.
+
+        Raises:
+            StoreError: it could not be written; of what was there before, nothing is lost.
+        """
         text = json.dumps({**value, "item": item}, indent=1, allow_nan=False)
-        self._unfinished(item, ".json").write_text(f"{text}\n", encoding="utf-8")
-        self._finish(item, ".json")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if arrays is not None:
+                with self._unfinished(item, ".npz").open("wb") as file:
+                    np.savez(file, allow_pickle=False, **arrays)
+                self._finish(item, ".npz")
+            self._unfinished(item, ".json").write_text(f"{text}\n", encoding="utf-8")
+            self._finish(item, ".json")
+        except OSError as error:
+            for ending in (".npz", ".json"):
+                with suppress(OSError):
+                    self._unfinished(item, ending).unlink()
+            raise StoreError(
+                f"{self.folder} cannot be written ({error}); make room, and run the same command again: "
+                "what is finished is kept"
+            ) from error
 
     def arrays(self, item: str) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays that were kept with an item."""

@@ -83,8 +83,10 @@ class Stage:
         observe: Callable[[Progress], None],
         *,
         break_lock: bool,
+        at: str | None,
     ) -> Reader:
-        return self._run(observe, store, *overrides, *(["--break-lock"] if break_lock else []))
+        words = [*(["--break-lock"] if break_lock else []), *(["--at", at] if at else [])]
+        return self._run(observe, store, *overrides, *words)
 
     def plan(self, config: RunConfig, nodes: int) -> PlanLike:
         self.calls.append((config, nodes))
@@ -176,6 +178,10 @@ class TestResume:
     def test_breaks_a_lock_when_told(self, stage: Stage) -> None:
         assert run(["resume", "runs/x", "--break-lock"]) == 0
         assert stage.calls == [("runs/x", "--break-lock")]
+
+    def test_goes_back_when_told(self, stage: Stage) -> None:
+        assert run(["resume", "runs/x", "--at", "7"]) == 0
+        assert stage.calls == [("runs/x", "--at", "7")]
 
     def test_missing_store_is_2(self, stage: Stage, capfd: Capture) -> None:
         stage.error = StoreNotFoundError("there is no store at runs/x")

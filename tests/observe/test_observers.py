@@ -8,13 +8,17 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import islands
+from islands.archipelago.driver import Progress
+from islands.config import RunConfig
 from islands.errors import ConfigError
-from islands.observe.loggers import LOGGERS, _library
+from islands.observe.loggers import LOGGERS, Observe, _library
 from islands.observe.metrics import METRICS
 from tests.archipelago.conftest import ray_cluster  # noqa: F401 - a fixture
 
@@ -86,6 +90,45 @@ def test_wandb_writes_offline(logged: Path) -> None:
 def test_a_missing_library_is_explained(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"loggers\.{name}.*pip install 'islands\[{name}\]'"):
         _library("no_such_library", name)
+
+
+def test_a_logger_that_fails_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its server goes away, and is not there in the end either."""
+    asked = []
+
+    @contextmanager
+    def going_away(target: str, config: RunConfig) -> Iterator[Observe]:
+        def observe(progress: Progress) -> None:
+            asked.append(progress.epoch)
+            raise ConnectionError(f"no answer from {target}")
+
+        yield observe
+        raise TimeoutError("still no answer")
+
+    monkeypatch.setitem(LOGGERS, "mlflow", going_away)
+    evolve = {"initial": 5, "children": 5, "generations_per_epoch": 2}
+    found = islands.evolve(
+        "lenet-mnist", encoding="direct", generations=6, evolve=evolve, loggers={"mlflow": "http://gone"}
+    )
+    assert found.complete
+    assert len(asked) == 1
+    assert "mlflow is told no more: no answer from http://gone" in caplog.text
+    assert "mlflow could not be closed: still no answer" in caplog.text
+
+
+def test_a_journal_on_a_full_disk_ends_no_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no device that is always full here")
+    evolve = {"initial": 5, "children": 5, "generations_per_epoch": 2}
+    found = islands.evolve(
+        "lenet-mnist", encoding="direct", generations=6, evolve=evolve, loggers={"journal": "/dev/full"}
+    )
+    assert found.complete
+    assert "Traceback" not in capfd.readouterr().err
+    with pytest.raises(ConfigError, match=r"loggers\.journal: /proc/none/x cannot be written"):
+        islands.evolve("lenet-mnist", evolve=evolve, generations=6, loggers={"journal": "/proc/none/x"})
 
 
 def test_the_journal_has_a_line_for_each_event(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from islands.errors import StoreDamagedError
+from islands.errors import StoreDamagedError, StoreError
 from islands.store.results import Results
 
 WRITER = """
@@ -24,6 +24,16 @@ while True:
     for number in range(100):
         results.keep(f"item {number}", {"values": [number] * 5000})
 """
+
+
+def test_what_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    results = Results(tmp_path, "stage")
+    results.keep("lion", {"value": 1})
+    (results.folder / f".tiger.npz.{os.getpid()}").mkdir()
+    with pytest.raises(StoreError, match="cannot be written.*run the same command again") as told:
+        results.keep("tiger", {"value": 2}, {"pixels": np.zeros(3)})
+    assert "\n" not in str(told.value)
+    assert results.all().keys() == {"lion"}
 
 
 def test_an_item_is_made_once(tmp_path: Path) -> None:
