@@ -82,5 +82,7 @@ def build_scorer(config: RunConfig, channels: int, size: int) -> Scorer:
     torch.set_num_threads(config.scorers.threads)
     repeatable_on_gpu()
     device = resolve_device(config.scorers.device)
-    classifiers = [load_classifier(**network.model_dump(), device=device) for network in config.held_out]
+    classifiers = [
+        load_classifier(**network.as_held_out.model_dump(), device=device) for network in config.held_out
+    ]
     return Scorer(build_encoding(config.encoding, channels, size), classifiers)

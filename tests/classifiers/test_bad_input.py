@@ -173,13 +173,13 @@ class TestWeights:
             load_classifier("lenet-mnist", weights=str(tmp_path / name), device=CPU)
 
     def test_with_another_checksum_are_refused(self, tmp_path: Path) -> None:
-        torch.save(build_lenet().state_dict(), tmp_path / "lenet-00000000.pt")
-        with pytest.raises(NetworkError, match="expected 00000000"):
-            load_classifier("lenet-mnist", weights=str(tmp_path / "lenet-00000000.pt"), device=CPU)
+        torch.save(build_lenet().state_dict(), tmp_path / "lenet-0000000a.pt")
+        with pytest.raises(NetworkError, match="expected 0000000a"):
+            load_classifier("lenet-mnist", weights=str(tmp_path / "lenet-0000000a.pt"), device=CPU)
         with pytest.raises(NetworkError, match="expected 12345678"):
             load_classifier(
                 "lenet-mnist",
-                weights=str(tmp_path / "lenet-00000000.pt"),
+                weights=str(tmp_path / "lenet-0000000a.pt"),
                 sha256="12345678",
                 device=CPU,
             )
