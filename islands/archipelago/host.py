@@ -103,7 +103,11 @@ def _encoding_for(config: RunConfig, classifier: Classifier) -> Encoding:
     # What does not fit must be known before anything is written.
     if tuned(encoding):
         require_differentiable(classifier)
-    require_sound(classifier, encoding.render(genomes), config.network.not_finite)
+    drawn = encoding.render(genomes)
+    # Noise as well: both drawn images may be uniform.
+    noise = torch.randint(256, drawn.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.cat([drawn, noise.to(drawn.device)])
+    require_sound(classifier, images, config.network.not_finite)
     return encoding
 
 

@@ -38,7 +38,7 @@ def describe_picture(image: Tensor) -> str:
     pixels = image.cpu().float().flatten(1)
     low, high = pixels.amin(1).int().tolist(), pixels.amax(1).int().tolist()
     if low == high:
-        return f"a uniform picture (all pixels {', '.join(map(str, low))})"
+        return f"a uniform picture (all pixels {', '.join(map(str, low if len({*low}) > 1 else low[:1]))})"
     spread = (pixels - pixels.mean(1, keepdim=True)).abs().mean()
     steps = image.cpu().float().diff(dim=2).abs().mean()
     kind = "a picture of noise" if steps > spread else "a drawn picture"

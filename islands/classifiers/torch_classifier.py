@@ -419,7 +419,8 @@ def _logits_in(outputs: Any) -> Any:
 def _require_logits(name: str, outputs: Tensor) -> None:
     """Refuse outputs (4, …) that a softmax or a sigmoid has bounded, whatever goes in."""
     outputs = outputs.float().reshape(len(outputs), -1)
-    if not bool(((outputs >= 0) & (outputs <= 1)).all()):
+    bounded = bool(((outputs >= 0) & (outputs <= 1)).all())
+    if not bounded or bool((outputs == outputs[0]).all()):  # an untrained last layer may give zeros
         return
     kind = "softmax" if bool(((outputs.sum(1) - 1).abs() < _AGREEMENT).all()) else "sigmoid"
     otherwise = ", or to logits, if they are logits" if outputs.shape[1] > 1 else ""

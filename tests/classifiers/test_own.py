@@ -300,7 +300,7 @@ class TestOutputs:
         with pytest.raises(NetworkError, match=message):
             require_sound(load(code, **settings), IMAGES)
 
-    @pytest.mark.parametrize("forward", ["x", "x.relu()", "x.log_softmax(1)", "x.tanh()", "100 * x"])
+    @pytest.mark.parametrize("forward", ["x", "x.relu()", "x.log_softmax(1)", "x.tanh()", "100 * x", "0 * x"])
     def test_that_are_logits_are_not_taken_for_something_else(self, load: Load, forward: str) -> None:
         code = other(forward)
         assert load(code).fingerprint == load(code, outputs="logits").fingerprint
