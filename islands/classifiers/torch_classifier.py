@@ -117,8 +117,8 @@ class TorchClassifier:
         self._module = module.to(device)
         self._memory_format = torch.contiguous_format
         seen = self._probe()
-        if outputs in (None, "logit") and seen is not None:
-            _require_logits(name, seen)
+        asked = outputs not in (None, "logit")
+        self._look_like = None if asked or seen is None else _kind_of(seen)
         self._lay_out(seen)
         self._module.to(self._dtype)
 
@@ -152,6 +152,7 @@ class TorchClassifier:
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Return logits on autograd's tape; see `Differentiable.logits`."""
+        self._require_logits()
         whole = self._preprocessing.view != "ten-crop"
         logits = self._logits(self._shown(pixels)) if whole else _log(self._mean_of_crops(pixels))
         if pixels.requires_grad and not logits.requires_grad:
@@ -164,6 +165,7 @@ class TorchClassifier:
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score images; see `Classifier.predict`."""
+        self._require_logits()
         self._require_images(images)
         images = images.to(self.device)
         parts = [self._predict_chunk(chunk) for chunk in images.split(self.batch_size)]
@@ -278,6 +280,14 @@ class TorchClassifier:
             self._memory_format = torch.contiguous_format
             self._module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
+    def _require_logits(self) -> None:
+        if self._look_like is not None:
+            raise NetworkError(
+                f"{self.name}: got outputs that look like those of a {self._look_like}, all in [0, 1] "
+                f"whatever it sees, in place of logits; leave the {self._look_like} out, or set "
+                f"network.outputs to {self._look_like} (or to logits, if they are logits after all)"
+            )
+
     def _shown(self, pixels: Tensor) -> Tensor:
         size = self._preprocessing.input_size
         if pixels.shape[2:] == (size, size):
@@ -338,7 +348,7 @@ def build_classifier(
     """Return the classifier of a loaded network; None: the batch size that suits the network.
 
     Raises:
-        NetworkError: it cannot be brought to the device, or gives no logits where `outputs` is None.
+        NetworkError: it cannot be brought to the device.
     """
     with told(f"{name}: taking it to {device} failed with", "expected a module of plain parameters"):
         return TorchClassifier(
@@ -416,18 +426,13 @@ def _logits_in(outputs: Any) -> Any:
     return getattr(outputs, "logits", outputs)
 
 
-def _require_logits(name: str, outputs: Tensor) -> None:
-    """Refuse outputs (4, …) that a softmax or a sigmoid has bounded, whatever goes in."""
+def _kind_of(outputs: Tensor) -> Literal["softmax", "sigmoid"] | None:
+    """Return what has bounded outputs (4, …) to [0, 1], whatever went in; None where nothing has."""
     outputs = outputs.float().reshape(len(outputs), -1)
     bounded = bool(((outputs >= 0) & (outputs <= 1)).all())
     if not bounded or bool((outputs == outputs[0]).all()):  # an untrained last layer may give zeros
-        return
-    kind = "softmax" if bool(((outputs.sum(1) - 1).abs() < _AGREEMENT).all()) else "sigmoid"
-    otherwise = ", or to logits, if they are logits" if outputs.shape[1] > 1 else ""
-    raise NetworkError(
-        f"{name}: got outputs that look like those of a {kind}, all in [0, 1] whatever it sees, in place of "
-        f"logits; leave the {kind} out, or set network.outputs to {kind}{otherwise}"
-    )
+        return None
+    return "softmax" if bool(((outputs.sum(1) - 1).abs() < _AGREEMENT).all()) else "sigmoid"
 
 
 def _agree(found: Tensor, expected: Tensor) -> bool:

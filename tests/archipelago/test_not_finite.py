@@ -41,6 +41,13 @@ class Net(nn.Module):
 """
 
 
+SOFT = """
+class Soft(Net):
+    def forward(self, x):
+        return super().forward(x).softmax(1)
+"""
+
+
 @pytest.fixture
 def network(tmp_path: Path) -> str:
     return write(tmp_path / "net.py")
@@ -127,6 +134,14 @@ def test_held_out_networks_take_such_images_for_nothing(network: str, tmp_path: 
     assert (scores.target_rank[nothing] == 4).all()
     assert not scores.target_probability[nothing].any()
     assert scores.top1_probability[~nothing].all()
+
+
+def test_a_held_out_network_that_cannot_be_used_is_known_before_evolution(
+    network: str, tmp_path: Path
+) -> None:
+    (tmp_path / "soft.py").write_text(f"from torch import nn\nfrom net import Net\n{SOFT}")
+    with pytest.raises(NetworkError, match="look like those of a softmax"):
+        build_scorer(config_of(network, held_out=[f"file:{tmp_path}/soft.py:Soft"]), 1, 8)
 
 
 def test_combined_networks_skip_what_a_member_skips(network: str, tmp_path: Path) -> None:
