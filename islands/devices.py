@@ -8,7 +8,7 @@ are collected and made once. On the CPU reading is free, and exact shapes save w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -37,13 +37,15 @@ class Constant:
         return self._copies[device]
 
 
-_Checks = list[tuple[Tensor, Exception]]
+_Errors = Exception | Callable[[], Exception]
+_Checks = list[tuple[Tensor, _Errors]]
 _collected: ContextVar[_Checks | None] = ContextVar("checks", default=None)
 
 
-def require(condition: Tensor, error: Exception) -> None:
+def require(condition: Tensor, error: _Errors) -> None:
     """Raise `error` unless `condition`, a bool tensor of one element, holds.
 
+    An error that takes values of tensors to tell is given as a function that returns it.
     Within `deferred_checks`, and where reading the condition would make the host wait, it is raised at the
     end of that block.
     """
@@ -51,7 +53,11 @@ def require(condition: Tensor, error: Exception) -> None:
     if checks is not None and host_waits(condition.device):
         checks.append((condition, error))
     elif not bool(condition):
-        raise error
+        raise _made(error)
+
+
+def _made(error: _Errors) -> Exception:
+    return error if isinstance(error, Exception) else error()
 
 
 @contextmanager
@@ -68,4 +74,4 @@ def deferred_checks() -> Iterator[None]:
         held = torch.stack([condition.to(first).reshape(()) for condition, _ in checks]).tolist()
         for holds, (_, error) in zip(held, checks, strict=True):
             if not holds:
-                raise error
+                raise _made(error)

@@ -44,6 +44,7 @@ class Progress:
         losses: epochs that had to be repeated because a worker went away.
         unscored: scores on held-out networks that the last checkpoint lacks.
         parcels: sets of claims and of migrants that islands mailed, over the life of this process.
+        not_finite: images since the start that got no finite scores and were skipped, all runs.
         commit_s: seconds that the last commit took; 0 before the first.
         commit_failures: tries that the commit under way has failed.
         efficiency: share of the workers' time in which they evolved, over the life of this process.
@@ -59,6 +60,7 @@ class Progress:
     losses: int
     unscored: int = 0
     parcels: int = 0
+    not_finite: int = 0
     commit_s: float = 0.0
     efficiency: float = 0.0
     commit_failures: int = 0
@@ -265,6 +267,7 @@ class Archipelago:
                 losses=self._losses,
                 unscored=0 if self._scoring is None else self._scoring.pending,
                 parcels=self._parcels,
+                not_finite=sum(run.not_finite for run in self._runs),
                 commit_s=self._commit_s,
                 efficiency=self._busy_s / max((now - started) * self._config.workers.count, 1e-9),
                 commit_failures=committer.failures,

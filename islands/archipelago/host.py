@@ -79,7 +79,9 @@ def build_parts(config: RunConfig) -> tuple[Encoding, Classifier]:
     torch.set_num_threads(config.workers.threads)
     repeatable_on_gpu()
     device = resolve_device(config.workers.device)
-    classifier = load_classifier(**config.network.model_dump(), device=device)
+    # An island sees to images without finite scores: it knows where they come from.
+    network = config.network.model_copy(update={"not_finite": "skip"})
+    classifier = load_classifier(**network.model_dump(), device=device)
     return _encoding_for(config, classifier), classifier
 
 
@@ -101,7 +103,11 @@ def _encoding_for(config: RunConfig, classifier: Classifier) -> Encoding:
     # What does not fit must be known before anything is written.
     if tuned(encoding):
         require_differentiable(classifier)
-    require_sound(classifier, encoding.render(genomes))
+    drawn = encoding.render(genomes)
+    # Noise as well: both drawn images may be uniform.
+    noise = torch.randint(256, drawn.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.cat([drawn, noise.to(drawn.device)])
+    require_sound(classifier, images, config.network.not_finite)
     return encoding
 
 

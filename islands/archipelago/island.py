@@ -12,10 +12,12 @@ from torch import Tensor
 
 from islands.archipelago.messages import Delta, Inbox, IslandKey, IslandState, Outbox, StepResult
 from islands.classifiers.contract import Classifier
+from islands.classifiers.finite import require_finite
 from islands.config import RunConfig
+from islands.devices import require
 from islands.encodings.contract import Encoding, Operator
 from islands.encodings.genomes import Genomes, Replacement
-from islands.errors import NotLoadedError
+from islands.errors import NetworkError, NotLoadedError
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors, descent
 from islands.evolution.archive import Archive, Batch, as_batch, winners
@@ -51,6 +53,8 @@ class _Log:
     history: list[_Taken] = field(default_factory=list)
     migrations: list[Rows] = field(default_factory=list)
     evaluations: int = 0
+    skipped: list[Tensor] = field(default_factory=list)
+    """Of each generation, how many images got no finite scores, on the device."""
     held_changed: bool = False
     genomes: dict[int, Genomes] = field(default_factory=dict)
     """Of each generation, where ancestors are kept."""
@@ -136,6 +140,13 @@ class Island:
         parents = torch.full((n, 2), -1, dtype=torch.int64, device=self._device)
         log.evaluations += n * (self._config.encoding.images_per_seed - 1)  # what gradients cost
         self._judge(0, 0, seeds.genomes, parents, seeds.operators, claims, log)
+        require(
+            (self._archive.fitness > -torch.inf).any(),
+            NetworkError(
+                f"{self._classifier.name} gave finite scores to none of the {n} images of generation 0; "
+                "expected some to go on from: check its weights, or choose another network.precision"
+            ),
+        )
         nobody = torch.empty(0, dtype=torch.int64, device=self._device)
         self._hold(self._archive.elites(nobody, self._encoding))
         log.held_changed = True
@@ -165,7 +176,14 @@ class Island:
         """Score a batch on every class and let it take cells, here and for the mail."""
         n = len(genomes)
         images, to_beat = self._encoding.render(genomes), self._to_beat(claims)
-        fitness, probabilities = score(self._classifier, images, self._config.evolve.tie_break, to_beat)
+        fitness, probabilities, finite = score(
+            self._classifier, images, self._config.evolve.tie_break, to_beat
+        )
+        if self._config.network.not_finite == "skip":
+            log.skipped.append((~finite).sum())
+        else:
+            origin = f" that {self._encoding.name} drew in generation {generation}"
+            require_finite(self._classifier.name, images, finite, origin)
         count = self._config.islands.count
         start = first_id(generation, self._key.island, count, self._largest_batch)
         batch = Batch(
@@ -224,6 +242,7 @@ class Island:
             migrations=records.stack([records.empty(records.MIGRATIONS), *log.migrations]),
             confidence=self._confidence().cpu().numpy(),
             evaluations=log.evaluations,
+            not_finite=int(torch.stack(log.skipped).sum()) if log.skipped else 0,
         )
 
     def _outbox(self, epoch: int, claims: Archive | None) -> Outbox:

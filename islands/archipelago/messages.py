@@ -105,6 +105,7 @@ class Delta:
         migrations: `records.MIGRATIONS` rows.
         confidence: (slice,) float32, of every own cell at the end.
         evaluations: images scored.
+        not_finite: those of them that got no finite scores and were skipped.
         ancestors: children of this epoch that lost their cells in it again, but whose descendants hold some
             or leave as claims; None where only ids of ancestors are kept.
         seconds: that the epoch took on its worker; no part of any result.
@@ -117,6 +118,7 @@ class Delta:
     migrations: Rows
     confidence: npt.NDArray[np.float32]
     evaluations: int
+    not_finite: int = 0
     ancestors: Ancestors | None = None
     seconds: float = 0.0
 

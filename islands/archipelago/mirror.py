@@ -60,7 +60,9 @@ class RunMirror:
         self._settled_before = np.zeros(class_count, bool)
         self._ancestors: Ancestors | None = None
         self._evaluations_at_cut = 0
+        self._not_finite_at_cut = 0
         self.evaluations = 0
+        self.not_finite = 0
         self.confidence = np.zeros(class_count, np.float32)
         """(K,) of every cell at the last epoch known of its island."""
 
@@ -122,6 +124,7 @@ class RunMirror:
         if self._config.islands.asynchronous:
             self._read[island] |= self._reading.pop(island, {})
         self.evaluations += delta.evaluations
+        self.not_finite += delta.not_finite
         self.confidence[self._slices[island].start : self._slices[island].stop] = delta.confidence
         post = self._posts.setdefault(delta.epoch, self._new_post())
         post.boards[island] = outbox.board
@@ -154,6 +157,7 @@ class RunMirror:
                 changed[delta.elites.classes] = True
         self._settled_before = overruled
         self._evaluations_at_cut += sum(delta.evaluations for done in deltas for delta in done)
+        self._not_finite_at_cut += sum(delta.not_finite for done in deltas for delta in done)
         self._posts = {sent: post for sent, post in self._posts.items() if sent >= in_transit.start}
         mail = self._mail(own, overruled, in_transit)
         living = [own, elites, mail.elites]
@@ -171,6 +175,7 @@ class RunMirror:
             if deltas[0]
             else np.empty((0, len(own)), np.float32),
             evaluations=self._evaluations_at_cut,
+            not_finite=self._not_finite_at_cut,
             ancestors=self._ancestors,
         )
 
@@ -187,6 +192,7 @@ class RunMirror:
         self._ancestors = checkpoint.ancestors
         self._epoch, self._islands_at = epoch, Counter({epoch: len(self._islands)})
         self.evaluations = self._evaluations_at_cut = checkpoint.evaluations
+        self.not_finite = self._not_finite_at_cut = checkpoint.not_finite
         self.confidence = own.confidence.copy()
         for offset, board in enumerate(reversed(mail.boards)):
             self._posts[epoch - offset] = self._restore_post(mail, epoch - offset, board)

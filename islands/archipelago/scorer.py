@@ -75,12 +75,22 @@ class Scorer:
 
 
 def build_scorer(config: RunConfig, channels: int, size: int) -> Scorer:
-    """Build the held-out networks of a configuration, and the encoding of images (channels, size, size)."""
+    """Build the held-out networks of a configuration, and the encoding of images (channels, size, size).
+
+    Raises:
+        NetworkError: a network cannot be had, or fails.
+    """
+    from islands.classifiers.checks import attempt
     from islands.classifiers.registry import load_classifier, resolve_device
     from islands.encodings.factory import build_encoding
 
     torch.set_num_threads(config.scorers.threads)
     repeatable_on_gpu()
     device = resolve_device(config.scorers.device)
-    classifiers = [load_classifier(**network.model_dump(), device=device) for network in config.held_out]
+    classifiers = [
+        load_classifier(**network.as_held_out.model_dump(), device=device) for network in config.held_out
+    ]
+    for classifier in classifiers:
+        # What a network cannot do must be known before it is asked about elites.
+        attempt(classifier, torch.zeros((1, classifier.channels, size, size), dtype=torch.uint8))
     return Scorer(build_encoding(config.encoding, channels, size), classifiers)

@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 
 from islands.classifiers.contract import Classifier, Prediction
-from islands.errors import IslandsError, NetworkError
+from islands.classifiers.finite import require_finite
+from islands.classifiers.foreign import told
+from islands.classifiers.torch_classifier import NotFinite
+from islands.errors import NetworkError
 
 _TOLERANCE = 1e-3
 _NEIGHBOURS = 0.01
@@ -20,24 +23,22 @@ def attempt(classifier: Classifier, images: Tensor) -> Prediction:
         NetworkError: it is; whatever it raised is told in one line.
     """
     try:
-        return classifier.predict(images)
-    except IslandsError:
-        raise
+        with told(
+            f"{classifier.name}: failed on {len(images)} images {tuple(images.shape[1:])} with",
+            "expected scores: call it in Python to see where",
+        ):
+            return classifier.predict(images)
     except torch.OutOfMemoryError as error:
         raise NetworkError(
             f"{classifier.name}: got {len(images)} images that do not fit into the memory of "
             f"{classifier.device}; lower network.batch_size, or the number of workers that share the device"
         ) from error
-    except Exception as error:
-        raise NetworkError(
-            f"{classifier.name}: failed on {len(images)} images {tuple(images.shape[1:])} with "
-            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}; expected scores: call it in Python "
-            "to see where"
-        ) from error
 
 
-def require_sound(classifier: Classifier, images: Tensor) -> Prediction:
+def require_sound(classifier: Classifier, images: Tensor, not_finite: NotFinite | None = None) -> Prediction:
     """Score images (B, channels, H, W) twice, and each alone; return the scores.
+
+    With `not_finite` skip, images without finite scores are let pass, unless all are such.
 
     Raises:
         NetworkError: the images do not fit, the network fails on them, or the scores are no probabilities,
@@ -53,28 +54,28 @@ def require_sound(classifier: Classifier, images: Tensor) -> Prediction:
             f"{name}: got scores of shape {tuple(probabilities.shape)}; expected {expected}, one for each "
             "image and class: give as many class names as outputs"
         )
-    if not (bool(probabilities.isfinite().all()) and bool(logits.isfinite().all())):
-        raise NetworkError(
-            f"{name}: got scores that are not finite; expected finite numbers: check its weights"
-        )
-    if not _sum_to_one(probabilities):
-        worst = probabilities.sum(1)[(probabilities.sum(1) - 1).abs().argmax()].item()
+    finite = prediction.finite
+    if not_finite != "skip" or not bool(finite.any()):
+        require_finite(name, images, finite)
+    totals = probabilities[finite].sum(1)
+    if not _sum_to_one(probabilities[finite]):
+        worst = totals[(totals - 1).abs().argmax()].item()
         raise NetworkError(
             f"{name}: got probabilities that sum to {worst:.4g}; expected numbers in [0, 1] that sum to 1: "
             "if these are logits, return Prediction(logits.softmax(1), logits)"
         )
-    if _sum_to_one(logits):
+    if _sum_to_one(logits[finite]):
         raise NetworkError(
             f"{name}: got logits that are probabilities already; expected what the network gives before "
             "softmax: leave the softmax out, or return the logarithm"
         )
-    if not torch.equal(attempt(classifier, images).logits, logits):
+    if not torch.equal(attempt(classifier, images).logits.nan_to_num(), logits.nan_to_num()):
         raise NetworkError(
             f"{name}: got other scores for the same images the second time; expected equal ones: the network "
             "keeps state or draws random numbers, so put it into evaluation mode"
         )
     alone = torch.cat([attempt(classifier, image[None]).probabilities for image in images])
-    if (change := (alone - probabilities).abs().max().item()) > _NEIGHBOURS:
+    if (change := (alone - probabilities)[finite].abs().max().item()) > _NEIGHBOURS:
         raise NetworkError(
             f"{name}: got probabilities that change by {change:.2g} with the other images of the batch; "
             "expected none to matter: the network looks at its neighbours, as batch norm in training does"

@@ -53,7 +53,8 @@ class Ensemble:
     def predict(self, images: Tensor) -> Prediction:
         """Score images; see `Classifier.predict`."""
         logits = self._combined([member.predict(images).logits for member in self.members])
-        return Prediction(logits.softmax(1), logits)
+        scores = Prediction(logits.softmax(1), logits)
+        return scores.only(scores.finite)
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Return logits on autograd's tape; see `Differentiable.logits`."""
@@ -150,9 +151,9 @@ class LabelOnly:
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score images; see `Classifier.predict`."""
-        top = self._member.predict(images).logits.argmax(1)
-        probabilities = one_hot(top, len(self.classes)).to(torch.float32)
-        return Prediction(probabilities, (probabilities - 1) * _CERTAIN)
+        seen = self._member.predict(images)
+        probabilities = one_hot(seen.logits.argmax(1), len(self.classes)).to(torch.float32)
+        return Prediction(probabilities, (probabilities - 1) * _CERTAIN).only(seen.finite)
 
 
 def _fingerprint(kind: str, fingerprints: Sequence[str]) -> str:

@@ -14,11 +14,23 @@ class Prediction(NamedTuple):
     """Scores of B images over K classes, float32 on the classifier's device.
 
     `probabilities` (B, K) lie in [0, 1] and sum to 1 over K. `logits` (B, K) have the probabilities as their
-    softmax; they tell apart confidences that float32 rounds to 1.
+    softmax; they tell apart confidences that float32 rounds to 1. Where a caller lets images be skipped whose
+    scores are not finite, those have probabilities 0 and logits NaN.
     """
 
     probabilities: Tensor
     logits: Tensor
+
+    @property
+    def finite(self) -> Tensor:
+        """Which images have scores: bool (B,)."""
+        # A NaN or an infinity in any number makes the sum not finite.
+        return (self.probabilities + self.logits).sum(1).isfinite()
+
+    def only(self, finite: Tensor) -> Prediction:
+        """Return the scores of images where `finite` (B,) holds, and mark the others as skipped."""
+        rows = finite[:, None]
+        return Prediction(self.probabilities.where(rows, 0), self.logits.where(rows, torch.nan))
 
 
 class Classifier(Protocol):

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
-from collections.abc import Callable, Sequence
+import inspect
+import logging
+import math
+import operator
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from islands.classifiers.contract import Classifier
+from islands.classifiers.foreign import told
+from islands.classifiers.importing import importable, module_of_file
 from islands.classifiers.torch_classifier import Network, Preprocessing
 from islands.errors import NetworkError
+
+_log = logging.getLogger(__name__)
 
 _EXPECTED = (
     "expected a torch.nn.Module with the attributes classes and input_size (and channels, mean, std where "
     "they are not 3, 0, 1), or a Classifier"
 )
 _CLASSIFIER = ("name", "classes", "channels", "input_size", "fingerprint", "device", "predict")
+_REQUIRED = ("classes", "input_size")
+_MISSING = object()
+_SHOWN = 80
 
 
 def load_own(name: str) -> Network | Classifier:
@@ -27,102 +42,203 @@ def load_own(name: str) -> Network | Classifier:
 
     Args:
         name: `module:function`, found from the current folder or among installed packages, or
-            `file:PATH.py:function`. The function takes no argument. It returns a classifier, or an
-            `nn.Module` that gives logits for float32 (B, channels, input_size, input_size) with
-            pixels (x - mean) / std of x in [0, 1], and has these attributes:
+            `file:PATH.py:function`, which finds modules beside it while it is imported and called. The
+            function takes no argument. It returns a classifier, or an `nn.Module` that takes float32 (B,
+            channels, input_size, input_size) with pixels (x - mean) / std of x in [0, 1], gives logits, or
+            a mapping or an object that has them as `logits`, and has these attributes:
 
-            - `classes`: the K class names.
-            - `input_size`: height and width in pixels.
+            - `classes`: the K class names in the order of the outputs, or a mapping of numbers from 0 to
+              names, or of names to numbers.
+            - `input_size`: height and width in pixels, which are equal.
             - `channels`: 1 or 3 (the default).
             - `mean`, `std`: one number, or one for each channel; 0 and 1 unless given.
+
+            Numbers may be Python's, arrays or tensors.
 
     Raises:
         NetworkError: there is no such function, it fails, or what it returns does not fit.
     """
     where, _, function_name = name.rpartition(":")
-    module = _from_file(where.removeprefix("file:")) if where.startswith("file:") else _from_module(where)
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise NetworkError(
-            f"{name}: {where} has no function {function_name!r}; expected one without arguments"
-        )
-    found = _call(name, function)
-    if isinstance(found, nn.Module):
-        return describe(name, found)
+    file = Path(where.removeprefix("file:")) if where.startswith("file:") else None
+    with importable(file.parent if file else Path.cwd(), str(file or where)):
+        with told(f"{name}: its import failed with", "mend that first"):
+            module = _from_file(file) if file else _from_module(where)
+            function = getattr(module, function_name, None)
+        if not callable(function):
+            raise NetworkError(
+                f"{name}: {where} has no function {function_name!r}; expected one without arguments"
+            )
+        with told(f"{name}: the function failed with", "expected one that returns a network"):
+            found = function if isinstance(function, nn.Module) else function()
+        if isinstance(found, nn.Module):
+            return describe(name, found)
     if missing := [attribute for attribute in _CLASSIFIER if not hasattr(found, attribute)]:
         raise NetworkError(f"{name}: got {type(found).__name__} without {', '.join(missing)}; {_EXPECTED}")
-    classifier: Classifier = found  # type: ignore[assignment]
+    classifier: Classifier = found
     return classifier
 
 
-def describe(name: str, module: nn.Module) -> Network:
+def describe(name: str, module: object) -> Network:
     """Read what a module says of itself in its attributes; see `load_own`.
 
+    Lazy layers are filled by a forward pass, with weights drawn under seed 0.
+
     Raises:
-        NetworkError: an attribute is missing or means nothing.
+        NetworkError: an attribute is missing or means nothing, or the module has no weights.
     """
-    if missing := [attribute for attribute in ("classes", "input_size") if not hasattr(module, attribute)]:
+    read = {attribute: _read(name, module, attribute) for attribute in _REQUIRED}
+    if missing := [attribute for attribute, value in read.items() if value is _MISSING]:
         raise NetworkError(f"{name}: got {type(module).__name__} without {', '.join(missing)}; {_EXPECTED}")
-    channels = getattr(module, "channels", 3)
-    classes = tuple(map(str, module.classes))  # type: ignore[arg-type]
-    if channels not in (1, 3) or not isinstance(module.input_size, int) or len(set(classes)) < len(classes):
-        raise NetworkError(
-            f"{name}: got channels {channels!r}, input_size {module.input_size!r} and {len(set(classes))} "
-            f"different names for {len(classes)} classes; expected 1 or 3, pixels, and names that differ"
-        )
-    return Network(
-        module,
-        classes,
+    channels = _integer(_read(name, module, "channels", 3))
+    if channels not in (1, 3):
+        got = _shown(_read(name, module, "channels", 3))
+        raise NetworkError(f"{name}: got channels {got}; expected 1 for grey images or 3 for RGB")
+    size = _size(name, read["input_size"], channels)
+    network = Network(
+        module,  # type: ignore[arg-type] - a description stands in for it where the module is in a file
+        _classes(name, read["classes"]),
         Preprocessing(
             channels,
-            module.input_size,
-            mean=_numbers(name, module, "mean", 0.0, channels),
-            std=_numbers(name, module, "std", 1.0, channels),
+            size,
+            mean=_numbers(name, "mean", _read(name, module, "mean", 0.0), channels),
+            std=_numbers(name, "std", _read(name, module, "std", 1.0), channels),
         ),
         batch_size=64,
     )
+    if isinstance(module, nn.Module):
+        _require_weights(name, module, (2, channels, size, size))
+    return network
 
 
-def _numbers(
-    name: str, module: nn.Module, attribute: str, default: float, channels: int
-) -> tuple[float, ...]:
-    value = getattr(module, attribute, default)
-    numbers = tuple(map(float, value)) if isinstance(value, Sequence) else (float(value),)
-    if len(numbers) not in (1, channels) or (attribute == "std" and 0.0 in numbers):
-        raise NetworkError(f"{name}: got {attribute} {value!r}; expected one number, or {channels}")
+def _read(name: str, module: object, attribute: str, default: object = _MISSING) -> object:
+    """Return an attribute of a module, or of the one that it wraps, as `DataParallel` does."""
+    with told(f"{name}: reading its attribute {attribute} failed with", "expected a plain value"):
+        for holder in (module, getattr(module, "module", None)):
+            found = inspect.getattr_static(holder, attribute, None)
+            if isinstance(found, property) and found.fget is not None:
+                return found.fget(holder)  # nn.Module takes an AttributeError within it for its absence
+            if hasattr(holder, attribute):
+                return getattr(holder, attribute)
+    return default
+
+
+def _classes(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, Mapping):
+        names = _in_order(name, value)
+    elif isinstance(value, Tensor | np.ndarray) and value.ndim == 1:
+        names = value.tolist()
+    elif isinstance(value, Iterable) and not isinstance(value, set | frozenset | Tensor | np.ndarray):
+        names = list(value)
+    else:
+        raise NetworkError(
+            f"{name}: got classes {_shown(value)}; expected the class names in the order of the outputs, "
+            "such as a list of them"
+        )
+    classes = tuple(each.decode() if isinstance(each, bytes) else str(each) for each in names)
+    if not classes:
+        raise NetworkError(f"{name}: got no classes; expected a name for each output")
+    if repeated := [each for each, times in Counter(classes).items() if times > 1]:
+        raise NetworkError(
+            f"{name}: got {len(set(classes))} different names for {len(classes)} classes ({repeated[0]!r} "
+            "stands there more than once); expected names that differ"
+        )
+    return classes
+
+
+def _in_order(name: str, mapping: Mapping[Any, Any]) -> list[object]:
+    """Return the names of {number: name}, where numbers may be text as in JSON, or of {name: number}."""
+    keys = [int(key) if isinstance(key, str) and key.isdecimal() else _integer(key) for key in mapping]
+    values = [_integer(value) for value in mapping.values()]
+    named = dict(zip(keys, mapping.values(), strict=True))
+    if None not in values and not any(_integer(key) is not None for key in mapping):
+        named = dict(zip(values, mapping, strict=True))
+    if sorted(named, key=str) != sorted(range(len(mapping)), key=str):
+        raise NetworkError(
+            f"{name}: got classes {_shown(dict(mapping))}; expected a name for each number from 0 to "
+            f"{max(0, len(mapping) - 1)}"
+        )
+    return [named[number] for number in range(len(mapping))]
+
+
+def _size(name: str, value: object, channels: int) -> int:
+    sizes = [*value] if isinstance(value, Iterable) and getattr(value, "ndim", 1) == 1 else [value]
+    found = [_integer(size) for size in sizes]
+    if len(found) == 3 and found[0] == channels:  # as timm has it
+        found = found[1:]
+    if len(found) > 2 or len({*found}) != 1 or found[0] is None or found[0] < 1:
+        raise NetworkError(
+            f"{name}: got input_size {_shown(value)}; expected the pixels of one side: images are square, so "
+            "let forward resize them where the network wants another shape"
+        )
+    return found[0]
+
+
+def _integer(value: Any) -> int | None:
+    """Return a whole number of any type; None where it is none."""
+    if isinstance(value, bool | np.bool_ | str):
+        return None
+    try:
+        return operator.index(value)
+    except (TypeError, ValueError, RuntimeError):
+        return int(value) if isinstance(value, float | np.floating) and float(value).is_integer() else None
+
+
+def _numbers(name: str, attribute: str, value: Any, channels: int) -> tuple[float, ...]:
+    try:
+        numbers = tuple(torch.as_tensor(value, dtype=torch.float64).flatten().tolist())
+    except (TypeError, ValueError, RuntimeError):
+        numbers = ()
+    usable = all(math.isfinite(number) and (attribute == "mean" or number > 0) for number in numbers)
+    if len(numbers) not in (1, channels) or not usable:
+        above = " above 0" if attribute == "std" else ""
+        raise NetworkError(
+            f"{name}: got {attribute} {_shown(value)} for {channels} channels; expected one number{above}"
+            + (f", or {channels}" if channels > 1 else "")
+        )
     return numbers
 
 
-def _call(name: str, function: Callable[[], object]) -> object:
-    try:
-        return function()
-    except Exception as error:
+def _shown(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _require_weights(name: str, module: nn.Module, shape: tuple[int, ...]) -> None:
+    tensors = [*chain(module.named_parameters(), module.named_buffers())]
+    if absent := next((key for key, tensor in tensors if tensor.is_meta and not is_lazy(tensor)), None):
         raise NetworkError(
-            f"{name}: the function failed with {type(error).__name__}: {str(error).partition(chr(10))[0]}; "
-            "call it in Python to see where"
+            f"{name}: got {absent} on the device meta, where tensors have no values; expected weights: load "
+            "them, or build the network on the CPU"
+        )
+    if lazy := [key for key, tensor in tensors if is_lazy(tensor)]:
+        with (
+            told(f"{name}: filling its lazy layers failed with", "call it once before it is returned"),
+            torch.random.fork_rng(devices=[]),
+            torch.no_grad(),
+        ):
+            torch.manual_seed(0)
+            module.eval()(torch.zeros(shape))
+        _log.warning("%s: its lazy layers (%s) got random weights, of seed 0", name, ", ".join(lazy))
+
+
+def _from_file(file: Path) -> ModuleType:
+    try:
+        return module_of_file(file)
+    except FileNotFoundError as error:
+        if file.is_file():  # the error is the user's code's
+            raise
+        raise NetworkError(
+            f"file:{file}: there is no such Python file; expected a path from {Path.cwd()}"
         ) from error
 
 
-def _from_file(path: str) -> ModuleType:
-    file = Path(path)
-    spec = importlib.util.spec_from_file_location(f"islands_own_{file.stem}", file)
-    if not file.is_file() or spec is None or spec.loader is None:
-        raise NetworkError(f"file:{path}: there is no such Python file; expected a path from {Path.cwd()}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def _from_module(where: str) -> ModuleType:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
     try:
         return importlib.import_module(where)
     except ModuleNotFoundError as error:
+        if error.name is None or not f"{where}.".startswith(f"{error.name}."):
+            raise
         raise NetworkError(
-            f"{where}: there is no module {error.name!r} in {folder} or among installed packages; run from "
-            "the folder that holds it, or name it file:PATH.py:function"
+            f"{where}: there is no module {error.name!r} in {Path.cwd()} or among installed packages; run "
+            "from the folder that holds it, or name it file:PATH.py:function"
         ) from None
-    finally:
-        sys.path.remove(folder)

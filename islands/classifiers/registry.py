@@ -11,7 +11,14 @@ from islands.classifiers.catalogue import parse_network
 from islands.classifiers.combinators import Ensemble, LabelOnly, Stability, Weakest
 from islands.classifiers.contract import Classifier
 from islands.classifiers.screened import MARGINS, ScreenedClassifier, full_batch
-from islands.classifiers.torch_classifier import Network, Precision, View, build_classifier
+from islands.classifiers.torch_classifier import (
+    Network,
+    NotFinite,
+    Outputs,
+    Precision,
+    View,
+    build_classifier,
+)
 from islands.classifiers.verify import LocalFile
 from islands.errors import ConfigError, NetworkError
 from islands.memory import keep_freed_memory
@@ -27,6 +34,8 @@ def load_classifier(
     screen_margin: float | None = None,
     weights: str | None = None,
     sha256: str | None = None,
+    outputs: Outputs | None = None,
+    not_finite: NotFinite | None = None,
     device: torch.device,
 ) -> Classifier:
     """Build a network with its weights and its preprocessing.
@@ -40,6 +49,9 @@ def load_classifier(
         screen_margin: see `ScreenedClassifier`; None: what suits `screen`.
         weights: path of a state dict to use in place of the network's own weights.
         sha256: of `weights`, or of the file that `name` holds.
+        outputs: what the network gives in place of logits, see `islands.config.NetworkConfig`; None: logits.
+        not_finite: whether images without finite scores are an error or are marked, see `Prediction`; None:
+            an error.
         device: where images are scored.
 
     Raises:
@@ -48,7 +60,7 @@ def load_classifier(
     keep_freed_memory()
     if screen is not None:
 
-        def replica(precision: Precision) -> Classifier:
+        def replica(precision: Precision, not_finite: NotFinite | None) -> Classifier:
             return load_classifier(
                 name,
                 view=view,
@@ -56,16 +68,27 @@ def load_classifier(
                 precision=precision,
                 weights=weights,
                 sha256=sha256,
+                outputs=outputs,
+                not_finite=not_finite,
                 device=device,
             )
 
-        exact = replica(precision)
+        exact = replica(precision, not_finite)
         margin = screen_margin or MARGINS[screen]
-        return ScreenedClassifier(exact, replica(screen), batch_size=full_batch(exact), margin=margin)
+        # What overflows in low precision is scored again.
+        return ScreenedClassifier(exact, replica(screen, "skip"), batch_size=full_batch(exact), margin=margin)
     prefix, rest = parse_network(name)
 
     def member(name: str) -> Classifier:
-        return load_classifier(name, view=view, batch_size=batch_size, precision=precision, device=device)
+        return load_classifier(
+            name,
+            view=view,
+            batch_size=batch_size,
+            precision=precision,
+            outputs=outputs,
+            not_finite=not_finite,
+            device=device,
+        )
 
     if prefix in _COMBINATORS:
         _refuse(name, weights=weights, sha256=sha256)
@@ -73,12 +96,20 @@ def load_classifier(
     found = _load(name, prefix, rest, weights, sha256)
     if isinstance(found, Network):
         return build_classifier(
-            name, found, view=view, batch_size=batch_size, precision=precision, device=device
+            name,
+            found,
+            view=view,
+            batch_size=batch_size,
+            precision=precision,
+            device=device,
+            outputs=outputs,
+            not_finite=not_finite or "error",
         )
-    if (view, precision) != ("whole", "float32"):
+    if (view, precision, outputs) != ("whole", "float32", None):
         raise NetworkError(
-            f"{name}: got a classifier of your own with network.view {view} and network.precision "
-            f"{precision}; expected whole and float32: it decides itself how images are shown"
+            f"{name}: got a classifier of your own with network.view {view}, network.precision {precision} "
+            f"and network.outputs {outputs}; expected whole, float32 and null: it decides itself how images "
+            "are shown and scored"
         )
     return found
 

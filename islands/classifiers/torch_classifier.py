@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from islands.classifiers.contract import Prediction
+from islands.classifiers.finite import require_finite
+from islands.classifiers.foreign import told
 from islands.devices import require
 from islands.errors import NetworkError
 
 ACCELERATOR_PIXELS = 1 << 24
 View = Literal["whole", "center", "ten-crop", "standard"]
 Precision = Literal["float32", "bfloat16", "float16"]
+Outputs = Literal["logits", "softmax", "probabilities", "sigmoid", "logit"]
+NotFinite = Literal["error", "skip"]
+_AGREEMENT = 1e-3
+"""Relative difference of outputs up to which two memory formats agree."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,12 @@ class TorchClassifier:
     """Implements `islands.classifiers.contract.Classifier` for a module that gives logits.
 
     Images pass in chunks of `batch_size`, channels last (LeNet on one CPU thread: 23,000 images/s, against
-    9,000 with contiguous channels), in `precision`; softmax is always taken in float32.
+    9,000 with contiguous channels) where the module takes them so and agrees with itself, in `precision`;
+    softmax is always taken in float32.
+
+    `outputs` says what the module gives in place of logits, see `islands.config.NetworkConfig.outputs`; None:
+    logits, and what looks like something else is refused. `not_finite` says whether an image without finite
+    scores is an error or is marked as skipped, see `Prediction`.
 
     Measured on one core of an AMD EPYC and left out: `torch.compile` (LeNet 1.2 times as fast, with the same
     bits, but it needs a C++ compiler wherever a worker runs, and took minutes over EfficientNet-Lite0);
@@ -81,10 +94,15 @@ class TorchClassifier:
         batch_size: int,
         device: torch.device,
         precision: Precision = "float32",
+        outputs: Outputs | None = None,
+        not_finite: NotFinite = "error",
     ) -> None:
         self.name = name
-        self.classes = classes
+        self.classes = _class_names(name, classes, outputs)
         self.device = device
+        self._outputs = outputs or "logits"
+        self._not_finite = not_finite
+        self._tolerance = 1e-3 if precision == "float32" else 2e-2
         self._preprocessing = preprocessing
         self.batch_size = batch_size
         self._dtype: torch.dtype = getattr(torch, precision)
@@ -95,8 +113,14 @@ class TorchClassifier:
         # TorchScript refuses `module.requires_grad_`.
         for parameter in module.parameters():
             parameter.requires_grad_(False)
-        self.fingerprint = fingerprint_of(module, preprocessing, precision)
-        self._module = module.to(device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.fingerprint = fingerprint_of(module, preprocessing, precision, self._outputs)
+        self._module = module.to(device)
+        self._memory_format = torch.contiguous_format
+        seen = self._probe()
+        asked = outputs not in (None, "logit")
+        self._look_like = None if asked or seen is None else _kind_of(seen)
+        self._lay_out(seen)
+        self._module.to(self._dtype)
 
     @property
     def module(self) -> nn.Module:
@@ -128,6 +152,7 @@ class TorchClassifier:
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Return logits on autograd's tape; see `Differentiable.logits`."""
+        self._require_logits()
         whole = self._preprocessing.view != "ten-crop"
         logits = self._logits(self._shown(pixels)) if whole else _log(self._mean_of_crops(pixels))
         if pixels.requires_grad and not logits.requires_grad:
@@ -140,18 +165,15 @@ class TorchClassifier:
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Prediction:
         """Score images; see `Classifier.predict`."""
+        self._require_logits()
         self._require_images(images)
         images = images.to(self.device)
         parts = [self._predict_chunk(chunk) for chunk in images.split(self.batch_size)]
         prediction = Prediction(*(torch.cat(part) for part in zip(*parts, strict=True)))
-        # A NaN or an infinity in any logit makes the sum not finite.
-        require(
-            prediction.logits.sum().isfinite(),
-            NetworkError(
-                f"{self.name} gave logits that are not finite; expected finite numbers: check its weights, "
-                "and in float16 use bfloat16 or float32"
-            ),
-        )
+        finite = prediction.finite
+        if self._not_finite == "skip":
+            return prediction.only(finite)
+        require_finite(self.name, images, finite)
         return prediction
 
     def _predict_chunk(self, images: Tensor) -> Prediction:
@@ -168,20 +190,103 @@ class TorchClassifier:
 
     def _logits(self, pixels: Tensor) -> Tensor:
         standard = ((pixels - self._mean) / self._std).to(self._dtype)
-        logits = self._module(standard.contiguous(memory_format=torch.channels_last))
-        if not isinstance(logits, Tensor) or not logits.is_floating_point():
-            got = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
+        outputs = _logits_in(self._module(standard.contiguous(memory_format=self._memory_format)))
+        if not isinstance(outputs, Tensor) or not outputs.is_floating_point():
+            got = outputs.dtype if isinstance(outputs, Tensor) else type(outputs).__name__
+            among = f" with {', '.join(map(str, outputs))}" if isinstance(outputs, Mapping) else ""
             raise NetworkError(
-                f"{self.name} gave outputs of type {str(got).removeprefix('torch.')}; expected a tensor of "
-                "floats: return logits before argmax, and without a tuple around them"
+                f"{self.name} gave outputs of type {str(got).removeprefix('torch.')}{among}; expected a "
+                "tensor of floats: return logits before argmax, and without a tuple around them, or as "
+                "`logits`"
             )
-        expected = (len(pixels), len(self.classes))
-        if logits.shape != expected:
+        n, k = len(pixels), len(self.classes)
+        if k == 2 and self._outputs in ("logit", "sigmoid") and outputs.shape in ((n,), (n, 1)):
+            return self._of_one_output(outputs.to(torch.float32).reshape(n))
+        if outputs.shape != (n, k) or self._outputs == "logit":
+            expected = (n, 1) if self._outputs == "logit" else (n, k)
+            one = ", or set network.outputs to logit where there is one for two classes"
             raise NetworkError(
-                f"{self.name} gave outputs of shape {tuple(logits.shape)}; expected "
-                f"{expected}, one for each class: give as many class names as outputs"
+                f"{self.name} gave outputs of shape {tuple(outputs.shape)}; expected "
+                f"{expected}, one for each {'image' if self._outputs == 'logit' else 'class'}: give as many "
+                f"class names as outputs{one if outputs.shape in ((n,), (n, 1)) else ''}"
             )
-        return logits.to(torch.float32)
+        return self._of_all_outputs(outputs.to(torch.float32))
+
+    def _of_one_output(self, outputs: Tensor) -> Tensor:
+        """Return logits (B, 2) of what a network of two classes says of the second."""
+        if self._outputs == "logit":
+            return torch.stack([torch.zeros_like(outputs), outputs], 1)
+        self._require_in_range(outputs[:, None])
+        return _log(torch.stack([1 - outputs, outputs], 1))
+
+    def _of_all_outputs(self, outputs: Tensor) -> Tensor:
+        """Return logits (B, K) of outputs (B, K)."""
+        if self._outputs == "logits":
+            return outputs
+        self._require_in_range(outputs)
+        total = outputs.sum(1, keepdim=True)
+        if self._outputs == "sigmoid":
+            # What no output claims is spread evenly: scaling up would make a little of one class certain.
+            unclaimed = (1 - total).clamp_min(0) / len(self.classes)
+            return _log((outputs + unclaimed) / total.clamp_min(1))
+        require(
+            ~((total - 1).abs() > self._tolerance).any(),
+            NetworkError(
+                f"{self.name} gave outputs that do not sum to 1, and network.outputs is {self._outputs}; "
+                "expected probabilities: set network.outputs to logits or sigmoid, whichever they are"
+            ),
+        )
+        return _log(outputs)
+
+    def _require_in_range(self, outputs: Tensor) -> None:
+        # A NaN is told elsewhere.
+        require(
+            ~((outputs < 0) | (outputs > 1 + self._tolerance)).any(),
+            NetworkError(
+                f"{self.name} gave outputs outside of [0, 1], and network.outputs is {self._outputs}; "
+                "expected probabilities: set network.outputs to logits or logit, whichever they are"
+            ),
+        )
+
+    def _probe(self) -> Tensor | None:
+        """Return outputs (4, …) of noise, of a drawn picture, and of both far beyond any picture.
+
+        None where the module does not give a tensor for them: `predict` tells why when it is asked.
+        """
+        size, generator = self.input_size, torch.Generator().manual_seed(0)
+        noise = torch.rand((self.channels, size, size), generator=generator)
+        drawn = torch.linspace(0, 1, size).expand(self.channels, size, size)
+        pixels = torch.stack([noise, drawn, 1e3 * (noise - 0.5), 1e3 * (0.5 - drawn)]).to(self.device)
+        try:
+            with torch.no_grad():
+                standard = (pixels - self._mean) / self._std
+                outputs = _logits_in(self._module(standard.contiguous(memory_format=self._memory_format)))
+        except Exception:
+            return None
+        usable = isinstance(outputs, Tensor) and outputs.is_floating_point() and outputs.shape[:1] == (4,)
+        return outputs if usable else None
+
+    def _lay_out(self, contiguous: Tensor | None) -> None:
+        """Put channels last, unless the module fails so or gives others than its `contiguous` outputs."""
+        if contiguous is None:
+            return
+        self._memory_format = torch.channels_last
+        try:
+            self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            last = self._probe()
+        except RuntimeError:  # weights of five dimensions
+            last = None
+        if last is None or not _agree(last[:2], contiguous[:2]):
+            self._memory_format = torch.contiguous_format
+            self._module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+    def _require_logits(self) -> None:
+        if self._look_like is not None:
+            raise NetworkError(
+                f"{self.name}: got outputs that look like those of a {self._look_like}, all in [0, 1] "
+                f"whatever it sees, in place of logits; leave the {self._look_like} out, or set "
+                f"network.outputs to {self._look_like} (or to logits, if they are logits after all)"
+            )
 
     def _shown(self, pixels: Tensor) -> Tensor:
         size = self._preprocessing.input_size
@@ -237,17 +342,26 @@ def build_classifier(
     batch_size: int | None,
     precision: Precision,
     device: torch.device,
+    outputs: Outputs | None = None,
+    not_finite: NotFinite = "error",
 ) -> TorchClassifier:
-    """Return the classifier of a loaded network; None: the batch size that suits the network."""
-    return TorchClassifier(
-        name,
-        network.module,
-        network.classes,
-        replace(network.preprocessing, view=view),
-        batch_size=batch_size or suitable_batch_size(network, device),
-        device=device,
-        precision=precision,
-    )
+    """Return the classifier of a loaded network; None: the batch size that suits the network.
+
+    Raises:
+        NetworkError: it cannot be brought to the device.
+    """
+    with told(f"{name}: taking it to {device} failed with", "expected a module of plain parameters"):
+        return TorchClassifier(
+            name,
+            network.module,
+            network.classes,
+            replace(network.preprocessing, view=view),
+            batch_size=batch_size or suitable_batch_size(network, device),
+            device=device,
+            precision=precision,
+            outputs=outputs,
+            not_finite=not_finite,
+        )
 
 
 def suitable_batch_size(network: Network, device: torch.device) -> int:
@@ -267,10 +381,63 @@ def _log(probabilities: Tensor) -> Tensor:
     return probabilities.clamp_min(torch.finfo(torch.float32).tiny).log()
 
 
-def fingerprint_of(module: nn.Module, preprocessing: Preprocessing, precision: Precision) -> str:
-    """Return what `Classifier.fingerprint` is of a float32 module."""
-    sha = hashlib.sha256(f"{sorted(asdict(preprocessing).items())} {precision}".encode())
-    for name, tensor in sorted(module.state_dict().items()):
-        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+def fingerprint_of(
+    module: nn.Module, preprocessing: Preprocessing, precision: Precision, outputs: Outputs = "logits"
+) -> str:
+    """Return what `Classifier.fingerprint` is of a float32 module.
+
+    Of extra state that is no tensor, what can be told in JSON counts.
+    """
+    read_as = "" if outputs == "logits" else f" {outputs}"
+    sha = hashlib.sha256(f"{sorted(asdict(preprocessing).items())} {precision}{read_as}".encode())
+    for name, value in sorted(module.state_dict().items()):
+        if isinstance(value, Tensor):
+            sha.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            sha.update(value.detach().cpu().contiguous().numpy().tobytes())
+        else:
+            sha.update(
+                f"{name} {json.dumps(value, skipkeys=True, sort_keys=True, default=lambda _: None)}".encode()
+            )
     return sha.hexdigest()
+
+
+def _class_names(name: str, classes: tuple[str, ...], outputs: Outputs | None) -> tuple[str, ...]:
+    """Return the names of all classes; one name is that of the second of two, where one output tells them."""
+    if len(classes) == 1 and outputs in ("logit", "sigmoid"):
+        return (f"not {classes[0]}", classes[0])
+    if outputs == "logit" and len(classes) != 2:
+        raise NetworkError(
+            f"{name}: got {len(classes)} classes, and network.outputs is logit; expected the name of what "
+            "the one output says yes to, or two names, no first"
+        )
+    if len(classes) == 1:
+        raise NetworkError(
+            f"{name}: got one class, of which softmax would be 100 % sure whatever it sees; expected two or "
+            "more: set network.outputs to logit where its one output says yes or no, or to sigmoid where "
+            "that has passed one"
+        )
+    return classes
+
+
+def _logits_in(outputs: Any) -> Any:
+    """Return `logits` of a mapping, or of an object, that has them; other outputs as they are."""
+    if isinstance(outputs, Mapping):
+        return outputs.get("logits", outputs)
+    return getattr(outputs, "logits", outputs)
+
+
+def _kind_of(outputs: Tensor) -> Literal["softmax", "sigmoid"] | None:
+    """Return what has bounded outputs (4, …) to [0, 1], whatever went in; None where nothing has."""
+    outputs = outputs.float().reshape(len(outputs), -1)
+    bounded = bool(((outputs >= 0) & (outputs <= 1)).all())
+    if not bounded or bool((outputs == outputs[0]).all()):  # an untrained last layer may give zeros
+        return None
+    return "softmax" if bool(((outputs.sum(1) - 1).abs() < _AGREEMENT).all()) else "sigmoid"
+
+
+def _agree(found: Tensor, expected: Tensor) -> bool:
+    if found.shape != expected.shape:
+        return False
+    found, expected = found.float().nan_to_num(), expected.float().nan_to_num()
+    scale = expected.abs().amax()
+    return bool((found - expected).abs().amax() <= _AGREEMENT * scale)

@@ -16,7 +16,7 @@ from torch import nn
 from islands.classifiers.imagenet import imagenet_classes
 from islands.classifiers.torch_classifier import Network, Preprocessing
 from islands.classifiers.torchvision_cpu import import_torchvision
-from islands.classifiers.verify import LocalFile, fill, read_state_dict
+from islands.classifiers.verify import LocalFile, fill, hash_in_name, read_state_dict
 from islands.errors import NetworkError
 
 _PACKAGED = {"mobilenet_v2@IMAGENET1K_V1": "mobilenet_v2"}
@@ -44,8 +44,7 @@ def load_torchvision(spec: str, weights: LocalFile | None) -> Network:
         entry = find_weights(spec)
         module = _trained(name, entry) if weights is None else untrained(name, _as_trained(name), 0)
     if weights is not None:
-        state = {k: v for k, v in read_state_dict(weights).items() if not k.startswith(_TRAINING_ONLY)}
-        fill(module, state, str(weights.path))
+        fill(module, read_state_dict(weights), str(weights.path), unused=_TRAINING_ONLY)
     return Network(module, imagenet_classes(), preprocessing_of(entry.transforms()))
 
 
@@ -113,7 +112,7 @@ def _trained(name: str, entry: Any) -> nn.Module:
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
     spec = f"{name}@{entry.name}"
     if file.exists():
-        LocalFile(file).read()
+        LocalFile(file, hash_in_name(file.name)).read()
     try:
         with _nothing_unpickled():
             module: nn.Module = import_torchvision().models.get_model(name, weights=entry, progress=False)

@@ -49,6 +49,7 @@ def _describe(progress: Progress) -> tuple[str, ...]:
         f"median {np.median(cells):.4%}, {(cells >= 0.9).sum():,} cells at .9,"
         f" {(cells >= 0.99).sum():,} at .99",
         f"{progress.evaluations_per_second:,.0f} images/s, next commit in {progress.next_checkpoint_s:.0f} s",
+        *([f"{progress.not_finite:,} images skipped: no finite scores"] if progress.not_finite else ()),
         *([f"{progress.losses} epochs repeated"] if progress.losses else ()),
         *([f"the commit failed {n} times and is tried again"] if (n := progress.commit_failures) else ()),
         *([f"{progress.unscored:,} to score on held-out networks"] if progress.unscored else ()),

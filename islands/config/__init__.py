@@ -59,6 +59,15 @@ class NetworkConfig(Section):
     """How an image larger than the network's input is shown to it: resized as a whole, its centre, the mean
     over ten crops (four corners and centre, each mirrored: the paper's section 2.1), or as the weights' own
     transforms do, which resize and then cut out the centre."""
+    outputs: Literal["logits", "softmax", "probabilities", "sigmoid", "logit"] | None = None
+    """What the network gives for each class: logits, probabilities that sum to 1 (`softmax` and
+    `probabilities` mean the same), or one number in [0, 1] for each class by itself (`sigmoid`: what they
+    leave of 1 is spread evenly, what is above 1 scaled down). `logit`: one output, the log-odds of the second
+    of two classes; so too one output of a `sigmoid`. Null: logits, and what looks like something else is
+    refused."""
+    not_finite: Literal["error", "skip"] | None = None
+    """What becomes of an image whose scores are not finite: the run ends, or the image takes no cell and is
+    counted. Null: error for the source network; held-out networks skip."""
     batch_size: PositiveInt | None = None
     """Images per forward pass at most; null: what suits the network and the kind of device. Part of the
     result: float sums depend on it."""
@@ -81,11 +90,16 @@ class NetworkConfig(Section):
     def label(self) -> str:
         """The name, with what tells it from other settings of that name."""
         weights = [] if self.weights is None else [Path(self.weights).name]
-        defaults = {"view": "whole", "precision": "float32"}
+        defaults = {"view": "whole", "precision": "float32", "outputs": None}
         extras = weights + [
             getattr(self, key) for key, usual in defaults.items() if getattr(self, key) != usual
         ]
         return f"{self.name} ({', '.join(extras)})" if extras else self.name
+
+    @property
+    def as_held_out(self) -> NetworkConfig:
+        """The same, with what null means for a held-out network."""
+        return self.model_copy(update={"not_finite": self.not_finite or "skip"})
 
 
 def _named(value: object) -> object:

@@ -8,7 +8,17 @@ from typing import Any
 from islands.config import RunConfig
 from islands.errors import ConfigError
 
-MAY_CHANGE = ("evolve.generations", "held_out", "workers", "scorers", "ray", "checkpoint", "loggers", "store")
+MAY_CHANGE = (
+    "evolve.generations",
+    "network.not_finite",
+    "held_out",
+    "workers",
+    "scorers",
+    "ray",
+    "checkpoint",
+    "loggers",
+    "store",
+)
 """What a resume may change: the budget, who else looks at the elites, and where and how the work is done."""
 
 

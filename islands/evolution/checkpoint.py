@@ -73,6 +73,7 @@ class RunCheckpoint:
         curves: (epochs since the previous checkpoint, K) float32, confidence at the end of each epoch; the
             first row of a run is generation 0.
         evaluations: images scored since the start of the run.
+        not_finite: those of them that got no finite scores and were skipped.
         ancestors: genomes that hold no cell but have descendants that do, or that are in the mail, in the
             order of ids; None where only ids of ancestors are kept.
     """
@@ -84,6 +85,7 @@ class RunCheckpoint:
     migrations: Rows
     curves: npt.NDArray[np.float32]
     evaluations: int
+    not_finite: int = 0
     ancestors: Ancestors | None = None
 
 

@@ -14,12 +14,14 @@ import numpy.typing as npt
 class Scores:
     """One network's view of n elites, each judged for the class whose cell it holds: its target.
 
+    An image without finite scores is taken for nothing: probabilities 0, the last rank, and `top1` -1.
+
     Attributes:
         ids: (n,) int64, the genome that was scored; -1: none yet.
         epochs: (n,) int32, the epoch of the checkpoint that it was an elite of; -1: none yet.
         target_probability: (n,) float32.
         target_rank: (n,) int32 of the target among all classes, 1 for the top; equals rank in class order.
-        top1: (n,) int32, the class of rank 1; -1: none yet.
+        top1: (n,) int32, the class of rank 1; -1: none, or none yet.
         top1_probability: (n,) float32, the maximum over all classes.
         probabilities: (n, K) float32 over all classes, where they were asked for.
     """

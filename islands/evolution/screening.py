@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from islands.classifiers.contract import Classifier
+from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.screened import ScreenedClassifier
 from islands.evolution.fitness import TieBreak, fitness_of, log_odds
 
@@ -23,10 +23,14 @@ _ROUNDING = 4 * torch.finfo(torch.float32).eps
 
 
 class Scores(NamedTuple):
-    """What insertion needs of B children: fitness (B, K) and probabilities (B, K), float32."""
+    """What insertion needs of B children: fitness (B, K) and probabilities (B, K), float32.
+
+    `finite` (B,) bool: whose scores are finite numbers, or were not needed.
+    """
 
     fitness: Tensor
     probabilities: Tensor
+    finite: Tensor
 
 
 def score(classifier: Classifier, images: Tensor, tie_break: TieBreak, to_beat: Tensor) -> Scores:
@@ -39,31 +43,37 @@ def score(classifier: Classifier, images: Tensor, tie_break: TieBreak, to_beat: 
         to_beat: (K,) fitness that a child must exceed to be of use; inf where none is.
 
     Returns:
-        Scores; of children that cannot win, fitness -inf and probabilities 0.
+        Scores; of children that cannot win, or whose scores are not finite, fitness -inf and probabilities 0.
     """
     if not isinstance(classifier, ScreenedClassifier):
-        prediction = classifier.predict(images)
-        return Scores(fitness_of(prediction, tie_break), prediction.probabilities)
+        return _scores(classifier.predict(images), tie_break)
     odds = log_odds(classifier.screen(images).logits)
     rows = contenders(odds, classifier.margin, tie_break, to_beat).nonzero().squeeze(1)
-    scores = Scores(torch.full_like(odds, -torch.inf), torch.zeros_like(odds))
+    needless = torch.ones(len(odds), dtype=torch.bool, device=odds.device)
+    scores = Scores(torch.full_like(odds, -torch.inf), torch.zeros_like(odds), needless)
     if len(rows):
-        prediction = classifier.rescore(images[rows])
-        scores.fitness[rows] = fitness_of(prediction, tie_break)
-        scores.probabilities[rows] = prediction.probabilities
+        for column, found in zip(scores, _scores(classifier.rescore(images[rows]), tie_break), strict=True):
+            column[rows] = found
     return scores
+
+
+def _scores(prediction: Prediction, tie_break: TieBreak) -> Scores:
+    finite = prediction.finite
+    fitness = fitness_of(prediction, tie_break).where(finite[:, None], -torch.inf)
+    return Scores(fitness, prediction.only(finite).probabilities, finite)
 
 
 def contenders(odds: Tensor, margin: float, tie_break: TieBreak, to_beat: Tensor) -> Tensor:
     """Say which children might take a cell: bool (B,).
 
     Args:
-        odds: (B, K) log-odds, each off by at most `margin`.
+        odds: (B, K) log-odds, each off by at most `margin`; NaN where they are not known.
         margin: above 0.
         tie_break: as in `score`.
         to_beat: as in `score`.
     """
-    lower, upper = odds - margin, odds + margin
+    unknown = odds.isnan()
+    lower, upper = (odds - margin).where(~unknown, -torch.inf), (odds + margin).where(~unknown, torch.inf)
     if tie_break == "first":
         lower = lower.sigmoid() * (1 - _ROUNDING)
         upper = (upper.sigmoid() * (1 + _ROUNDING)).clamp(max=1)

@@ -12,6 +12,7 @@ from islands.config import RunConfig
 METRICS: Mapping[str, tuple[str, Callable[[Progress], float]]] = {
     "epoch": ("the last epoch that every island has done", lambda p: p.epoch),
     "evaluations": ("images scored", lambda p: p.evaluations),
+    "not_finite": ("images without finite scores, which were skipped", lambda p: p.not_finite),
     "evaluations_per_second": (
         "images scored a second, since the driver started",
         lambda p: p.evaluations_per_second,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +17,7 @@ from islands.archipelago.factory import SOURCE, require_comparable
 from islands.archipelago.messages import NetworkFacts
 from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier
+from islands.classifiers.finite import describe_picture
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.classifiers.screened import ScreenedClassifier
 from islands.classifiers.torch_classifier import TorchClassifier
@@ -62,15 +65,33 @@ def diagnose_source(config: RunConfig) -> tuple[Classifier | None, list[Diagnosi
     if missing_seeds(config.network):
         return None, [Diagnosis("network", "skipped", _untrained(config.network))]
     try:
-        source = _load(config.network, config.workers.device)
+        with _remarks("network") as remarks:
+            source = _load(config.network, config.workers.device)
         class_slices(len(source.classes), config.islands.count)
     except InputError as error:
         return None, [Diagnosis("network", "failed", str(error))]
-    return source, [Diagnosis("network", "ok", _description(source)), *_scores(source, config)]
+    return source, [Diagnosis("network", "ok", _description(source)), *remarks, *_scores(source, config)]
 
 
 def _load(network: NetworkConfig, device: str) -> Classifier:
     return load_classifier(**network.model_dump(), device=resolve_device(device))
+
+
+@contextmanager
+def _remarks(subject: str) -> Iterator[list[Diagnosis]]:
+    """Collect what loading a network warns of."""
+    found: list[Diagnosis] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(Diagnosis(subject, "warning", record.getMessage()))
+
+    logger, handler = logging.getLogger("islands.classifiers"), Handler(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
 
 
 def _untrained(network: NetworkConfig) -> str:
@@ -96,14 +117,17 @@ def diagnose_held_out(config: RunConfig, source: Classifier) -> Iterator[Diagnos
             yield Diagnosis(key, "skipped", _untrained(network))
             continue
         try:
-            classifier = _load(network, config.scorers.device)
+            network = network.as_held_out
+            with _remarks(key) as remarks:
+                classifier = _load(network, config.scorers.device)
             require_comparable(f"got {network.label}", NetworkFacts.of(classifier, size), facts, others)
-            require_sound(classifier, _pictures(classifier, size))
+            require_sound(classifier, _pictures(classifier, size), network.not_finite)
         except InputError as error:
             yield Diagnosis(key, "failed", str(error))
             continue
         others[classifier.fingerprint] = key
         yield Diagnosis(key, "ok", _description(classifier))
+        yield from remarks
         yield replace(_preprocessing(classifier), subject=key)
 
 
@@ -111,12 +135,9 @@ def _scores(classifier: Classifier, config: RunConfig) -> Iterator[Diagnosis]:
     size = config.encoding.size or classifier.input_size
     images = _pictures(classifier, size)
     try:
-        require_sound(classifier, images)
-        yield Diagnosis(
-            "scores",
-            "ok",
-            "finite probabilities that sum to 1, black and white included; repeatable; each image by itself",
-        )
+        finite = require_sound(classifier, images, config.network.not_finite).finite.cpu()
+        yield _finiteness(images, finite)
+        images = images[finite]
         yield _batch_dependence(classifier, images)
         yield _range(classifier, images)
         if isinstance(classifier, ScreenedClassifier):
@@ -125,6 +146,21 @@ def _scores(classifier: Classifier, config: RunConfig) -> Iterator[Diagnosis]:
         yield Diagnosis("scores", "failed", str(error))
         return
     yield _preprocessing(classifier)
+
+
+def _finiteness(images: Tensor, finite: Tensor) -> Diagnosis:
+    if finite.all():
+        text = (
+            "finite probabilities that sum to 1, black and white included; repeatable; each image by itself"
+        )
+        return Diagnosis("scores", "ok", text)
+    return Diagnosis(
+        "scores",
+        "warning",
+        f"no finite scores for {int((~finite).sum())} of {len(images)} pictures, first for "
+        f"{describe_picture(images[~finite][0])}: they are skipped; the others get probabilities that sum to "
+        "1; repeatable; each image by itself",
+    )
 
 
 def _pictures(classifier: Classifier, size: int) -> Tensor:
@@ -183,6 +219,14 @@ def _screen(classifier: ScreenedClassifier, config: RunConfig, size: int) -> Dia
     stream = torch.Generator(classifier.device).manual_seed(0)
     images = encoding.render(encoding.random(_SCREENED, stream))
     apart = log_odds(classifier.screen(images).logits) - log_odds(classifier.predict(images).logits)
+    apart = apart[apart.isfinite().all(1)]
+    if len(apart) == 0:
+        return Diagnosis(
+            "screen",
+            "warning",
+            "no image gets finite scores in low precision, so that all are scored again; leave "
+            "network.screen out",
+        )
     typical, largest = apart.square().mean().sqrt().item(), apart.abs().max().item()
     text = f"log-odds are off by {typical:.2g} as a rule, at most by {largest:.2g}; the margin is"
     if typical > classifier.margin / 4:

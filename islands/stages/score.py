@@ -129,7 +129,7 @@ def score_folder(
     train_missing(networks)
     rows: list[dict[str, Any]] = []
     for network in networks:
-        classifier = load_classifier(**network.model_dump(), device=resolve_device(device))
+        classifier = load_classifier(**network.as_held_out.model_dump(), device=resolve_device(device))
         pictures = found.shown_to(classifier)
         for _, same_size in groupby(pictures, key=lambda picture: picture.pixels.shape):
             batch: list[Picture] = []
@@ -164,7 +164,7 @@ def _score_batch(
             "target_probability": probability,
             "target_rank": rank,
             "top1": top1,
-            "top1_name": classifier.classes[top1],
+            "top1_name": classifier.classes[top1] if top1 >= 0 else None,
             "top1_probability": top1_probability,
             **({"probabilities": prediction.probabilities[number].tolist()} if full else {}),
         }

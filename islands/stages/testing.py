@@ -68,7 +68,10 @@ def measure(classifier: Classifier, real: Real) -> tuple[dict[str, Any], dict[st
     """
     predictions = [classifier.predict(batch).probabilities.max(1) for batch in real.images.split(_BATCH)]
     confidence = torch.cat([each.values for each in predictions]).cpu().numpy()
-    right = torch.cat([each.indices for each in predictions]).cpu().numpy() == real.labels
+    # An image without finite scores has confidence 0, and is not taken for anything.
+    right = (torch.cat([each.indices for each in predictions]).cpu().numpy() == real.labels) & (
+        confidence > 0
+    )
     item = {
         "fingerprint": classifier.fingerprint,
         "data": real.name,

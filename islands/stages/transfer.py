@@ -109,7 +109,8 @@ class _Comparison:
         for fingerprint, settings in self._settings.items():
             name = self._target_names[fingerprint]
             try:
-                found = load_classifier(**settings, device=resolve_device("auto"))
+                network = NetworkConfig.model_validate(settings).as_held_out
+                found = load_classifier(**network.model_dump(), device=resolve_device("auto"))
             except InputError as error:
                 self._remarks.append(f"no controls on {name}: {error}")
                 continue

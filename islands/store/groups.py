@@ -39,7 +39,7 @@ def create_names(root: zarr.Group, classes: Sequence[str]) -> None:
 
 def create_run(root: zarr.Group, number: int, k: int) -> None:
     """Make the groups and empty arrays of a run of `k` classes."""
-    run = root.create_group(schema.run_path(number), attributes={"evaluations": 0})
+    run = root.create_group(schema.run_path(number), attributes={"evaluations": 0, "not_finite": 0})
     elites = run.create_group("elites")
     for name, column in schema.ELITES.items():
         widths = {"output": k, "parent": 2}
@@ -67,7 +67,14 @@ def write_run(root: zarr.Group, number: int, run: RunCheckpoint, epoch: int) -> 
     _write_ancestors(group, run.ancestors)
     digest = schema.digest(epoch, run.elites, run.mail, run.evaluations)
     ancestors = None if run.ancestors is None else schema.describe_ancestors(run.ancestors)
-    group.attrs.update({"evaluations": run.evaluations, "digest": digest, "ancestors": ancestors})
+    group.attrs.update(
+        {
+            "evaluations": run.evaluations,
+            "not_finite": run.not_finite,
+            "digest": digest,
+            "ancestors": ancestors,
+        }
+    )
 
 
 def write_scores(root: zarr.Group, networks: Sequence[HeldOutScores]) -> None:

@@ -70,7 +70,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "network": "held-out network that was asked",
         "target_probability": "its probability of the target, 0 to 1",
         "target_rank": "rank of the target among all classes, 1 for the top",
-        "top1": "class that it sees first",
+        "top1": "class that it sees first; -1: its scores were not finite",
         "top1_name": "name of that class",
         "top1_probability": "its probability of that class",
         "id": "genome id of the elite that was scored",
@@ -80,6 +80,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "runs": {
         "run": "run, counted from 0",
         "evaluations": "images scored",
+        "not_finite": "images without finite scores, which were skipped",
         "median_confidence": "over all classes",
         "mean_confidence": "over all classes",
         "cells": "classes that have an elite",
@@ -318,7 +319,7 @@ def _scores_of(
         "target_probability": scores.target_probability,
         "target_rank": scores.target_rank,
         "top1": scores.top1,
-        "top1_name": names[scores.top1],
+        "top1_name": np.where(scores.top1 >= 0, names[scores.top1], None),
         "top1_probability": scores.top1_probability,
         "id": scores.ids,
         "epoch": scores.epochs,
@@ -338,6 +339,7 @@ def _run_of(reader: StoreReader, run: int) -> dict[str, float]:
     return {
         "run": run,
         "evaluations": reader.evaluations(run),
+        "not_finite": reader.not_finite(run),
         "median_confidence": float(np.median(confidence)),
         "mean_confidence": float(confidence.mean(dtype=np.float64)),
         "cells": int(np.greater_equal(stored["id"], 0).sum()),

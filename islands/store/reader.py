@@ -150,6 +150,12 @@ class StoreReader:
         with reading(self.path, f"the attributes of run {run}"):
             return int(self._root[self._run(run)].attrs["evaluations"])  # type: ignore[arg-type]
 
+    def not_finite(self, run: int) -> int:
+        """Return the number of images so far that got no finite scores and were skipped."""
+        with reading(self.path, f"the attributes of run {run}"):
+            # Stores of old have no such number: there were none.
+            return int(self._root[self._run(run)].attrs.get("not_finite", 0))  # type: ignore[arg-type]
+
     def elites(self, run: int) -> Elites:
         """Return K rows in class order; ids of -1 mark empty cells.
 
@@ -263,6 +269,7 @@ class StoreReader:
             migrations=records.empty(records.MIGRATIONS),
             curves=np.empty((0, k), np.float32),
             evaluations=evaluations,
+            not_finite=self.not_finite(run),
         )
 
     def require_intact(self) -> None:

@@ -30,6 +30,7 @@ class Status:
         median_at_start: likewise of generation 0, the random images.
         cells_at: cells of at least each confidence of `query.THRESHOLDS`, under its name there.
         evaluations: images scored.
+        not_finite: those of them that got no finite scores and were skipped.
         checkpoints: commits that can be read with `--at`.
         last_written: time of the latest, ISO 8601; None before the first.
         bytes: size on disk; in a bucket that of chunks.
@@ -50,6 +51,7 @@ class Status:
     median_at_start: float
     cells_at: dict[str, int]
     evaluations: int
+    not_finite: int
     checkpoints: int
     last_written: str | None
     bytes: int
@@ -83,6 +85,7 @@ def read_status(location: Path | str) -> Status:
         median_at_start=float(np.median([reader.curves(run)[0] for run in runs])) if len(runs) else 0.0,
         cells_at={name: int((confidence >= np.float32(least)).sum()) for name, least in THRESHOLDS.items()},
         evaluations=sum(reader.evaluations(run) for run in runs),
+        not_finite=sum(reader.not_finite(run) for run in runs),
         checkpoints=len(checkpoints),
         last_written=checkpoints[-1].written_at.isoformat(timespec="seconds") if checkpoints else None,
         bytes=reader.size,

@@ -122,14 +122,19 @@ class MetaClassifier:
         return Prediction(logits.softmax(1), logits)
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    ("encoding", "not_finite"), [*zip(ENCODINGS, ["skip", "error", "skip"], strict=True)]
+)
 def test_a_generation_needs_no_value_of_any_tensor(
-    encoding: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    encoding: dict[str, Any], not_finite: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the device `meta` tensors have shapes only, and asking for a value is an error."""
     monkeypatch.setattr(island_module, "variation_stream", lambda *_: MetaGenerator())
     monkeypatch.setattr(cppn, "renderer_for", lambda device: draw_nothing)
-    config = small_config(encoding=encoding, islands={"count": 1}, evolve={"tie_break": "margin"})
+    network = {"name": "unused:unused", "not_finite": not_finite}
+    config = small_config(
+        encoding=encoding, islands={"count": 1}, evolve={"tie_break": "margin"}, network=network
+    )
     encoding_ = build_encoding(config.encoding, 1, 28)
     island = Island(IslandKey(0, 0), config, encoding_, MetaClassifier())
     log = island_module._Log(changed=torch.zeros(10, dtype=torch.bool, device="meta"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.lenet import build_lenet
 from islands.classifiers.registry import load_classifier
 from islands.classifiers.torch_classifier import Preprocessing, TorchClassifier
+from islands.classifiers.verify import fill
 from islands.errors import NetworkError
 
 CPU = torch.device("cpu")
@@ -40,6 +42,10 @@ class Counting(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
         return x.flatten(1)[:, 300:310] * self.calls
+
+
+def prefixed(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}{key}": value for key, value in state.items()}
 
 
 def own(module: nn.Module) -> TorchClassifier:
@@ -151,6 +157,76 @@ class TestWeights:
         assert found[0].fingerprint == found[1].fingerprint
         assert found[0].fingerprint != load_classifier("lenet-mnist", device=CPU).fingerprint
 
+    @pytest.mark.parametrize(
+        ("save", "said"),
+        [
+            (lambda state: prefixed("module.", state), "stripped 'module'"),
+            (lambda state: prefixed("_orig_mod.", state), "stripped '_orig_mod'"),
+            (lambda state: prefixed("module._orig_mod.", state), "stripped 'module', '_orig_mod'"),
+            (lambda state: {"state_dict": prefixed("model.net.", state)}, "stripped 'model.net.'"),
+            (
+                lambda state: {"model_state_dict": state, "optimizer_state_dict": {}, "epoch": 5},
+                "under 'model_s",
+            ),
+            (lambda state: {"model": {"state_dict": state}, "model_ema": state}, "under 'model.state_dict'"),
+            (lambda state: {"net": prefixed("module.", state), "acc": 99.0}, "under 'net'"),
+            (lambda state: {key: value.half() for key, value in state.items()}, ""),
+        ],
+    )
+    def test_are_taken_as_training_scripts_save_them(
+        self,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+        save: Callable[[dict[str, Tensor]], object],
+        said: str,
+    ) -> None:
+        state = {key: value.half().float() for key, value in build_lenet().state_dict().items()}
+        torch.save(state, tmp_path / "plain.pt")
+        torch.save(save(state), tmp_path / "lenet-20240131.pt")
+        plain, found = (
+            load_classifier("lenet-mnist", weights=str(tmp_path / name), device=CPU)
+            for name in ("plain.pt", "lenet-20240131.pt")
+        )
+        assert found.fingerprint == plain.fingerprint
+        assert said in caplog.text
+        assert bool(said) == bool(caplog.records)
+
+    def test_are_as_strict_as_torch(self) -> None:
+        """Counters of old batch norms may lack; wrappers may stand inside of names, or be names."""
+        network = nn.Sequential(nn.BatchNorm1d(2), nn.Sequential(nn.Linear(2, 2)))
+        state = {"0.weight": torch.ones(2), "0.bias": torch.ones(2), "0.running_mean": torch.ones(2)}
+        state |= {"0.running_var": torch.ones(2), "1.module.0.weight": torch.ones(2, 2)}
+        fill(network, {**state, "1.module.0.bias": torch.ones(2)}, "inside")
+        with pytest.raises(NetworkError, match=r"\(missing: .*1.0.bias"):
+            fill(network, state, "inside")
+        wrapped = nn.DataParallel(nn.Linear(2, 2))
+        fill(wrapped, wrapped.state_dict(), "itself")
+        with pytest.raises(NetworkError, match=r"\(missing: module.bias\)"):
+            fill(wrapped, {"module.weight": torch.ones(2, 2)}, "itself")
+        with pytest.raises(NetworkError, match=r"\(unexpected: loss.weight\)"):
+            fill(
+                nn.Linear(2, 1, bias=False),
+                {"net.weight": torch.ones(1, 2), "loss.weight": torch.ones(1)},
+                "",
+            )
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ({"model": {}, "args": Namespace(rate=0.1)}, "holds an object of argparse.Namespace"),
+            ({"weight": torch.ones(1), "epoch": 3}, "a mapping; no tensors: epoch; expected"),
+            (torch.ones(1), "got Tensor; expected a mapping"),
+            (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
+            (b"PK\x03\x04 cut short", "damaged or cut short"),
+        ],
+    )
+    def test_that_are_none_say_why(self, tmp_path: Path, content: object, message: str) -> None:
+        file = tmp_path / "a.pt"
+        file.write_bytes(content) if isinstance(content, bytes) else torch.save(content, file)
+        with pytest.raises(NetworkError, match=message) as refusal:
+            load_classifier("lenet-mnist", weights=str(file), device=CPU)
+        assert "\n" not in str(refusal.value)
+
     def test_of_another_architecture_say_which_keys_differ(self, tmp_path: Path) -> None:
         state = build_lenet().state_dict()
         state["7.weight"] = torch.zeros(11, 500)
@@ -173,13 +249,13 @@ class TestWeights:
             load_classifier("lenet-mnist", weights=str(tmp_path / name), device=CPU)
 
     def test_with_another_checksum_are_refused(self, tmp_path: Path) -> None:
-        torch.save(build_lenet().state_dict(), tmp_path / "lenet-00000000.pt")
-        with pytest.raises(NetworkError, match="expected 00000000"):
-            load_classifier("lenet-mnist", weights=str(tmp_path / "lenet-00000000.pt"), device=CPU)
+        torch.save(build_lenet().state_dict(), tmp_path / "lenet-0000000a.pt")
+        with pytest.raises(NetworkError, match="expected 0000000a"):
+            load_classifier("lenet-mnist", weights=str(tmp_path / "lenet-0000000a.pt"), device=CPU)
         with pytest.raises(NetworkError, match="expected 12345678"):
             load_classifier(
                 "lenet-mnist",
-                weights=str(tmp_path / "lenet-00000000.pt"),
+                weights=str(tmp_path / "lenet-0000000a.pt"),
                 sha256="12345678",
                 device=CPU,
             )

@@ -53,6 +53,13 @@ def test_whoever_wins_is_a_contender(seed: int, scale: float, margin: float, tie
     assert bool(found[rows[best > to_beat]].all())
 
 
+def test_what_low_precision_cannot_tell_is_scored_again_and_beats_nobody() -> None:
+    odds = torch.tensor([[1.0, 0.0], [torch.nan, torch.nan], [-3.0, -3.0]])
+    for tie_break, cell in (("first", 0.5), ("margin", 0.0)):
+        found = contenders(odds, 0.1, tie_break, torch.full((2,), cell))  # type: ignore[arg-type]
+        assert found.tolist() == [True, True, False]
+
+
 def test_a_full_cell_has_no_contenders() -> None:
     odds = torch.full((3, 2), 30.0)
     assert not contenders(odds, 1.0, "first", torch.ones(2)).any()

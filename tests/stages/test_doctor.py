@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from islands.classifiers.lenet import load_lenet
 from islands.cli.main import run
 from islands.config import NetworkConfig, RunConfig
 from islands.stages.doctor import examine
@@ -100,6 +102,14 @@ def test_dependence_on_the_batch_is_found(tmp_path: Path) -> None:
 def test_probabilities_for_logits_are_found(tmp_path: Path) -> None:
     name = wrong(tmp_path, "self.network(x).softmax(1)")
     assert "leave the softmax out" in verdicts(tmp_path, name=name)["scores"][1]
+
+
+def test_what_was_made_of_a_file_of_weights_is_said(tmp_path: Path) -> None:
+    state = load_lenet().module.state_dict()
+    torch.save({f"module.{key}": value for key, value in state.items()}, tmp_path / "a.pt")
+    asked = config(tmp_path, name="lenet-mnist", weights=str(tmp_path / "a.pt"))
+    found = [(each.subject, each.verdict) for each in examine(asked) if "stripped 'module'" in each.text]
+    assert found == [("network", "warning")]
 
 
 def test_a_network_that_does_not_load_leaves_the_machine_to_be_checked(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ function heldOutViews(data, at) {
     make("thead", {}, make("tr", {}, ...["network", "sees first", "", "target", "rank"].map((text) => make("th", { scope: "col" }, text)))),
     make("tbody", {}, ...scored.map(({ network, scores }) => {
       const [target, rank, top, value] = scores[at];
-      return make("tr", {}, make("td", {}, network), make("td", {}, data.classes[top]), make("td", {}, percent(value)), make("td", {}, percent(target)), make("td", {}, String(rank)));
+      return make("tr", {}, make("td", {}, network), make("td", {}, top < 0 ? "nothing: no finite scores" : data.classes[top]), make("td", {}, percent(value)), make("td", {}, percent(target)), make("td", {}, String(rank)));
     }))))];
 }
 

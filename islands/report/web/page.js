@@ -129,7 +129,7 @@ function drawTransfer() {
   const first = table(make("table", {}, make("caption", {}, `What held-out networks make of images that fool ${data.network}`)),
     ["network", "images", "same class first", "in its top 5", "median of target"], asked.map((each) => [each.network, count(each.rows.length),
       shaded(part(each, (score, at) => score[2] === target[at])), shaded(part(each, (score) => score[1] <= 5)), percent(median(each.rows.map((at) => each.scores[at][0])))]));
-  const both = (one, other) => { const rows = one.rows.filter((at) => other.scores[at]); return rows.length ? rows.filter((at) => one.scores[at][2] === other.scores[at][2]).length / rows.length : 0; };
+  const both = (one, other) => { const rows = one.rows.filter((at) => other.scores[at]); return rows.length ? rows.filter((at) => one.scores[at][2] >= 0 && one.scores[at][2] === other.scores[at][2]).length / rows.length : 0; };
   const second = table(make("table", {}, make("caption", {}, "How often two networks see the same class first")), ["", ...asked.map((each) => each.network)],
     asked.map((one) => [one.network, ...asked.map((other) => shaded(both(one, other)))]));
   $("transfer-body").replaceChildren(...[first, ...(asked.length > 1 ? [second] : [])].map((each) => make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": each.caption.textContent, style: "margin-bottom:2rem" }, each)));
