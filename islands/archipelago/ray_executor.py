@@ -128,9 +128,9 @@ class RayExecutor:
         try:
             if call.loading is not None:
                 ray.get(call.loading)
-            return Finished(call.key, ray.get(reference))
+            finished = Finished(call.key, ray.get(reference))
         except RayActorError as error:
-            self.workers.lost(call.slot, call.actor)
+            self.workers.lost(call.slot, call.actor, [call.key])
             return Lost(call.key, str(error))
         except RayTaskError as error:
             if not isinstance(error.cause, NotLoadedError):
@@ -138,10 +138,12 @@ class RayExecutor:
             return self._unloaded(call.key, error)
         except ObjectLostError as error:
             return self._unloaded(call.key, error)
+        self.workers.got_on(call.slot, [call.key])
+        return finished
 
     def _unloaded(self, key: IslandKey, error: Exception) -> Lost:
         self._hosts.pop(key, None)
-        self.workers.count_failure()
+        self.workers.count_failure([key])
         return Lost(key, str(error))
 
     def _start(self, place: Place) -> Any:

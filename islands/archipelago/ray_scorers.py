@@ -116,15 +116,20 @@ class RayScorers:
     def _outcome(self, reference: Any) -> Scored:
         call = self._running.pop(reference)
         self.scorers.end(call.slot, call.actor)
+        # Elites, not tasks: the next task has some of these and others.
+        elites = [(call.task.network, call.task.run, number) for number in call.task.ids.tolist()]
         try:
-            return Scored(call.task, ray.get(reference))
+            scored = Scored(call.task, ray.get(reference))
         except RayActorError:
-            self.scorers.lost(call.slot, call.actor)
+            self.scorers.lost(call.slot, call.actor, elites)
             return Scored(call.task, None)
         except ObjectLostError:
+            self.scorers.count_failure(elites)
             return Scored(call.task, None)
         except RayTaskError as error:
             raise error.cause from None
+        self.scorers.got_on(call.slot, elites)
+        return scored
 
     def _start(self, bundle: int) -> Any:
         scorers = self._config.scorers
