@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -100,7 +102,7 @@ class StoreWriter:
 
         Args:
             location: its path.
-            break_lock: take the lock from a writer that is dead or on another host.
+            break_lock: take the lock from whoever has it; a writer that still lives cannot commit any more.
 
         Raises:
             StoreNotFoundError: there is no store at `location`.
@@ -110,12 +112,14 @@ class StoreWriter:
         """
         path = Location.of(location)
         repository = open_repository(path)
-        writer = cls(path, _lock(path, repository, break_stale=break_lock), repository)
+        writer = cls(path, _lock(path, repository, break_held=break_lock), repository)
         try:
+            writer._fence()
             session = repository.readonly_session("main")
             root = open_root(path, session)
             with reading(path, "the history of commits"):
-                free(repository)
+                if not writer._lock.is_contested:
+                    writer._free()
                 stages: Any = root.attrs["stages"]
                 writer._tag_if_complete(stages[schema.STAGE], session.snapshot_id)
         except BaseException:
@@ -138,14 +142,14 @@ class StoreWriter:
         Raises:
             StoreError: it could not be written; the checkpoint before stands.
         """
-        with writing(self._path):
+        with self._writing():
             snapshot = self._commit(checkpoint, complete)
             self._commits_since_sweep += 1
             # A sweep reads every commit that is kept: one for several commits keeps its share small.
             if self._keep is not None and self._commits_since_sweep > self._keep // 4:
                 # What is forgotten here is freed by the next sweep: until then readers can finish.
-                free(self._repository)
-                forget(self._repository, self._keep)
+                self._free()
+                self._forget(self._keep)
                 self._commits_since_sweep = 0
         return snapshot
 
@@ -155,7 +159,7 @@ class StoreWriter:
         Raises:
             StoreError: they could not be written, or there is no checkpoint; what was there before stands.
         """
-        with writing(self._path):
+        with self._writing():
             self._lock.require_held()
             latest = next(iter(self._repository.ancestry(branch="main")))
             if "epoch" not in latest.metadata:
@@ -175,9 +179,9 @@ class StoreWriter:
         Returns:
             Commits forgotten, and bytes freed at once.
         """
-        with writing(self._path):
-            forgotten = 0 if keep is None else forget(self._repository, keep)
-            return forgotten, free(self._repository)
+        with self._writing():
+            forgotten = 0 if keep is None else self._forget(keep)
+            return forgotten, self._free()
 
     def tag(self, name: str, snapshot: str) -> None:
         """Name a commit, so that it is kept for good.
@@ -185,8 +189,9 @@ class StoreWriter:
         Raises:
             StoreError: another commit has that name.
         """
-        with writing(self._path):
-            tag_once(self._repository, name, snapshot)
+        with self._writing():
+            with self._lock.unbroken():
+                tag_once(self._repository, name, snapshot)
             if self._repository.lookup_tag(name) != snapshot:
                 raise StoreError(f"{self._path} has another checkpoint tagged {name}; choose another name")
 
@@ -219,7 +224,8 @@ class StoreWriter:
 
     def _save(self, session: icechunk.Session, message: str, metadata: dict[str, Any]) -> str:
         try:
-            self._tip = session.commit(message, metadata)
+            with self._lock.unbroken():
+                self._tip = session.commit(message, metadata)
         except icechunk.ConflictError:
             raise locked(self._path, None) from None
         return self._tip
@@ -229,7 +235,46 @@ class StoreWriter:
 
     def _tag_if_complete(self, stage: Mapping[str, Any], snapshot: str) -> None:
         if stage["complete"]:
-            tag_once(self._repository, f"complete-{stage['epoch']}", snapshot)
+            with self._lock.unbroken():
+                tag_once(self._repository, f"complete-{stage['epoch']}", snapshot)
+
+    def _fence(self) -> None:
+        """Move the branch if the writer before may be within a commit, which then finds it moved, and fails.
+
+        Raises:
+            StoreLockedError: another process has taken the lock since.
+        """
+        if not self._lock.is_contested:
+            return
+        with self._writing():
+            while True:
+                session = self._repository.writable_session("main")
+                root = open_root(self._path, session, mode="r+")
+                root.attrs["fence"] = secrets.token_hex(8)  # Icechunk refuses to commit nothing
+                parent = next(iter(self._repository.ancestry(snapshot_id=session.snapshot_id)))
+                # In a bucket that writer may have moved the branch once more before it noticed.
+                with suppress(icechunk.ConflictError), self._lock.unbroken():
+                    self._tip = session.commit("the lock was broken", parent.metadata)
+                    return
+
+    def _forget(self, keep: int) -> int:
+        with self._lock.unbroken():
+            return forget(self._repository, keep)
+
+    def _free(self) -> int:
+        # A writer that has broken the lock since is writing chunks that no commit needs yet.
+        return free(self._repository, self._lock.moment())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn what goes wrong into one error; see `writing`. Once the lock was broken, that is the cause."""
+        try:
+            with writing(self._path):
+                yield
+        except StoreError:
+            with suppress(icechunk.IcechunkError):
+                self._lock.require_held()
+            raise
 
     def load(self) -> Checkpoint | None:
         """Return the latest checkpoint; None where there is none.
@@ -300,11 +345,11 @@ def require_free(location: Path | str) -> None:
 
 
 def _lock(
-    location: Location, repository: icechunk.Repository, *, break_stale: bool = False
+    location: Location, repository: icechunk.Repository, *, break_held: bool = False
 ) -> StoreLock | BucketLock:
     if location.is_local:
-        return StoreLock(location.path, break_stale=break_stale)
-    return BucketLock(location, repository, break_stale=break_stale)
+        return StoreLock(location.path, break_held=break_held)
+    return BucketLock(location, repository, break_held=break_held)
 
 
 def _summary(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def test_an_epoch_that_is_never_done_stops_the_run(ray_cluster: None) -> None:
         if progress.epoch == 0:
             ray.kill(executor.workers.slots[0].actor)
 
-    with pytest.raises(WorkersLostError, match="failed 3 times, more than workers.max_failures"):
+    with pytest.raises(WorkersLostError, match=r"failed 3 times, more than workers\.max_failures"):
         evolve(config, executor, on_report=kill)
 
 
