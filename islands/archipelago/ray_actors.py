@@ -29,6 +29,7 @@ class Slot(Generic[P]):
         place: where it runs.
         actor: who holds it now.
         starting: the reference that resolves when the actor can work; None once it has.
+        began: when the actor was started, on the monotonic clock.
         calls: what it was given and has not done.
         active: when it last took or finished a call, on the monotonic clock.
     """
@@ -36,6 +37,7 @@ class Slot(Generic[P]):
     place: P
     actor: Any
     starting: Any
+    began: float
     calls: int = 0
     active: float = 0.0
 
@@ -79,7 +81,8 @@ class Actors(Generic[P]):
             try:
                 return ray.get(ready)
             except RayActorError:
-                self.lost(slots[ready], slots[ready].actor)
+                slot = slots[ready]
+                self.lost(slot, slot.actor, slot.began)
             except RayTaskError as error:
                 raise error.cause from None
 
@@ -105,26 +108,31 @@ class Actors(Generic[P]):
         """Take note that an actor of a slot has done `tasks`."""
         self._failures.got_on([id(slot), *tasks])
 
-    def lost(self, slot: Slot[P], actor: Any, tasks: Iterable[Hashable] = ()) -> None:
+    def lost(self, slot: Slot[P], actor: Any, began: float, tasks: Iterable[Hashable] = ()) -> None:
         """Replace `actor`, unless that was done, and count a failure of the slot and of each task it had.
+
+        Args:
+            slot: where it was.
+            actor: who was lost.
+            began: when it was started.
+            tasks: what it was doing.
 
         Raises:
             WorkersLostError: it was one too many.
         """
-        if slot.actor is actor:
-            self.count_failure([id(slot), *tasks])
+        is_new = slot.actor is actor
+        self.count_failure([id(slot), *tasks] if is_new else tasks, began)
+        if is_new:
             fresh = self._open(slot.place)
-            slot.actor, slot.starting, slot.calls = fresh.actor, fresh.starting, 0
-        else:
-            self.count_failure(tasks)
+            slot.actor, slot.starting, slot.began, slot.calls = fresh.actor, fresh.starting, fresh.began, 0
 
-    def count_failure(self, things: Iterable[Hashable]) -> None:
-        """Count a failure of each of `things`.
+    def count_failure(self, things: Iterable[Hashable], began: float) -> None:
+        """Count a failure of each of `things`; see `Failures.failed`.
 
         Raises:
             WorkersLostError: one of them has failed too often since it last got on.
         """
-        count, limit = self._failures.failed(things, time.monotonic()), self._limits.max_failures
+        count, limit = self._failures.failed(things, began, time.monotonic()), self._limits.max_failures
         if 0 <= limit < count:
             raise WorkersLostError(
                 f"{self._kind} failed {count} times, more than workers.max_failures ({limit}) allows before "
@@ -145,7 +153,7 @@ class Actors(Generic[P]):
 
     def _open(self, place: P) -> Slot[P]:
         actor = self._start(place)
-        return Slot(place, actor, starting=actor.facts.remote())
+        return Slot(place, actor, starting=actor.facts.remote(), began=time.monotonic())
 
 
 def ended(references: list[Any], timeout: float) -> list[Any]:

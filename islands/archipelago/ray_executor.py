@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -52,11 +53,12 @@ class Worker:
 
 
 class _Call(NamedTuple):
-    """An epoch under way, where it runs, and the loading that had to come before it."""
+    """An epoch under way, where it runs since when, and the loading that had to come before it."""
 
     key: IslandKey
     slot: Slot[Place]
     actor: Any
+    began: float
     loading: Any
 
 
@@ -100,7 +102,9 @@ class RayExecutor:
             loading = slot.actor.load.remote(key, state())
             self._hosts[key] = slot.actor
         self.workers.begin(slot)
-        self._running[slot.actor.step.remote(key, epoch, inbox)] = _Call(key, slot, slot.actor, loading)
+        self._running[slot.actor.step.remote(key, epoch, inbox)] = _Call(
+            key, slot, slot.actor, slot.began, loading
+        )
 
     def wait(self, timeout: float) -> list[Finished | Lost]:
         """Return what has ended; see `Executor.wait`."""
@@ -130,7 +134,7 @@ class RayExecutor:
                 ray.get(call.loading)
             finished = Finished(call.key, ray.get(reference))
         except RayActorError as error:
-            self.workers.lost(call.slot, call.actor, [call.key])
+            self.workers.lost(call.slot, call.actor, call.began, [call.key])
             return Lost(call.key, str(error))
         except RayTaskError as error:
             if not isinstance(error.cause, NotLoadedError):
@@ -143,7 +147,7 @@ class RayExecutor:
 
     def _unloaded(self, key: IslandKey, error: Exception) -> Lost:
         self._hosts.pop(key, None)
-        self.workers.count_failure([key])
+        self.workers.count_failure([key], time.monotonic())
         return Lost(key, str(error))
 
     def _start(self, place: Place) -> Any:
