@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,7 @@ import islands.archipelago.ray_session  # noqa: F401 - first: it prepares Ray's 
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
+from islands.archipelago.failures import Failures, window_s
 from islands.config import WorkersConfig
 from islands.errors import WorkersLostError
 
@@ -28,6 +29,7 @@ class Slot(Generic[P]):
         place: where it runs.
         actor: who holds it now.
         starting: the reference that resolves when the actor can work; None once it has.
+        began: when the actor was started, on the monotonic clock.
         calls: what it was given and has not done.
         active: when it last took or finished a call, on the monotonic clock.
     """
@@ -35,6 +37,7 @@ class Slot(Generic[P]):
     place: P
     actor: Any
     starting: Any
+    began: float
     calls: int = 0
     active: float = 0.0
 
@@ -52,7 +55,7 @@ class Actors(Generic[P]):
     Args:
         places: one for each actor.
         start: starts an actor at a place; it must have a method `facts` without arguments.
-        limits: when one counts as hung, and how many may be lost.
+        limits: when one counts as hung, and how often one may be lost before it gets on.
         kind: what messages call them.
         advice: what the message says when too many were lost.
     """
@@ -64,7 +67,7 @@ class Actors(Generic[P]):
         self._limits = limits
         self._kind = kind
         self._advice = advice
-        self._failures = 0
+        self._failures = Failures(window_s(limits.max_failures, limits.epoch_timeout_s))
         self.slots = [self._open(place) for place in places]
 
     def first_facts(self) -> Any:
@@ -78,7 +81,8 @@ class Actors(Generic[P]):
             try:
                 return ray.get(ready)
             except RayActorError:
-                self.lost(slots[ready], slots[ready].actor)
+                slot = slots[ready]
+                self.lost(slot, slot.actor, slot.began)
             except RayTaskError as error:
                 raise error.cause from None
 
@@ -100,25 +104,39 @@ class Actors(Generic[P]):
         if slot.actor is actor:
             slot.calls -= 1
 
-    def lost(self, slot: Slot[P], actor: Any) -> None:
-        """Replace `actor`, unless that was done."""
-        if slot.actor is actor:
-            self.count_failure()
-            fresh = self._open(slot.place)
-            slot.actor, slot.starting, slot.calls = fresh.actor, fresh.starting, 0
+    def got_on(self, slot: Slot[P], tasks: Iterable[Hashable]) -> None:
+        """Take note that an actor of a slot has done `tasks`."""
+        self._failures.got_on([id(slot), *tasks])
 
-    def count_failure(self) -> None:
-        """Take note of a failure.
+    def lost(self, slot: Slot[P], actor: Any, began: float, tasks: Iterable[Hashable] = ()) -> None:
+        """Replace `actor`, unless that was done, and count a failure of the slot and of each task it had.
+
+        Args:
+            slot: where it was.
+            actor: who was lost.
+            began: when it was started.
+            tasks: what it was doing.
 
         Raises:
             WorkersLostError: it was one too many.
         """
-        self._failures += 1
-        limit = self._limits.max_failures
-        if 0 <= limit < self._failures:
+        is_new = slot.actor is actor
+        self.count_failure([id(slot), *tasks] if is_new else tasks, began)
+        if is_new:
+            fresh = self._open(slot.place)
+            slot.actor, slot.starting, slot.began, slot.calls = fresh.actor, fresh.starting, fresh.began, 0
+
+    def count_failure(self, things: Iterable[Hashable], began: float) -> None:
+        """Count a failure of each of `things`; see `Failures.failed`.
+
+        Raises:
+            WorkersLostError: one of them has failed too often since it last got on.
+        """
+        count, limit = self._failures.failed(things, began, time.monotonic()), self._limits.max_failures
+        if 0 <= limit < count:
             raise WorkersLostError(
-                f"{self._kind} failed {self._failures} times, more than workers.max_failures ({limit}) "
-                f"allows; {self._advice}"
+                f"{self._kind} failed {count} times, more than workers.max_failures ({limit}) allows before "
+                f"anything is done; {self._advice}"
             )
 
     def kill_hung(self) -> None:
@@ -135,7 +153,7 @@ class Actors(Generic[P]):
 
     def _open(self, place: P) -> Slot[P]:
         actor = self._start(place)
-        return Slot(place, actor, starting=actor.facts.remote())
+        return Slot(place, actor, starting=actor.facts.remote(), began=time.monotonic())
 
 
 def ended(references: list[Any], timeout: float) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -52,11 +53,12 @@ class Worker:
 
 
 class _Call(NamedTuple):
-    """An epoch under way, where it runs, and the loading that had to come before it."""
+    """An epoch under way, where it runs since when, and the loading that had to come before it."""
 
     key: IslandKey
     slot: Slot[Place]
     actor: Any
+    began: float
     loading: Any
 
 
@@ -100,7 +102,9 @@ class RayExecutor:
             loading = slot.actor.load.remote(key, state())
             self._hosts[key] = slot.actor
         self.workers.begin(slot)
-        self._running[slot.actor.step.remote(key, epoch, inbox)] = _Call(key, slot, slot.actor, loading)
+        self._running[slot.actor.step.remote(key, epoch, inbox)] = _Call(
+            key, slot, slot.actor, slot.began, loading
+        )
 
     def wait(self, timeout: float) -> list[Finished | Lost]:
         """Return what has ended; see `Executor.wait`."""
@@ -128,9 +132,9 @@ class RayExecutor:
         try:
             if call.loading is not None:
                 ray.get(call.loading)
-            return Finished(call.key, ray.get(reference))
+            finished = Finished(call.key, ray.get(reference))
         except RayActorError as error:
-            self.workers.lost(call.slot, call.actor)
+            self.workers.lost(call.slot, call.actor, call.began, [call.key])
             return Lost(call.key, str(error))
         except RayTaskError as error:
             if not isinstance(error.cause, NotLoadedError):
@@ -138,10 +142,12 @@ class RayExecutor:
             return self._unloaded(call.key, error)
         except ObjectLostError as error:
             return self._unloaded(call.key, error)
+        self.workers.got_on(call.slot, [call.key])
+        return finished
 
     def _unloaded(self, key: IslandKey, error: Exception) -> Lost:
         self._hosts.pop(key, None)
-        self.workers.count_failure()
+        self.workers.count_failure([key], time.monotonic())
         return Lost(key, str(error))
 
     def _start(self, place: Place) -> Any:

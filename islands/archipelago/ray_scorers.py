@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -58,6 +59,7 @@ class _Call(NamedTuple):
     task: ScoreTask
     slot: Slot[int]
     actor: Any
+    began: float
 
 
 class RayScorers:
@@ -99,7 +101,7 @@ class RayScorers:
         """Start a task."""
         slot = min(self.scorers.slots, key=lambda slot: slot.calls)
         self.scorers.begin(slot)
-        self._running[slot.actor.score.remote(task)] = _Call(task, slot, slot.actor)
+        self._running[slot.actor.score.remote(task)] = _Call(task, slot, slot.actor, slot.began)
 
     def wait(self, timeout: float) -> list[Scored]:
         """Return what has ended; see `Scorers.wait`."""
@@ -116,15 +118,20 @@ class RayScorers:
     def _outcome(self, reference: Any) -> Scored:
         call = self._running.pop(reference)
         self.scorers.end(call.slot, call.actor)
+        # Elites, not tasks: the next task has some of these and others.
+        elites = [(call.task.network, call.task.run, number) for number in call.task.ids.tolist()]
         try:
-            return Scored(call.task, ray.get(reference))
+            scored = Scored(call.task, ray.get(reference))
         except RayActorError:
-            self.scorers.lost(call.slot, call.actor)
+            self.scorers.lost(call.slot, call.actor, call.began, elites)
             return Scored(call.task, None)
         except ObjectLostError:
+            self.scorers.count_failure(elites, time.monotonic())
             return Scored(call.task, None)
         except RayTaskError as error:
             raise error.cause from None
+        self.scorers.got_on(call.slot, elites)
+        return scored
 
     def _start(self, bundle: int) -> Any:
         scorers = self._config.scorers

@@ -40,7 +40,7 @@ class Scorers(Protocol):
         """Return what has ended, after at most `timeout` seconds.
 
         Raises:
-            IslandsError: a network failed, or scorers died more often than `workers.max_failures` allows.
+            IslandsError: a network failed, or scorers failed more often than `workers.max_failures` allows.
         """
         ...
 

@@ -111,7 +111,7 @@ def resume(
     as_json: Json = False,
     break_lock: Annotated[
         bool,
-        typer.Option("--break-lock", help="Take the store from a writer that died or is on another host."),
+        typer.Option("--break-lock", help="Take the store from its writer, which cannot commit any more."),
     ] = False,
     detach: Detach = False,
     at: Annotated[

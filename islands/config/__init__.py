@@ -222,7 +222,10 @@ class WorkersConfig(Section):
     epoch_timeout_s: PositiveFloat = 3600
     """Seconds without an epoch done after which a busy worker counts as hung."""
     max_failures: Annotated[int, Field(ge=-1)] = 8
-    """Worker crashes survived before the run stops; -1: no limit."""
+    """Failures in a row that a worker, or an island, survives before it does an epoch; -1: any number. Each
+    has a count of its own, which begins anew with every epoch that it does: a node that is lost counts once
+    however many workers it had. Failures of more than a day ago, or of more than `max_failures` + 1 times
+    `epoch_timeout_s` ago if that is longer, are forgotten. Likewise scorers, and elites that are scored."""
 
     @model_validator(mode="after")
     def _min_is_least(self) -> WorkersConfig:

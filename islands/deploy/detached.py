@@ -9,11 +9,10 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +21,7 @@ from islands.config.files import as_written
 from islands.deploy.background import PATIENCE_S, Note, error_of, remember
 from islands.errors import InputError, IslandsError, StoreError, StoreLockedError
 from islands.store.location import Location
-from islands.store.lock import Owner
+from islands.store.owner import Owner
 from islands.store.reader import StoreReader
 
 _POLL_S = 0.2
@@ -46,15 +45,42 @@ def stop(store: str) -> Owner:
     """Ask the process that writes to `store` to commit and end; return which it was.
 
     Raises:
-        InputError: nothing writes to the store, or something on another host.
+        InputError: nothing writes to the store, or something on another host or of another user.
     """
-    owner = StoreReader(store).writer
-    if owner is None:
-        raise InputError(f"nothing writes to {store}; `islands status {store}` says where it stands")
-    if owner.host != socket.gethostname():
+    reader = StoreReader(store)
+    owner = reader.writer
+    if owner is not None and not owner.is_of_this_machine:
         raise InputError(f"{store} is written by {owner}; stop it there: kill -TERM {owner.pid}")
-    os.kill(owner.pid, signal.SIGTERM)
+    try:
+        asked = owner is not None and _terminate(owner, lambda: reader.writer == owner)
+    except PermissionError:
+        raise InputError(f"{store} is written by {owner} of another user, who alone may stop it") from None
+    if owner is None or not asked:
+        raise InputError(f"nothing writes to {store}; `islands status {store}` says where it stands")
     return owner
+
+
+def _terminate(owner: Owner, writes: Callable[[], bool]) -> bool:
+    """Send SIGTERM to a process if it `writes`: asked when its number cannot go to another any more."""
+    try:
+        process = os.pidfd_open(owner.pid) if hasattr(os, "pidfd_open") else None
+    except ProcessLookupError:
+        return False
+    except OSError:  # a kernel without it
+        process = None
+    try:
+        if not writes():
+            return False
+        if process is None:
+            os.kill(owner.pid, signal.SIGTERM)
+        else:
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    finally:
+        if process is not None:
+            os.close(process)
+    return True
 
 
 def lines(note: Note, *, follow: bool) -> Iterator[str]:
@@ -90,7 +116,7 @@ def _start(store: str, arguments: Sequence[str], configuration: str) -> Note:
     remember(note)
     deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
-        if _writes(store):
+        if _writes(process.pid, store):
             return note
         time.sleep(_POLL_S)
     if process.returncode:
@@ -108,11 +134,12 @@ def _lock(file: IO[str]) -> bool:
     return True
 
 
-def _writes(store: str) -> bool:
+def _writes(pid: int, store: str) -> bool:
     try:
-        return StoreReader(store).writer is not None
+        owner = StoreReader(store).writer
     except StoreError:  # not there yet, or half made
         return False
+    return owner is not None and owner.is_of_this_machine and owner.pid == pid
 
 
 def _log_file(store: str) -> Path:

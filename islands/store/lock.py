@@ -5,25 +5,29 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
-import tempfile
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from islands.errors import StoreLockedError
 from islands.store.location import Location
+from islands.store.owner import Owner, has_open, is_alive, is_alive_here, parse, this_process
 
 LOCK = "LOCK"
+GUARD = "LOCK.guard"
+"""Locked while the branch moves, and while the lock is broken: never both at once."""
 
+PATIENCE_S = 10.0
+"""Seconds for which the guard is waited for; a commit has it for milliseconds."""
 
-class Owner(NamedTuple):
-    """The process that writes, or wrote last."""
+_LOOK_S = 0.3
+"""Seconds for which a lock that is held is tried again: whoever looks at it holds it for a moment."""
 
-    pid: int
-    host: str
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}"
+_POLL_S = 0.01
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoreLock:
@@ -33,23 +37,31 @@ class StoreLock:
 
     Args:
         location: the store's directory.
-        break_stale: take the lock although it is held, if its owner is dead or on another host: network file
-            systems keep locks of hosts that are gone.
+        break_held: take the lock although it is held: network file systems keep locks of hosts that are gone.
+            Its holder, if it lives, cannot commit any more.
+
+    Attributes:
+        is_contested: whether the writer before may still be there: its lock was broken, or it was on another
+            machine and has not released it.
 
     Raises:
         StoreLockedError: another writer holds it.
     """
 
-    def __init__(self, location: Path, *, break_stale: bool = False) -> None:
+    def __init__(self, location: Path, *, break_held: bool = False) -> None:
         self._location = location
-        self._descriptor = self._open()
+        self.is_contested = False
+        self._descriptor = _open(location / LOCK)
         if not self._try_lock():
-            owner = read_owner(location)
             os.close(self._descriptor)
-            if not break_stale or owner is None or is_alive_here(owner):
-                raise locked(location, owner)
-            self._descriptor = self._replace()
-        self._write(json.dumps(Owner(os.getpid(), socket.gethostname())._asdict()))
+            if not break_held:
+                raise locked(location, read_owner(location))
+            self.is_contested = True
+            with _guarding(location, replace=True):
+                self._descriptor = _put_in_place(location / LOCK)
+        before = read_owner(location)
+        self.is_contested |= before is not None and not before.is_of_this_machine
+        self._write(json.dumps(this_process()._asdict()))
 
     def require_held(self) -> None:
         """Check that nobody has broken the lock.
@@ -57,37 +69,45 @@ class StoreLock:
         Raises:
             StoreLockedError: another process writes now.
         """
-        if not self._is_current(self._descriptor):
+        if not _is_in_place(self._descriptor, self._location / LOCK):
             raise locked(self._location, read_owner(self._location))
+
+    @contextmanager
+    def unbroken(self) -> Iterator[None]:
+        """Let nobody break the lock meanwhile; for what takes moments.
+
+        Raises:
+            StoreLockedError: another process writes now.
+        """
+        with _guarding(self._location, replace=False):
+            self.require_held()
+            yield
+
+    def moment(self) -> datetime:
+        """Return a time, by the clock that dates the store's files, before which nobody broke the lock.
+
+        Raises:
+            StoreLockedError: another process writes now.
+        """
+        os.utime(self._descriptor)
+        microseconds = os.fstat(self._descriptor).st_mtime_ns // 1000
+        self.require_held()
+        return _EPOCH + timedelta(microseconds=microseconds)
 
     def release(self) -> None:
         """Let the next writer in."""
         self._write("")
         os.close(self._descriptor)
 
-    def _open(self) -> int:
-        return os.open(self._location / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-
     def _try_lock(self) -> bool:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+        deadline = time.monotonic() + _LOOK_S
+        while not _try_flock(self._descriptor):
+            owner = read_owner(self._location)
+            if time.monotonic() > deadline or (owner is not None and is_alive_here(owner)):
+                return False
+            time.sleep(_POLL_S)
         # Someone may have broken the lock between opening and locking.
-        return self._is_current(self._descriptor)
-
-    def _replace(self) -> int:
-        """Put another file, locked, in the place of the one whose lock cannot be had."""
-        descriptor, name = tempfile.mkstemp(dir=self._location, prefix=f"{LOCK}-")
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        Path(name).replace(self._location / LOCK)
-        return descriptor
-
-    def _is_current(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(descriptor), (self._location / LOCK).stat())
-        except FileNotFoundError:
-            return False
+        return _is_in_place(self._descriptor, self._location / LOCK)
 
     def _write(self, text: str) -> None:
         os.ftruncate(self._descriptor, 0)
@@ -97,7 +117,7 @@ class StoreLock:
 def locked(location: Location | Path, owner: Owner | None) -> StoreLockedError:
     """Return the error that tells who writes, and what to do."""
     advice = "wait for it, or stop it and resume"
-    if owner is not None and not is_alive_here(owner):
+    if owner is None or not owner.started or not is_alive_here(owner):
         advice += f"; if it is gone for good: islands resume {location} --break-lock"
     return StoreLockedError(
         f"{location} is being written by {owner or 'another process'}; a store has one writer: {advice}"
@@ -107,24 +127,80 @@ def locked(location: Location | Path, owner: Owner | None) -> StoreLockedError:
 def read_owner(location: Path) -> Owner | None:
     """Return who writes to the store, or died writing; None where the last writer released it."""
     try:
-        return Owner(**json.loads((location / LOCK).read_text()))
-    except (OSError, ValueError, TypeError):
+        return parse(json.loads((location / LOCK).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
         return None
 
 
-def is_alive(owner: Owner) -> bool:
-    """Tell whether the process still runs; one on another host counts as running."""
-    return owner.host != socket.gethostname() or is_alive_here(owner)
+def read_holder(location: Path) -> Owner | None:
+    """Return who holds the lock now; None where nobody does."""
+    path = location / LOCK
+    owner = read_owner(location)
+    if owner is None or not _is_flocked(path) or not is_alive(owner):
+        return None
+    # Older locks do not tell a process from another of its number.
+    return owner if owner.started or not owner.is_of_this_machine or has_open(owner, path) else None
 
 
-def is_alive_here(owner: Owner) -> bool:
-    """Tell whether the process runs on this host."""
-    if owner.host != socket.gethostname():
+def _is_flocked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
         return False
     try:
-        os.kill(owner.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # held; or the file system has no locks, and who is named in the file decides
         return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextmanager
+def _guarding(location: Path, *, replace: bool) -> Iterator[None]:
+    """Hold the guard; `replace` it where it does not come free, as a host that is gone may have left it."""
+    path = location / GUARD
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        descriptor = _open(path)
+        if _try_flock(descriptor) and _is_in_place(descriptor, path):
+            break
+        os.close(descriptor)
+        if time.monotonic() > deadline:
+            if not replace:
+                raise locked(location, read_owner(location))
+            descriptor = _put_in_place(path)
+            break
+        time.sleep(_POLL_S)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _try_flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     return True
+
+
+def _put_in_place(path: Path) -> int:
+    """Put another file, locked, in the place of the one whose lock cannot be had."""
+    fresh = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
+    descriptor = _open(fresh)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    fresh.replace(path)
+    return descriptor
+
+
+def _is_in_place(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

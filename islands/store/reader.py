@@ -24,7 +24,8 @@ from islands.evolution.scores import HeldOutScores, Scores
 from islands.store import schema
 from islands.store.bucket_lock import read_bucket_owner
 from islands.store.location import Location
-from islands.store.lock import Owner, is_alive, read_owner
+from islands.store.lock import read_holder
+from islands.store.owner import Owner, is_alive
 from islands.store.repository import (
     CheckpointInfo,
     find_checkpoints,
@@ -110,10 +111,9 @@ class StoreReader:
     def writer(self) -> Owner | None:
         """The process that writes to the store now; None where there is none."""
         if self.path.is_local:
-            owner = read_owner(self.path.path)
-        else:
-            with reading(self.path, "its lock"):
-                owner = read_bucket_owner(self._repository)
+            return read_holder(self.path.path)
+        with reading(self.path, "its lock"):
+            owner = read_bucket_owner(self._repository)
         return owner if owner is not None and is_alive(owner) else None
 
     @property

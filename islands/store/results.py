@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,8 @@ class Results:
 
     def __init__(self, experiment: Path | str, stage: str) -> None:
         self.folder = Path(experiment) / FOLDER / stage
+        # Processes of two containers that share the folder may have one number.
+        self._token = secrets.token_hex(4)
 
     def once(self, item: str, make: Callable[[], Mapping[str, Any]]) -> Item:
         """Return what is kept under `item`; where nothing is, make it and keep it."""
@@ -99,7 +102,7 @@ class Results:
 
     def _unfinished(self, item: str, ending: str) -> Path:
         path = self._path(item, ending)
-        return path.with_name(f".{path.name}.{os.getpid()}")
+        return path.with_name(f".{path.name}.{self._token}")
 
     def _finish(self, item: str, ending: str) -> None:
         with self._unfinished(item, ending).open("rb") as file:

@@ -15,12 +15,13 @@ def forget(repository: icechunk.Repository, keep: int) -> int:
     commits = list(repository.ancestry(branch="main"))
     if len(commits) <= keep:
         return 0
-    return len(repository.expire_snapshots(commits[keep - 1].written_at))
+    # Not the last of them alone: the clocks of the hosts that wrote them may differ.
+    return len(repository.expire_snapshots(min(commit.written_at for commit in commits[:keep])))
 
 
-def free(repository: icechunk.Repository, before: datetime | None = None) -> int:
-    """Delete what no commit of the history needs and was written `before`, or by now; return its bytes."""
-    freed: int = repository.garbage_collect(before or datetime.now(UTC)).bytes_deleted
+def free(repository: icechunk.Repository, before: datetime) -> int:
+    """Delete what is older than `before` and no commit of the history needs; return the bytes that gave."""
+    freed: int = repository.garbage_collect(before).bytes_deleted
     return freed
 
 

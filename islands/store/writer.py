@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -111,7 +112,7 @@ class StoreWriter:
 
         Args:
             location: its path.
-            break_lock: take the lock from a writer that is dead or on another host.
+            break_lock: take the lock from whoever has it; a writer that still lives cannot commit any more.
             at: the snapshot id of a checkpoint from which to go on; None: from the latest. What came after it
                 leaves the branch, and a tag keeps it if it can be read: see `left_tag`.
 
@@ -123,14 +124,16 @@ class StoreWriter:
         """
         path = Location.of(location)
         repository = open_repository(path)
-        writer = cls(path, _lock(path, repository, break_stale=break_lock), repository)
+        writer = cls(path, _lock(path, repository, break_held=break_lock), repository)
         try:
             if at is not None:
                 writer._go_back(at)
+            writer._fence()
             session = repository.readonly_session("main")
             root = open_root(path, session)
-            with writer._at_leisure("what killed commits have left"):
-                free(repository)
+            if not writer._lock.is_contested:
+                with writer._at_leisure("what killed commits have left"):
+                    writer._free()
             with reading(path, "the history of commits"):
                 stages: Any = root.attrs["stages"]
                 writer._tag_if_complete(stages[schema.STAGE], session.snapshot_id)
@@ -155,7 +158,7 @@ class StoreWriter:
             StoreError: it could not be written, and may be tried again: the same object is stored once, even
                 if it was stored before the error came. Until then the checkpoint before stands.
         """
-        with writing(self._path):
+        with self._writing():
             snapshot = self._tried_before(checkpoint) or self._commit(checkpoint, complete)
             self._tag_if_complete({"complete": complete, "epoch": checkpoint.epoch}, snapshot)
             self._settle()
@@ -171,7 +174,7 @@ class StoreWriter:
         Raises:
             StoreError: they could not be written, or there is no checkpoint; what was there before stands.
         """
-        with writing(self._path):
+        with self._writing():
             snapshot = self._tried_before(scores) or self._commit_scores(scores)
             self._settle()
         return snapshot
@@ -182,9 +185,9 @@ class StoreWriter:
         Returns:
             Commits forgotten, and bytes freed at once.
         """
-        with writing(self._path):
-            forgotten = 0 if keep is None else forget(self._repository, keep)
-            return forgotten, free(self._repository)
+        with self._writing():
+            forgotten = 0 if keep is None else self._forget(keep)
+            return forgotten, self._free()
 
     def tag(self, name: str, snapshot: str) -> None:
         """Name a commit, so that it is kept for good.
@@ -192,8 +195,9 @@ class StoreWriter:
         Raises:
             StoreError: another commit has that name.
         """
-        with writing(self._path):
-            tag_once(self._repository, name, snapshot)
+        with self._writing():
+            with self._lock.unbroken():
+                tag_once(self._repository, name, snapshot)
             if self._repository.lookup_tag(name) != snapshot:
                 raise StoreError(f"{self._path} has another checkpoint tagged {name}; choose another name")
 
@@ -223,14 +227,13 @@ class StoreWriter:
         """Return the commit of `content` if a try that failed has made it: an acknowledgement was lost."""
         is_again = self._trying is not None and self._trying[0] is content
         if self._trying is not None:
-            began = datetime.now(UTC)
             self._lock.require_held()
             if self._is_ours():
                 if is_again:
                     return self._tip
             elif self._path.is_local:  # a bucket may be about to accept what it has not answered yet
                 with self._at_leisure("what a commit that failed has left"):
-                    free(self._repository, began)
+                    self._free()
         if not is_again:
             self._trying = content, uuid4().hex
         return None
@@ -252,8 +255,8 @@ class StoreWriter:
     def _sweep(self, keep: int) -> None:
         with self._at_leisure("old checkpoints"):
             # What is forgotten here is freed by the next sweep: until then readers can finish.
-            free(self._repository)
-            forget(self._repository, keep)
+            self._free()
+            self._forget(keep)
             self._commits_since_sweep = 0
 
     @contextmanager
@@ -287,7 +290,8 @@ class StoreWriter:
         name = left_tag(commit)
         with suppress(StoreError), writing(self._path):
             tag_once(self._repository, name, commit)
-        self._repository.reset_branch("main", snapshot)
+        with self._lock.unbroken():
+            self._repository.reset_branch("main", snapshot)
         if name not in self._repository.list_tags():
             return False
         try:
@@ -312,7 +316,8 @@ class StoreWriter:
     def _save(self, session: icechunk.Session, message: str, metadata: dict[str, Any]) -> str:
         assert self._trying is not None
         try:
-            self._tip = session.commit(message, {**metadata, _MARK: self._trying[1]})
+            with self._lock.unbroken():
+                self._tip = session.commit(message, {**metadata, _MARK: self._trying[1]})
         except icechunk.ConflictError as error:
             # Of a request that was sent again because its answer was lost, the bucket says so, too.
             if not self._is_ours():
@@ -329,7 +334,47 @@ class StoreWriter:
 
     def _tag_if_complete(self, stage: Mapping[str, Any], snapshot: str) -> None:
         if stage["complete"]:
-            tag_once(self._repository, f"complete-{stage['epoch']}", snapshot)
+            with self._lock.unbroken():
+                tag_once(self._repository, f"complete-{stage['epoch']}", snapshot)
+
+    def _fence(self) -> None:
+        """Move the branch if the writer before may be within a commit, which then finds it moved, and fails.
+
+        Raises:
+            StoreLockedError: another process has taken the lock since.
+        """
+        if not self._lock.is_contested:
+            return
+        with self._writing():
+            while True:
+                session = self._repository.writable_session("main")
+                root = open_root(self._path, session, mode="r+")
+                root.attrs["fence"] = secrets.token_hex(8)  # Icechunk refuses to commit nothing
+                parent = next(iter(self._repository.ancestry(snapshot_id=session.snapshot_id)))
+                # In a bucket that writer may have moved the branch once more before it noticed.
+                metadata = {key: value for key, value in parent.metadata.items() if key != _MARK}
+                with suppress(icechunk.ConflictError), self._lock.unbroken():
+                    self._tip = session.commit("the lock was broken", metadata)
+                    return
+
+    def _forget(self, keep: int) -> int:
+        with self._lock.unbroken():
+            return forget(self._repository, keep)
+
+    def _free(self) -> int:
+        # A writer that has broken the lock since is writing chunks that no commit needs yet.
+        return free(self._repository, self._lock.moment())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn what goes wrong into one error; see `writing`. Once the lock was broken, that is the cause."""
+        try:
+            with writing(self._path):
+                yield
+        except StoreError:
+            with suppress(icechunk.IcechunkError):
+                self._lock.require_held()
+            raise
 
     def load(self) -> Checkpoint | None:
         """Return the latest checkpoint; None where there is none.
@@ -400,11 +445,11 @@ def require_free(location: Path | str) -> None:
 
 
 def _lock(
-    location: Location, repository: icechunk.Repository, *, break_stale: bool = False
+    location: Location, repository: icechunk.Repository, *, break_held: bool = False
 ) -> StoreLock | BucketLock:
     if location.is_local:
-        return StoreLock(location.path, break_stale=break_stale)
-    return BucketLock(location, repository, break_stale=break_stale)
+        return StoreLock(location.path, break_held=break_held)
+    return BucketLock(location, repository, break_held=break_held)
 
 
 def _summary(checkpoint: Checkpoint) -> dict[str, Any]:

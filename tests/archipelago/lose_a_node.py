@@ -1,4 +1,4 @@
-"""Runs islands on three Ray nodes of this machine and kills one of them; prints what came out as JSON.
+"""Runs islands on three Ray nodes of this machine and kills that with two workers; prints what came out.
 
 `python -m tests.archipelago.lose_a_node`
 """
@@ -26,10 +26,13 @@ def main() -> None:
 
     head = {"num_cpus": 1, "include_dashboard": False}
     cluster: Any = Cluster(initialize_head=True, head_node_args=head)
-    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    nodes = [cluster.add_node(num_cpus=cpus) for cpus in (2, 1)]
     ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
     config = small_config(
-        evolve=BUDGET, workers={"count": 3}, ray={"address": cluster.address}, islands={"count": 3}
+        evolve=BUDGET,
+        workers={"count": 4, "max_failures": 1},
+        ray={"address": cluster.address},
+        islands={"count": 3},
     )
     executor = RayExecutor(config)
     executor.workers.wait_for_all()  # a run begins with the first worker: the node to lose may have none yet

@@ -55,6 +55,50 @@ def test_more_crashes_than_allowed_stop_the_run(ray_cluster: None) -> None:
         evolve(config, executor, on_report=kill)
 
 
+def test_crashes_with_epochs_done_in_between_are_no_reason_to_stop(
+    undisturbed: Evolution, ray_cluster: None
+) -> None:
+    """A week has more of them than any limit on the whole run would allow."""
+    import ray
+
+    from islands.archipelago.ray_executor import RayExecutor
+
+    config = small_config(workers={"count": 1, "max_failures": 1})
+    executor = RayExecutor(config)
+    killed: list[int] = []
+
+    def kill(archipelago: Archipelago, progress: Progress) -> None:
+        if progress.epoch > max(killed, default=-1):
+            killed.append(progress.epoch)
+            ray.kill(executor.workers.slots[0].actor)
+
+    evolution = evolve(config, executor, on_report=kill)
+    assert len(killed) > 3
+    assert evolution.complete
+    assert digest(evolution.last) == digest(undisturbed.last)
+
+
+def test_an_epoch_that_is_never_done_stops_the_run(ray_cluster: None) -> None:
+    import ray
+
+    from islands.archipelago.ray_executor import RayExecutor
+
+    config = small_config(
+        runs=1,
+        islands={"count": 1},
+        evolve={"children": 400, "generations": 10_000, "generations_per_epoch": 10_000},
+        workers={"count": 1, "max_failures": 2},
+    )
+    executor = RayExecutor(config)
+
+    def kill(archipelago: Archipelago, progress: Progress) -> None:
+        if progress.epoch == 0:
+            ray.kill(executor.workers.slots[0].actor)
+
+    with pytest.raises(WorkersLostError, match=r"failed 3 times, more than workers\.max_failures"):
+        evolve(config, executor, on_report=kill)
+
+
 @pytest.mark.parametrize(
     ("workers", "message"),
     [({"gpus": 1, "device": "cpu"}, "asked for 1 x 1 CPU, 1 x 1 GPU"), ({"count": 7}, "asked for 7 x 1 CPU")],
@@ -89,7 +133,7 @@ def test_a_hung_worker_is_killed_and_changes_no_bit(undisturbed: Evolution, ray_
 
 
 def test_a_lost_node_changes_no_bit() -> None:
-    """Its islands go on with the workers of the nodes that are left."""
+    """Its islands go on with the workers of the nodes that are left; it is one failure, though it had two."""
     result = what_prints("tests.archipelago.lose_a_node")
     assert result["losses"] > 0
     assert result["same_bits"]

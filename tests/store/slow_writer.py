@@ -1,0 +1,61 @@
+"""A process that pauses within its commits: reads `STORE OWNER NAME COUNT`, says how they ended.
+
+Before call COUNT of a function it prints `here` and goes on when another line comes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import icechunk
+
+from islands.config import CheckpointConfig
+from islands.errors import IslandsError
+from islands.store.writer import StoreWriter
+from tests.store.samples import make_checkpoint, make_config
+
+OWNERS: dict[str, Any] = {
+    "store": icechunk.IcechunkStore,
+    "session": icechunk.Session,
+    "repository": icechunk.Repository,
+    "os": os,
+}
+
+
+def main() -> None:
+    """Work off the lines of stdin."""
+    for line in iter(sys.stdin.readline, ""):
+        location, owner, name, count = line.split()
+        original = getattr(OWNERS[owner], name)
+        try:
+            with StoreWriter.open(location) as writer:
+                config = make_config(OWNERS["os"].devnull)
+                writer.set_config(config.model_copy(update={"checkpoint": CheckpointConfig(keep=2)}))
+                setattr(OWNERS[owner], name, _pausing(original, int(count)))
+                writer.commit(make_checkpoint(1, 5), complete=True)
+                writer.collect(keep=2)
+                writer.commit(make_checkpoint(1, 6), complete=False)
+            print("done", flush=True)
+        except IslandsError as error:
+            print(type(error).__name__, flush=True)
+        finally:
+            setattr(OWNERS[owner], name, original)
+
+
+def _pausing(step: Callable[..., Any], count: int) -> Callable[..., Any]:
+    calls = iter(range(count + 1))
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        if next(calls, None) == count:
+            print("here", flush=True)
+            sys.stdin.readline()
+        return step(*arguments, **options)
+
+    return call
+
+
+if __name__ == "__main__":
+    main()
