@@ -15,6 +15,12 @@ Overrides = Annotated[
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return when the run has begun; it goes on by itself.")
 ]
+TrustNetworks = Annotated[
+    bool,
+    typer.Option(
+        "--trust-networks", help="Load a network even if it is code, or a file, that the store names."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ProgressStyle = Annotated[
     Style | None,

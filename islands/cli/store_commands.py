@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from islands.cli.options import Json
+from islands.cli.options import Json, TrustNetworks
 from islands.errors import InputError, StoreNotFoundError
 
 if TYPE_CHECKING:
@@ -249,6 +249,7 @@ def verify(
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Score every elite.")] = False,
     at: At = None,
+    trust_networks: TrustNetworks = False,
     as_json: Json = False,
 ) -> None:
     """Check the hashes of a store, and that its images score what it says."""
@@ -259,7 +260,7 @@ def verify(
     from islands.stages.verify import SAMPLE
     from islands.stages.verify import verify as check
 
-    found = check(store, None if all_ else sample or SAMPLE, at)
+    found = check(store, None if all_ else sample or SAMPLE, at, trust_networks=trust_networks)
     if as_json:
         print(json.dumps(asdict(found)))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
@@ -21,8 +22,14 @@ from islands.migration.slices import class_slices
 from islands.observe.observers import observing
 from islands.stages.evolve import Observe, evolve
 from islands.stages.train import train_missing
+from islands.stages.trust import is_trusted, shown
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter, require_free
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def ignore(progress: Progress) -> None:
@@ -91,6 +98,9 @@ def resume(
             f"{store} is complete at generation {stored.evolve.generations}; to go on, raise the budget: "
             f"islands resume {store} --set evolve.generations={2 * stored.evolve.generations}"
         )
+    for network in (stored.network, *stored.held_out):
+        if network in (config.network, *config.held_out) and not is_trusted(network):
+            say(f"{store} names the network {shown(network)}, which is loaded now: it is not of Islands")
     return _go_on(reader, config, observe, break_lock=break_lock)
 
 

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +20,12 @@ from islands.archipelago.scoring import Scoring
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.config import NetworkConfig, RunConfig, ScorersConfig
-from islands.errors import InputError, StoreLockedError
+from islands.errors import ConfigError, InputError, StoreLockedError
 from islands.evolution.outcomes import outcomes
-from islands.evolution.scores import HeldOutScores
+from islands.evolution.scores import HeldOutScores, told_apart
 from islands.stages.launch import scorers_for
 from islands.stages.train import train_missing
+from islands.stages.trust import FLAG
 from islands.store.classes import find_class
 from islands.store.query import Columns, score_columns
 from islands.store.reader import StoreReader
@@ -57,6 +59,7 @@ def score_store(
     executor: str = "in-process",
     scorers: ScorersConfig | None = None,
     observe: Observe = ignore,
+    trust_networks: bool = False,
 ) -> Columns:
     """Score every elite of a checkpoint on held-out networks; the source network is not needed.
 
@@ -69,13 +72,15 @@ def score_store(
         executor: `in-process` or `ray`.
         scorers: their number and resources.
         observe: see `Observe`.
+        trust_networks: whether `ray` may join whatever cluster the store names.
 
     Returns:
         The columns of the table `scores`, and with `full` one of `probabilities` (K,).
 
     Raises:
         StoreError: there is no checkpoint, or the store cannot be written to.
-        InputError: a network cannot be had, or cannot be compared with the source.
+        InputError: a network cannot be had, or cannot be compared with the source; or the store's cluster is
+            not to be joined.
     """
     reader = StoreReader(location, at)
     checkpoint = reader.checkpoint()
@@ -83,6 +88,8 @@ def score_store(
         raise InputError(f"{reader.path} has no checkpoint yet: there is nothing to score")
     if into_store and at is not None:
         raise InputError("scores of an earlier checkpoint do not go into the store; give --out for them")
+    if executor == "ray" and not trust_networks:
+        _require_own_cluster(reader)
     train_missing(networks)
     config = _config(reader.config, networks, executor, scorers or ScorersConfig())
     with ExitStack() as stack:
@@ -214,6 +221,15 @@ def _config(
     return stored.model_copy(update={"held_out": held_out, "scorers": scorers, "workers": workers})
 
 
+def _require_own_cluster(reader: StoreReader) -> None:
+    address = reader.config.ray.address
+    if address not in ("local", "auto"):
+        raise ConfigError(
+            f"{reader.path} names a Ray cluster, {address!r}: whoever runs it can run code here; {FLAG} joins "
+            "it, if you trust the store"
+        )
+
+
 def _source(reader: StoreReader) -> NetworkFacts:
     image = reader.attributes["image"]
     return NetworkFacts(reader.classes, reader.attributes["fingerprint"], image["channels"], image["size"])
@@ -228,6 +244,8 @@ def _open(location: Path | str) -> StoreWriter:
 
 
 def _columns(reader: StoreReader, scores: Sequence[HeldOutScores], full: bool) -> Columns:
+    names = told_apart({each.fingerprint: each.name for each in scores})
+    scores = [replace(each, name=names[each.fingerprint]) for each in scores]
     columns = score_columns(reader, scores)
     if full:
         tables = [run for network in scores for run in network.runs]

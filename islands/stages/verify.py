@@ -14,6 +14,7 @@ from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.errors import NetworkError, StoreDamagedError, StoreError
 from islands.evolution.elites import Elites
+from islands.stages.trust import require_trusted
 from islands.store.images import stored_encoding
 from islands.store.reader import StoreReader
 
@@ -40,21 +41,30 @@ class Verification:
     mismatches: tuple[str, ...]
 
 
-def verify(location: Path | str, sample: int | None = SAMPLE, at: str | None = None) -> Verification:
+def verify(
+    location: Path | str,
+    sample: int | None = SAMPLE,
+    at: str | None = None,
+    *,
+    trust_networks: bool = False,
+) -> Verification:
     """Check every run against its sha256, then draw and score elites again.
 
     Args:
         location: the store.
         sample: elites per run at most, the same ones at every call; None: all.
         at: an earlier checkpoint.
+        trust_networks: whether to load the network even if it is code or a file that the store names.
 
     Raises:
         StoreError: the store cannot be read, or holds no checkpoint.
-        NetworkError: the stored network is not here.
+        NetworkError: the stored network is not here, or is not to be loaded.
     """
     reader = StoreReader(location, at)
     if reader.epoch is None:
         raise StoreError(f"{reader.path} has no checkpoint yet: there is nothing to verify")
+    if not trust_networks:
+        require_trusted(reader.path, [reader.config.network])
     classifier = _stored_classifier(reader)
     checked, largest, mismatches = 0, 0.0, list[str]()
     for run in range(reader.runs):

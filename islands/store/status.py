@@ -18,7 +18,7 @@ class Status:
     Attributes:
         store: its path or URL.
         pipeline: the experiment.
-        network: the source network's name.
+        network: the source network's label.
         runs: independent archives.
         cells: classes times runs.
         epoch: of the latest checkpoint; None before the first.
@@ -71,7 +71,7 @@ def read_status(location: Path | str) -> Status:
     return Status(
         store=str(reader.path),
         pipeline=reader.config.pipeline,
-        network=reader.config.network.name,
+        network=reader.config.network.label,
         runs=reader.runs,
         cells=reader.runs * len(reader.classes),
         epoch=reader.epoch,
