@@ -105,9 +105,7 @@ def transfer(
     from islands.stages.transfer import transfer as compare
 
     with stdout_for_result():
-        found = compare(
-            stores, threshold=threshold, controls=controls, trust_networks=trust_networks
-        )
+        found = compare(stores, threshold=threshold, controls=controls, trust_networks=trust_networks)
     if figure is not None:
         draw(found, figure)
     if as_csv:

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -322,9 +323,17 @@ def _status_text(found: Status) -> str:
         "images scored": f"{found.evaluations:,}",
         "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",
         "size on disk": decimal(found.bytes),
+        "computed with": _conditions_text(found.conditions),
         "next": found.next,
     }
     return "\n".join(f"{name:<15}{value}" for name, value in rows.items())
+
+
+def _conditions_text(conditions: Sequence[Mapping[str, Any]]) -> str:
+    from islands.store.query import changes
+
+    first = ", ".join(f"{name} {value}" for name, value in conditions[0].items() if name != "epoch")
+    return "; from ".join([first, *changes(conditions)])
 
 
 def _save_network(reader: StoreReader, run: int, class_: int, title: str, file: Path) -> None:

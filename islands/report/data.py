@@ -95,6 +95,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
             "fingerprint": attributes["fingerprint"],
             "git_commit": attributes["git_commit"],
             "versions": attributes["versions"],
+            "conditions": list(reader.conditions),
         },
     }
 

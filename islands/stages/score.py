@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import groupby
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +18,14 @@ from PIL import Image, UnidentifiedImageError
 
 from islands.archipelago.messages import NetworkFacts
 from islands.archipelago.scoring import Scoring
-from islands.classifiers.contract import Classifier
+from islands.classifiers.apart import joined
+from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.config import NetworkConfig, RunConfig, ScorersConfig
 from islands.errors import ConfigError, InputError, StoreLockedError
 from islands.evolution.outcomes import outcomes
 from islands.evolution.scores import HeldOutScores, told_apart
-from islands.stages.launch import scorers_for
+from islands.stages.launch import note_conditions, of_scorers, say, scorers_for
 from islands.stages.train import train_missing
 from islands.stages.trust import FLAG
 from islands.store.classes import find_class
@@ -97,6 +99,9 @@ def score_store(
         running = stack.enter_context(scorers_for(config, _source(reader)))
         assert running is not None
         scoring = Scoring(networks, running, reader.runs, len(reader.classes), full=full)
+        if writer is not None:
+            for line in note_conditions(reader, writer, of_scorers(config, running)):
+                say(line)
         if at is None:
             scoring.restore(checkpoint.scores)
         scoring.watch(checkpoint)
@@ -114,37 +119,53 @@ def score_store(
 
 
 def score_folder(
-    folder: Path, networks: Sequence[NetworkConfig], *, full: bool = False, device: str = "auto"
+    folder: Path,
+    networks: Sequence[NetworkConfig],
+    *,
+    full: bool = False,
+    device: str = "auto",
+    scorers: int = 1,
 ) -> Columns:
     """Score a folder of PNGs.
 
     The class that an image is meant for is in its name, as in the authors' release
-    (`map_<generation>_<class>_<confidence>.png`) or `islands export`, or is the name of its folder.
+    (`map_<generation>_<class>_<confidence>.png`) or `islands export`, or is the name of its folder. The
+    scores of an image are those that it has in a store, whatever else is in the folder.
+
+    Args:
+        folder: of PNGs, and of folders of them.
+        networks: which.
+        full: whether the probabilities over all classes are kept as well.
+        device: where they are scored.
+        scorers: threads; each scores an image at a time.
 
     Returns:
         Equally long columns: file, class, source_confidence (that in the name, or NaN), network, fingerprint,
         target_probability, target_rank, top1, top1_name, top1_probability; with `full` probabilities (K,).
 
     Raises:
-        InputError: there are no such images, or a network cannot be had.
+        InputError: there are no such images, or a network cannot be had, or is there twice.
     """
     files = sorted(folder.rglob("*.png"))
     if not files:
         raise InputError(f"{folder} has no *.png in it or below; expected a store or a folder of images")
     train_missing(networks)
     rows: list[dict[str, Any]] = []
-    for network in networks:
-        classifier = load_classifier(**network.model_dump(), device=resolve_device(device))
-        pictures = (_read(folder, file, classifier) for file in files)
-        for _, same_size in groupby(pictures, key=lambda picture: picture.pixels.shape):
-            batch: list[_Picture] = []
-            for picture in same_size:
-                batch.append(picture)
-                if len(batch) == _BATCH:
-                    rows += _score_batch(network, classifier, batch, full)
-                    batch = []
-            if batch:
-                rows += _score_batch(network, classifier, batch, full)
+    labels: dict[str, str] = {}
+    with ThreadPoolExecutor(scorers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for network in networks:
+            classifier = load_classifier(**network.model_dump(), device=resolve_device(device))
+            if same := labels.get(classifier.fingerprint):
+                raise ConfigError(
+                    f"--network {network.label}: it is the same as {same}; expected another one"
+                )
+            labels[classifier.fingerprint] = network.label
+            pictures = (_read(folder, file, classifier) for file in files)
+            while batch := list(islice(pictures, _BATCH)):
+                each = pool.map(classifier.predict, [picture.pixels[None] for picture in batch])
+                rows += _rows(classifier, batch, joined(each), full)
+    names = told_apart(labels)
+    rows = [{**row, "network": names[row["fingerprint"]]} for row in rows]
     return {name: np.array([row[name] for row in rows], _DTYPES.get(name)) for name in rows[0]}
 
 
@@ -189,10 +210,9 @@ def _meaning(file: Path, classifier: Classifier) -> tuple[int, float]:
         ) from None
 
 
-def _score_batch(
-    network: NetworkConfig, classifier: Classifier, batch: Sequence[_Picture], full: bool
+def _rows(
+    classifier: Classifier, batch: Sequence[_Picture], prediction: Prediction, full: bool
 ) -> Iterator[dict[str, Any]]:
-    prediction = classifier.predict(torch.stack([picture.pixels for picture in batch]))
     targets = torch.tensor([picture.class_ for picture in batch], device=classifier.device)
     found = [column.tolist() for column in outcomes(prediction, targets)]
     for number, (picture, probability, rank, top1, top1_probability) in enumerate(
@@ -202,7 +222,7 @@ def _score_batch(
             "file": picture.file,
             "class": picture.class_,
             "source_confidence": picture.confidence,
-            "network": network.label,
+            "network": "",
             "fingerprint": classifier.fingerprint,
             "target_probability": probability,
             "target_rank": rank,
@@ -225,8 +245,8 @@ def _require_own_cluster(reader: StoreReader) -> None:
     address = reader.config.ray.address
     if address not in ("local", "auto"):
         raise ConfigError(
-            f"{reader.path} names a Ray cluster, {address!r}: whoever runs it can run code here; {FLAG} joins "
-            "it, if you trust the store"
+            f"{reader.path} names a Ray cluster, {address!r}, and whoever runs that can run code here; "
+            f"{FLAG} joins it, if you trust the store"
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
+from islands.classifiers.apart import one_thread, predict_each
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.config import NetworkConfig, RunConfig
@@ -23,7 +24,6 @@ from islands.evolution.scores import HeldOutScores, told_apart
 from islands.report.transfer import ByClass, Entry, Floats, Sample, Transfer, by_class, measure
 from islands.stages.controls import (
     Meant,
-    batches,
     generation_0,
     max_softmax,
     noise,
@@ -292,8 +292,8 @@ def _outcomes_of(probabilities: Floats, classes: Any) -> tuple[Any, Any, Any]:
 
 
 def _seen(classifier: Classifier, meant: Meant) -> Sample:
-    parts = [classifier.predict(batch) for batch in batches(meant.images)]
-    prediction = Prediction(*(torch.cat(part).cpu() for part in zip(*parts, strict=True)))
+    with one_thread():
+        prediction = Prediction(*(part.cpu() for part in predict_each(classifier, meant.images)))
     seen = outcomes(prediction, torch.from_numpy(meant.classes))
     return Sample(
         meant.classes,

@@ -1,4 +1,4 @@
-"""What a store may make this machine do: commands that look at one run nothing that it names unless told to."""
+"""What a store may make this machine do: who only looks at one runs nothing that it names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def require_trusted(store: Location, networks: Iterable[NetworkConfig]) -> None:
 
 def reason() -> str:
     """Return why a network is not loaded, and what to do."""
-    return f"to load it runs code, or opens a file, that the store has chosen; {FLAG} allows it, if you trust the store"
+    return (
+        f"to load it runs code, or opens a file, that the store has chosen; {FLAG} allows it, if you trust "
+        "the store"
+    )
 
 
 def shown(network: NetworkConfig) -> str:

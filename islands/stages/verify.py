@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from islands.classifiers.apart import one_thread, predict_each
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.errors import NetworkError, StoreDamagedError, StoreError
@@ -19,7 +20,7 @@ from islands.store.images import stored_encoding
 from islands.store.reader import StoreReader
 
 TOLERANCE = 1e-4
-"""Difference up to which two probabilities are the same: other batches sum floats in another order."""
+"""Difference up to which two probabilities are the same: batches of evolution sum floats in another order."""
 
 SAMPLE = 100
 
@@ -104,12 +105,12 @@ def _differences(reader: StoreReader, classifier: Classifier, elites: Elites) ->
     """Return for each row the largest difference over all classes; not a number counts as 1."""
     encoding = stored_encoding(reader)
     found = np.empty_like(elites.probabilities)
-    with torch.inference_mode():
+    with torch.inference_mode(), one_thread():
         for start in range(0, len(elites), _BATCH):
             rows = slice(start, start + _BATCH)
             arrays = {name: array[rows] for name, array in elites.genomes.items()}
             images = encoding.render(encoding.from_arrays(arrays, classifier.device))
-            found[rows] = classifier.predict(images).probabilities.cpu().numpy()
+            found[rows] = predict_each(classifier, images).probabilities.cpu().numpy()
     largest: npt.NDArray[np.float32] = np.abs(found - elites.probabilities).max(1, initial=0)
     return np.nan_to_num(largest, nan=1.0)
 

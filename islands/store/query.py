@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,6 +92,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "cells_90": "classes of 0.9 confidence or more",
         "cells_99": "classes of 0.99 confidence or more",
         "cells_9999": "classes of 0.9999 confidence or more",
+        "changes": "what a resume changed that bits depend on, such as threads, and from which epoch",
     },
     "classes": {"class": "class, counted from 0", "name": "name of the class"},
     "checkpoints": {
@@ -109,7 +111,7 @@ _TYPES = {
     **dict.fromkeys(("run", "class", "island", "epoch", "generation", "sender", "receiver"), "INTEGER"),
     **dict.fromkeys(("target_rank", "top1"), "INTEGER"),
     **dict.fromkeys(("name", "operator", "kind", "network", "fingerprint", "top1_name"), "VARCHAR"),
-    **dict.fromkeys(("message", "tags"), "VARCHAR"),
+    **dict.fromkeys(("message", "tags", "changes"), "VARCHAR"),
     **dict.fromkeys(("confidence", "fitness", "target_probability", "top1_probability"), "FLOAT"),
     **dict.fromkeys(("id", "parent", "partner", "evaluations"), "BIGINT"),
     **dict.fromkeys(("cells", "cells_50", "cells_90", "cells_99", "cells_9999"), "BIGINT"),
@@ -237,7 +239,7 @@ def named(locations: Sequence[Path]) -> dict[str, Path]:
 
 
 def schemas(stores: Iterable[str]) -> dict[str, str]:
-    """Return the schema of each store: its name, with an underscore where DuckDB or another store has that."""
+    """Return the schema of each store: its name, and underscores where DuckDB or another store has that."""
     taken, found = {_ALL_STORES, *_RESERVED}, {}
     for store in stores:
         schema_name = store or "_"
@@ -283,9 +285,7 @@ def _register(
                 connection.register("part", _table(reader, name, names))
                 rows = "from part"
             connection.execute(f"create table {places[store]}.{name} as {rows}")
-        parts = (
-            f"select {_text(store)} as store, * from {place}.{name}" for store, place in places.items()
-        )
+        parts = (f"select {_text(store)} as store, * from {place}.{name}" for store, place in places.items())
         union = " union all by name ".join(parts)
         connection.execute(f"create view {_identifier(_ALL_STORES)}.{name} as {union}")
     connection.unregister("part")
@@ -436,10 +436,25 @@ def _scores_of(
 def _runs(reader: StoreReader) -> Columns:
     rows = [_run_of(reader, run) for run in range(reader.runs)]
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return {**columns, "run": columns["run"].astype(np.int32)}
+    return {
+        **columns,
+        "run": columns["run"].astype(np.int32),
+        "changes": columns["changes"].astype(object),
+    }
 
 
-def _run_of(reader: StoreReader, run: int) -> dict[str, float]:
+def changes(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each record of `StoreReader.conditions` but the first: what is other than before."""
+    return [
+        f"epoch {after['epoch']}: "
+        + ", ".join(
+            f"{key} {value}" for key, value in after.items() if key != "epoch" and before.get(key) != value
+        )
+        for before, after in pairwise(conditions)
+    ]
+
+
+def _run_of(reader: StoreReader, run: int) -> dict[str, Any]:
     stored = reader.elite_columns(run, "confidence", "id")
     confidence = stored["confidence"].astype(np.float32)
     return {
@@ -449,6 +464,7 @@ def _run_of(reader: StoreReader, run: int) -> dict[str, float]:
         "mean_confidence": float(confidence.mean(dtype=np.float64)),
         "cells": int(np.greater_equal(stored["id"], 0).sum()),
         **{name: int((confidence >= np.float32(least)).sum()) for name, least in THRESHOLDS.items()},
+        "changes": "; ".join(changes(reader.conditions)),
     }
 
 

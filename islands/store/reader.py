@@ -136,6 +136,19 @@ class StoreReader:
         return epoch
 
     @property
+    def conditions(self) -> tuple[dict[str, Any], ...]:
+        """What the bits of results depend on beside the configuration: threads, device, versions and so on.
+
+        A record for each change, the first of epoch 0; `epoch` is the first that was computed so.
+        """
+        with reading(self.path, "what it was computed with"):
+            stored: Any = self.attributes.get("conditions")
+            if stored is None:  # a store of an earlier version
+                threads, versions = self.config.workers.threads, self.attributes["versions"]
+                stored = [{"epoch": 0, "threads": threads, "torch": versions["torch"]}]
+            return tuple({**record, "epoch": int(record["epoch"])} for record in stored)
+
+    @property
     def generation(self) -> int:
         """The generation of the checkpoint.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class Status:
         checkpoints: commits that can be read with `--at`.
         last_written: time of the latest, ISO 8601; None before the first.
         bytes: size on disk; in a bucket that of chunks.
+        conditions: see `StoreReader.conditions`.
         next: the command to type next.
     """
 
@@ -53,6 +55,7 @@ class Status:
     checkpoints: int
     last_written: str | None
     bytes: int
+    conditions: tuple[dict[str, Any], ...]
     next: str
 
 
@@ -86,6 +89,7 @@ def read_status(location: Path | str) -> Status:
         checkpoints=len(checkpoints),
         last_written=checkpoints[-1].written_at.isoformat(timespec="seconds") if checkpoints else None,
         bytes=reader.size,
+        conditions=reader.conditions,
         next=_next(reader, writer),
     )
 

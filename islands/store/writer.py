@@ -50,6 +50,7 @@ class StoreWriter:
         self._repository = repository
         self._tip: str = repository.lookup_branch("main")
         self._config: RunConfig | None = None
+        self._conditions: Sequence[Mapping[str, Any]] | None = None
         self._keep: int | None = None
         self._commits_since_sweep = 0
 
@@ -128,6 +129,10 @@ class StoreWriter:
         self._config = config
         self._keep = config.checkpoint.keep
 
+    def set_conditions(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Replace `StoreReader.conditions`; takes effect with the next commit."""
+        self._conditions = records
+
     def commit(self, checkpoint: Checkpoint, complete: bool) -> str:
         """Store a checkpoint as one commit, and return its snapshot id.
 
@@ -163,7 +168,7 @@ class StoreWriter:
             session = self._writable_session()
             root = open_root(self._path, session, mode="r+")
             write_scores(root, scores)
-            root.attrs.update(self._new_config())
+            root.attrs.update(self._new_attributes())
             snapshot = self._save(session, f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
             if self._path.is_local:
                 os.sync()
@@ -198,7 +203,7 @@ class StoreWriter:
             write_run(root, number, run, checkpoint.epoch)
         write_scores(root, checkpoint.scores)
         stage = {"complete": complete, "epoch": checkpoint.epoch}
-        root.attrs.update({"stages": {schema.STAGE: stage}, **self._new_config()})
+        root.attrs.update({"stages": {schema.STAGE: stage}, **self._new_attributes()})
         snapshot = self._save(session, f"epoch {checkpoint.epoch}", _summary(checkpoint))
         self._tag_if_complete(stage, snapshot)
         if self._path.is_local:
@@ -224,8 +229,13 @@ class StoreWriter:
             raise locked(self._path, None) from None
         return self._tip
 
-    def _new_config(self) -> dict[str, Any]:
-        return {} if self._config is None else {"config": self._config.model_dump(mode="json")}
+    def _new_attributes(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if self._config is not None:
+            found["config"] = self._config.model_dump(mode="json")
+        if self._conditions is not None:
+            found["conditions"] = [dict(record) for record in self._conditions]
+        return found
 
     def _tag_if_complete(self, stage: Mapping[str, Any], snapshot: str) -> None:
         if stage["complete"]:
