@@ -138,7 +138,8 @@ def query(
     """Ask runs in SQL: "select class, name, confidence from elites where confidence > .99".
 
     Of several stores, each table has all rows and a column `store`; each store's own tables are in a schema
-    of its folder's name, such as mnist_cppn.elites.
+    of its folder's name, such as mnist_cppn.elites; `temp` and other names of DuckDB's own get an underscore.
+    A second column `name` of an answer is called `name_1`.
     """
     from islands.store.query import READY, TABLES, Table, ask, named
     from islands.store.reader import StoreReader
