@@ -41,7 +41,7 @@ def cache_directory(*parts: str, holds: Callable[[Path], bool] = Path.exists) ->
         return place if holds(place) else require_writable(place, "ISLANDS_CACHE")
     ensure_home()
     own = Path(platformdirs.user_cache_dir("islands")).joinpath(*parts)
-    if holds(own) or _is_writable(own):
+    if holds(own) or is_writable(own):
         return own
     return _temporary().joinpath(*parts)
 
@@ -50,7 +50,7 @@ def state_directory() -> Path:
     """Return where runs in the background are noted: the user's own folder, or one for want of that."""
     ensure_home()
     own = Path(platformdirs.user_state_dir("islands"))
-    return own if _is_writable(own) else _temporary()
+    return own if is_writable(own) else _temporary()
 
 
 def require_writable(folder: Path, variable: str) -> Path:
@@ -63,12 +63,13 @@ def require_writable(folder: Path, variable: str) -> Path:
     Raises:
         DataError: they cannot.
     """
-    if not _is_writable(folder):
+    if not is_writable(folder):
         raise DataError(f"{folder} cannot be written; set {variable} to a folder that can be")
     return folder
 
 
-def _is_writable(folder: Path) -> bool:
+def is_writable(folder: Path) -> bool:
+    """Tell whether files can be made in a folder, or in what it would be made in."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         # Permissions tell little: a file system may be read-only or full, or take no files, such as /proc.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,17 +32,23 @@ class NetworkFacts(NamedTuple):
         fingerprint: see `Classifier.fingerprint`.
         channels: of the images, 1 or 3.
         size: of the images, in pixels.
+        conditions: see `islands.classifiers.apart.conditions`.
     """
 
     classes: tuple[str, ...]
     fingerprint: str
     channels: int
     size: int
+    conditions: Mapping[str, Any] = {}
 
     @classmethod
     def of(cls, classifier: Classifier, size: int) -> NetworkFacts:
         """Return the facts of a network that is shown images of `size`."""
-        return cls(classifier.classes, classifier.fingerprint, classifier.channels, size)
+        from islands.classifiers.apart import conditions
+
+        return cls(
+            classifier.classes, classifier.fingerprint, classifier.channels, size, conditions(classifier)
+        )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from islands.folders import ensure_home
+from islands.folders import ensure_home, is_writable
 
 _MODE, _TOKENS = "RAY_AUTH_MODE", ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
@@ -77,7 +77,7 @@ def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | 
             address="local",
             num_cpus=cpus,
             include_dashboard=False,
-            _temp_dir=_short_folder(),
+            _temp_dir=_folder_for_sockets(),
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
@@ -102,23 +102,23 @@ def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | 
     return True
 
 
-def _short_folder() -> str | None:
-    """Return where a Ray of this machine keeps its sockets; None: where it likes.
+def _folder_for_sockets() -> str | None:
+    """Return where a Ray of this machine keeps its sockets; None: where it likes, among the temporary files.
 
     The name of a socket has at most 107 bytes (macOS: 103), and Ray puts 60 to 70 behind the folder's.
 
     Raises:
         ConfigError: there is none with a short name that can be written.
     """
-    chosen = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
-    if len(os.fsencode(chosen)) <= _LONGEST_FOLDER:
+    chosen = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or tempfile.gettempdir()
+    if len(os.fsencode(chosen)) <= _LONGEST_FOLDER and is_writable(Path(chosen)):
         return None
     for folder in ("/tmp", "/var/tmp", "/dev/shm"):
-        if os.access(folder, os.W_OK | os.X_OK):
+        if is_writable(Path(folder)):
             return f"{folder}/ray"
     raise ConfigError(
-        f"TMPDIR: got {chosen}, whose name is too long for Ray's sockets; set RAY_TMPDIR to a folder that can"
-        f" be written, whose name has at most {_LONGEST_FOLDER} bytes"
+        f"TMPDIR: got {chosen}, which cannot be written, or whose name is too long for Ray's sockets; set "
+        f"RAY_TMPDIR to a folder that can be, with a name of at most {_LONGEST_FOLDER} bytes"
     )
 
 

@@ -11,6 +11,7 @@ import torch
 
 from islands.archipelago.host import repeatable_on_gpu
 from islands.archipelago.messages import NetworkFacts
+from islands.classifiers.apart import predict_each
 from islands.classifiers.contract import Classifier
 from islands.config import RunConfig
 from islands.encodings.contract import Encoding
@@ -60,7 +61,7 @@ class Scorer:
         """Do one task."""
         classifier = self._classifiers[task.network]
         images = self._encoding.render(self._encoding.from_arrays(task.genomes, classifier.device))
-        prediction = classifier.predict(images)
+        prediction = predict_each(classifier, images)
         targets = torch.tensor(task.classes, dtype=torch.int64, device=classifier.device)
         found = outcomes(prediction, targets)
         return Scores(

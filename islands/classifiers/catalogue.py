@@ -174,6 +174,22 @@ def parse_network(name: str) -> tuple[str, str]:
     raise NetworkError(f"network.name: got {name!r}, which is no network; {hint}")
 
 
+def is_ours(name: str) -> bool:
+    """Tell whether a network is made of nothing but what Islands and its packages bring.
+
+    All others run code, or open a file, that whoever wrote the name has chosen.
+
+    Raises:
+        NetworkError: it is no name of a network.
+    """
+    prefix, rest = parse_network(name)
+    if prefix in ("label-only", "stability"):
+        return is_ours(rest)
+    if prefix in ("ensemble", "weakest"):
+        return all(map(is_ours, rest.split("+")))
+    return prefix in NETWORKS or prefix in ("lenet", "torchvision", "timm")
+
+
 def class_count(name: str) -> int | None:
     """Return K where the name alone tells it.
 

@@ -19,6 +19,12 @@ Class = Annotated[
     str | None,
     typer.Option("--class", metavar="CLASS", help="Name or index; name:1 or index:1 where both could be."),
 ]
+TrustNetworks = Annotated[
+    bool,
+    typer.Option(
+        "--trust-networks", help="Load a network even if it is code, or a file, that the store names."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ProgressStyle = Annotated[
     Style | None,

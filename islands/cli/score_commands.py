@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from islands.cli.options import Json
+from islands.cli.options import Json, TrustNetworks
 from islands.cli.store_commands import At
 from islands.errors import InputError
 
@@ -47,6 +47,9 @@ def score(
     ] = None,
     ray: Annotated[bool, typer.Option("--ray", help="Score on Ray instead of in this process.")] = False,
     count: Annotated[int, typer.Option("--scorers", min=1, help="Threads, or processes of Ray.")] = 1,
+    trust_networks: Annotated[
+        bool, typer.Option("--trust-networks", help="With --ray, join the cluster that the store names.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Score the images of a run, or a folder of pictures, on networks that they were not evolved against."""
@@ -69,9 +72,10 @@ def score(
                 executor="ray" if ray else "in-process",
                 scorers=ScorersConfig(count=count),
                 observe=_Remaining(),
+                trust_networks=trust_networks,
             )
         else:
-            columns = score_folder(images, read, full=full)
+            columns = score_folder(images, read, full=full, scorers=count)
     if out is not None:
         _write(columns, out)
     print(json.dumps(_rows(columns)) if as_json else _summary(columns))
@@ -85,6 +89,7 @@ def transfer(
     controls: Annotated[
         int, typer.Option("--controls", min=0, help="Images of each control; 0: none, loads no network.")
     ] = 200,
+    trust_networks: TrustNetworks = False,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row for each number.")] = False,
     figure: Annotated[
@@ -101,7 +106,7 @@ def transfer(
     from islands.stages.transfer import transfer as compare
 
     with stdout_for_result():
-        found = compare(stores, threshold=threshold, controls=controls)
+        found = compare(stores, threshold=threshold, controls=controls, trust_networks=trust_networks)
     if figure is not None:
         draw(found, figure)
     if as_csv:

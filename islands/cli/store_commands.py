@@ -6,13 +6,14 @@ import csv
 import json
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from islands.cli.options import Class, Json
+from islands.cli.options import Class, Json, TrustNetworks
 from islands.cli.streams import require_encodable
 from islands.errors import InputError, StoreNotFoundError
 
@@ -138,7 +139,8 @@ def query(
     """Ask runs in SQL: "select class, name, confidence from elites where confidence > .99".
 
     Of several stores, each table has all rows and a column `store`; each store's own tables are in a schema
-    of its folder's name, such as mnist_cppn.elites.
+    of its folder's name, such as mnist_cppn.elites; `temp` and other names of DuckDB's own get an underscore.
+    A second column `name` of an answer is called `name_1`.
     """
     from islands.store.query import READY, TABLES, Table, ask, named
     from islands.store.reader import StoreReader
@@ -250,6 +252,7 @@ def verify(
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Score every elite.")] = False,
     at: At = None,
+    trust_networks: TrustNetworks = False,
     as_json: Json = False,
 ) -> None:
     """Check the hashes of a store, and that its images score what it says."""
@@ -260,7 +263,7 @@ def verify(
     from islands.stages.verify import SAMPLE
     from islands.stages.verify import verify as check
 
-    found = check(store, None if all_ else sample or SAMPLE, at)
+    found = check(store, None if all_ else sample or SAMPLE, at, trust_networks=trust_networks)
     if as_json:
         print(json.dumps(asdict(found)))
     else:
@@ -323,9 +326,17 @@ def _status_text(found: Status) -> str:
         + (f", {found.not_finite:,} of them skipped: no finite scores" if found.not_finite else ""),
         "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",
         "size on disk": decimal(found.bytes),
+        "computed with": _conditions_text(found.conditions),
         "next": found.next,
     }
     return "\n".join(f"{name:<15}{value}" for name, value in rows.items())
+
+
+def _conditions_text(conditions: Sequence[Mapping[str, Any]]) -> str:
+    from islands.store.query import changes
+
+    first = ", ".join(f"{name} {value}" for name, value in conditions[0].items() if name != "epoch")
+    return "; from ".join([first, *changes(conditions)])
 
 
 def _save_network(reader: StoreReader, run: int, class_: int, title: str, file: Path) -> None:

@@ -243,6 +243,7 @@ class ScorersConfig(Section):
     gpus: Annotated[float, Field(ge=0)] = 0
     """GPUs that a scorer reserves; fractions share a GPU."""
     threads: PositiveInt = 1
+    """Threads per scorer. Part of the scores, as is `device`: float sums depend on it."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -66,6 +67,22 @@ class Scores:
         for name, column in columns.items():
             column[rows] = theirs[name]
         return Scores(**columns)
+
+
+_DIGITS = 8
+"""Of a fingerprint, where names have one."""
+
+
+def told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of networks by fingerprint; what several are called gets a part of the fingerprint."""
+    counts = Counter(names.values())
+    shown = {
+        fingerprint: name if counts[name] == 1 else f"{name} [{fingerprint[:_DIGITS]}]"
+        for fingerprint, name in names.items()
+    }
+    if len(set(shown.values())) == len(shown):
+        return shown
+    return {fingerprint: f"{name} [{fingerprint}]" for fingerprint, name in names.items()}
 
 
 @dataclass(frozen=True)

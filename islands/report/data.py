@@ -13,7 +13,7 @@ from islands.evolution.elites import Arrays, Elites
 from islands.report.network_drawing import lay_out
 from islands.store import schema
 from islands.store.genealogy import Ancestor, Genealogy
-from islands.store.query import THRESHOLDS, table
+from islands.store.query import THRESHOLDS, network_names, table
 from islands.store.reader import StoreReader
 
 _CURVE_POINTS = 120
@@ -67,7 +67,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
     return {
         "store": reader.path.name,
         "pipeline": reader.config.pipeline,
-        "network": reader.config.network.name,
+        "network": network_names([reader])[attributes["fingerprint"]],
         "encoding": reader.config.encoding.name,
         "image_size": attributes["image"]["size"],
         "epoch": reader.epoch,
@@ -95,6 +95,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
             "fingerprint": attributes["fingerprint"],
             "git_commit": attributes["git_commit"],
             "versions": attributes["versions"],
+            "conditions": list(reader.conditions),
         },
     }
 

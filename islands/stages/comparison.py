@@ -9,7 +9,7 @@ from pathlib import Path
 from islands.report.transfer import Transfer
 from islands.report.transfer_table import as_text, draw
 from islands.stages.context import Context
-from islands.stages.transfer import transfer
+from islands.stages.transfer import transfer_of
 from islands.store.reader import StoreReader
 
 
@@ -20,7 +20,7 @@ def run(context: Context) -> None:
     """
     readers = [StoreReader(config.store) for config in context.runs.values()]
     if _snapshots(context.folder / "transfer.json") != [reader.session.snapshot_id for reader in readers]:
-        _write(transfer([config.store for config in context.runs.values()]), context.folder)
+        _write(transfer_of(context.runs.values()), context.folder)
 
 
 def _snapshots(file: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from islands.config import RunConfig
 from islands.config.files import variants_of
 from islands.stages.evolve import Observe
-from islands.stages.launch import lacks_scores, launch_or_resume
+from islands.stages.launch import lacks_scores, launch_or_resume, say
 from islands.store.location import Location
 from islands.store.reader import StoreReader
 from islands.store.results import Results
@@ -19,11 +18,6 @@ from islands.store.results import Results
 
 class Stopped(Exception):  # noqa: N818 - it is no error
     """A signal asked to stop, and what was done is kept: the same command goes on."""
-
-
-def say(text: str) -> None:
-    """Print a line of progress."""
-    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

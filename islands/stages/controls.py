@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from islands.classifiers.apart import one_thread
 from islands.classifiers.contract import Classifier
 from islands.encodings.factory import build_encoding
 from islands.encodings.settings import CppnSettings
@@ -73,12 +73,11 @@ def generation_0(reader: StoreReader, n: int) -> Meant:
     return Meant(found.images[torch.from_numpy(kept)], found.classes[kept])
 
 
-def batches(images: Tensor) -> Iterator[Tensor]:
-    """Return the images a few at a time."""
-    yield from images.split(_BATCH)
-
-
 def max_softmax(classifier: Classifier, images: Tensor) -> npt.NDArray[np.float32]:
-    """Return the highest probability (n,) that the network gives to any class."""
-    found = [classifier.predict(batch).probabilities.amax(1).cpu() for batch in batches(images)]
+    """Return the highest probability (n,) that the network gives to any class, for images that are many.
+
+    They pass in batches: their bits depend on the order.
+    """
+    with one_thread():
+        found = [classifier.predict(batch).probabilities.amax(1).cpu() for batch in images.split(_BATCH)]
     return torch.cat(found).numpy()

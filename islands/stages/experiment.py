@@ -24,9 +24,9 @@ from islands.stages import (
     retrain,
     testing,
 )
-from islands.stages.context import Context, Stopped, say
+from islands.stages.context import Context, Stopped
 from islands.stages.evolve import Observe
-from islands.stages.launch import ignore
+from islands.stages.launch import ignore, say
 from islands.stages.train import train_missing
 from islands.store.location import Location
 

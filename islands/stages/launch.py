@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +24,16 @@ from islands.migration.slices import class_slices
 from islands.observe.observers import observing
 from islands.stages.evolve import Observe, evolve
 from islands.stages.train import train_missing
+from islands.stages.trust import is_trusted, shown
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter, require_free
+
+_log = logging.getLogger(__name__)
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def ignore(progress: Progress) -> None:
@@ -59,6 +70,8 @@ def run_in_store(config: RunConfig, executor: Executor, observe: Observe) -> Sto
         ) as writer,
         observing(config, observe) as tell,
     ):
+        found = {**of_workers(config, facts), **of_scorers(config, scorers)}
+        writer.set_conditions([{"epoch": 0, **found}])
         evolve(config, writer, executor, tell, scorers)
     return StoreReader(config.store)
 
@@ -98,6 +111,9 @@ def resume(
             f"{store} is complete at generation {stored.evolve.generations}; to go on, raise the budget: "
             f"islands resume {store} --set evolve.generations={2 * stored.evolve.generations}"
         )
+    for network in (stored.network, *stored.held_out):
+        if network in (config.network, *config.held_out) and not is_trusted(network):
+            say(f"{store} names the network {shown(network)}, which is loaded now: it is not of Islands")
     if at is not None:
         reader.require_intact()
     return _go_on(reader, config, observe, break_lock=break_lock, goes_back=at is not None)
@@ -142,9 +158,45 @@ def _go_on(
     ):
         _require_same_network(reader, executor)
         writer.set_config(config)
+        evolves = reader.epoch is None or reader.epoch < config.evolve.epochs
+        found = of_workers(config, executor.facts) if evolves else {}
+        changes = note_conditions(reader, writer, {**found, **of_scorers(config, scorers)})
         with observing(config, observe) as tell:
+            for line in changes:
+                say(line)
+                _log.warning(line)
             evolve(config, writer, executor, tell, scorers)
     return StoreReader(config.store)
+
+
+def of_workers(config: RunConfig, facts: NetworkFacts) -> dict[str, Any]:
+    """Return what the bits of evolution depend on beside the configuration's own meaning."""
+    return {"threads": config.workers.threads, **facts.conditions}
+
+
+def of_scorers(config: RunConfig, scorers: Scorers | None) -> dict[str, Any]:
+    """Return the same of the scores of held-out networks; nothing where there are none."""
+    if scorers is None:
+        return {}
+    device = scorers.facts[0].conditions.get("device")
+    return {"scorers.threads": config.scorers.threads, "scorers.device": device}
+
+
+def note_conditions(reader: StoreReader, writer: StoreWriter, found: Mapping[str, Any]) -> list[str]:
+    """Let the next commit store what bits depend on from the next epoch on; return a line for each change."""
+    *before, last = reader.conditions
+    epoch = 0 if reader.epoch is None else reader.epoch + 1
+    changed = {key: value for key, value in found.items() if key in last and last[key] != value}
+    new = {**last, **found}
+    if changed and epoch > last["epoch"]:
+        writer.set_conditions([*before, last, {**new, "epoch": epoch}])
+    elif new != last:
+        writer.set_conditions([*before, new])
+    return [
+        f"from epoch {epoch} on, {key} is {value}, where it was {last[key]}: float sums depend on it, so "
+        "results may differ in bits from those of an undisturbed run"
+        for key, value in changed.items()
+    ]
 
 
 @contextmanager

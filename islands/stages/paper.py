@@ -13,10 +13,9 @@ from islands.config import RunConfig
 from islands.config.files import resolve_run_config
 from islands.errors import InputError, IslandsError
 from islands.report.findings import Finding
-from islands.stages.context import say
 from islands.stages.evolve import Observe
 from islands.stages.experiment import find, run_experiment
-from islands.stages.launch import ignore
+from islands.stages.launch import ignore, say
 
 Budget = Literal["small", "full"]
 

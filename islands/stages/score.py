@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
-from itertools import groupby
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,17 @@ import torch
 from islands.archipelago.committer import Committer
 from islands.archipelago.messages import NetworkFacts
 from islands.archipelago.scoring import Scoring
-from islands.classifiers.contract import Classifier
+from islands.classifiers.apart import joined
+from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.config import NetworkConfig, RunConfig, ScorersConfig
-from islands.errors import InputError, StoreLockedError
+from islands.errors import ConfigError, InputError, StoreLockedError
 from islands.evolution.outcomes import outcomes
-from islands.evolution.scores import HeldOutScores
-from islands.stages.launch import scorers_for
+from islands.evolution.scores import HeldOutScores, told_apart
+from islands.stages.launch import note_conditions, of_scorers, say, scorers_for
 from islands.stages.meant import Picture, PictureFolder
 from islands.stages.train import train_missing
+from islands.stages.trust import FLAG
 from islands.store.query import Columns, score_columns
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
@@ -52,6 +56,7 @@ def score_store(
     executor: str = "in-process",
     scorers: ScorersConfig | None = None,
     observe: Observe = ignore,
+    trust_networks: bool = False,
 ) -> Columns:
     """Score every elite of a checkpoint on held-out networks; the source network is not needed.
 
@@ -64,13 +69,15 @@ def score_store(
         executor: `in-process` or `ray`.
         scorers: their number and resources.
         observe: see `Observe`.
+        trust_networks: whether `ray` may join whatever cluster the store names.
 
     Returns:
         The columns of the table `scores`, and with `full` one of `probabilities` (K,).
 
     Raises:
         StoreError: there is no checkpoint, or the store cannot be written to.
-        InputError: a network cannot be had, or cannot be compared with the source.
+        InputError: a network cannot be had, or cannot be compared with the source; or the store's cluster is
+            not to be joined.
     """
     reader = StoreReader(location, at)
     checkpoint = reader.checkpoint()
@@ -78,6 +85,8 @@ def score_store(
         raise InputError(f"{reader.path} has no checkpoint yet: there is nothing to score")
     if into_store and at is not None:
         raise InputError("scores of an earlier checkpoint do not go into the store; give --out for them")
+    if executor == "ray" and not trust_networks:
+        _require_own_cluster(reader)
     train_missing(networks)
     config = _config(reader.config, networks, executor, scorers or ScorersConfig())
     with ExitStack() as stack:
@@ -86,6 +95,9 @@ def score_store(
         running = stack.enter_context(scorers_for(config, _source(reader)))
         assert running is not None
         scoring = Scoring(networks, running, reader.runs, len(reader.classes), full=full)
+        if writer is not None:
+            for line in note_conditions(reader, writer, of_scorers(config, running)):
+                say(line)
         if at is None:
             scoring.restore(checkpoint.scores)
         scoring.watch(checkpoint)
@@ -115,41 +127,53 @@ def score_folder(
     *,
     full: bool = False,
     device: str = "auto",
+    scorers: int = 1,
 ) -> Columns:
     """Score a folder of pictures, of which `PictureFolder` finds the classes.
+
+    The scores of an image are those that it has in a store, whatever else is in the folder.
+
+    Args:
+        folder: of pictures, and of folders of them.
+        networks: which.
+        full: whether the probabilities over all classes are kept as well.
+        device: where they are scored.
+        scorers: threads; each scores an image at a time.
 
     Returns:
         Equally long columns: file, class, source_confidence (that in the name, or NaN), network, fingerprint,
         target_probability, target_rank, top1, top1_name, top1_probability; with `full` probabilities (K,).
 
     Raises:
-        InputError: there are no such images, or a network cannot be had.
+        InputError: there are no such images, or a network cannot be had, or is there twice.
     """
     found = PictureFolder(folder)
     train_missing(networks)
     rows: list[dict[str, Any]] = []
-    for network in networks:
-        classifier = load_classifier(**network.as_held_out.model_dump(), device=resolve_device(device))
-        pictures = found.shown_to(classifier)
-        for _, same_size in groupby(pictures, key=lambda picture: picture.pixels.shape):
-            batch: list[Picture] = []
-            for picture in same_size:
-                batch.append(picture)
-                if len(batch) == _BATCH:
-                    rows += _score_batch(network, classifier, batch, full)
-                    batch = []
-            if batch:
-                rows += _score_batch(network, classifier, batch, full)
+    labels: dict[str, str] = {}
+    with ThreadPoolExecutor(scorers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for network in networks:
+            classifier = load_classifier(**network.as_held_out.model_dump(), device=resolve_device(device))
+            if same := labels.get(classifier.fingerprint):
+                raise ConfigError(
+                    f"--network {network.label}: it is the same as {same}; expected another one"
+                )
+            labels[classifier.fingerprint] = network.label
+            pictures = found.shown_to(classifier)
+            while batch := list(islice(pictures, _BATCH)):
+                each = pool.map(classifier.predict, [picture.pixels[None] for picture in batch])
+                rows += _rows(classifier, batch, joined(each), full)
+    names = told_apart(labels)
+    rows = [{**row, "network": names[row["fingerprint"]]} for row in rows]
     return {name: np.array([row[name] for row in rows], _DTYPES.get(name)) for name in rows[0]}
 
 
 _DTYPES = {"file": object, "network": object, "fingerprint": object, "top1_name": object}
 
 
-def _score_batch(
-    network: NetworkConfig, classifier: Classifier, batch: Sequence[Picture], full: bool
+def _rows(
+    classifier: Classifier, batch: Sequence[Picture], prediction: Prediction, full: bool
 ) -> Iterator[dict[str, Any]]:
-    prediction = classifier.predict(torch.stack([picture.pixels for picture in batch]))
     targets = torch.tensor([picture.class_ for picture in batch], device=classifier.device)
     found = [column.tolist() for column in outcomes(prediction, targets)]
     for number, (picture, probability, rank, top1, top1_probability) in enumerate(
@@ -159,7 +183,7 @@ def _score_batch(
             "file": picture.file,
             "class": picture.class_,
             "source_confidence": picture.confidence,
-            "network": network.label,
+            "network": "",
             "fingerprint": classifier.fingerprint,
             "target_probability": probability,
             "target_rank": rank,
@@ -178,6 +202,15 @@ def _config(
     return stored.model_copy(update={"held_out": held_out, "scorers": scorers, "workers": workers})
 
 
+def _require_own_cluster(reader: StoreReader) -> None:
+    address = reader.config.ray.address
+    if address not in ("local", "auto"):
+        raise ConfigError(
+            f"{reader.path} names a Ray cluster, {address!r}, and whoever runs that can run code here; "
+            f"{FLAG} joins it, if you trust the store"
+        )
+
+
 def _source(reader: StoreReader) -> NetworkFacts:
     image = reader.attributes["image"]
     return NetworkFacts(reader.classes, reader.attributes["fingerprint"], image["channels"], image["size"])
@@ -192,6 +225,8 @@ def _open(location: Path | str) -> StoreWriter:
 
 
 def _columns(reader: StoreReader, scores: Sequence[HeldOutScores], full: bool) -> Columns:
+    names = told_apart({each.fingerprint: each.name for each in scores})
+    scores = [replace(each, name=names[each.fingerprint]) for each in scores]
     columns = score_columns(reader, scores)
     if full:
         tables = [run for network in scores for run in network.runs]

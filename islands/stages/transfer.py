@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import shlex
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
+from islands.classifiers.apart import one_thread, predict_each
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier, resolve_device
-from islands.config import NetworkConfig
+from islands.config import NetworkConfig, RunConfig
 from islands.datasets.real import real_images
-from islands.errors import DataError, InputError
+from islands.errors import DataError, InputError, StoreDamagedError
 from islands.evolution.outcomes import outcomes
+from islands.evolution.scores import HeldOutScores, told_apart
 from islands.report.transfer import ByClass, Entry, Floats, Sample, Transfer, by_class, measure
 from islands.stages.controls import (
     Meant,
-    batches,
     generation_0,
     max_softmax,
     noise,
     random_cppns,
 )
+from islands.stages.trust import is_trusted, reason, require_trusted
 from islands.store.reader import StoreReader
 
 CONTROLS = 200
@@ -34,7 +40,13 @@ _REAL = 2000
 _VERSIONS = ("islands", "torch")
 
 
-def transfer(stores: Sequence[Path | str], *, threshold: float = 0.99, controls: int = CONTROLS) -> Transfer:
+def transfer(
+    stores: Sequence[Path | str],
+    *,
+    threshold: float = 0.99,
+    controls: int = CONTROLS,
+    trust_networks: bool = False,
+) -> Transfer:
     """Compare the stores' elites on all networks that they were evolved against or scored on.
 
     Args:
@@ -42,32 +54,49 @@ def transfer(stores: Sequence[Path | str], *, threshold: float = 0.99, controls:
         threshold: confidence on the source from which an image counts as confident.
         controls: images of each control at most; 0: no network is loaded, and there is neither a control row
             nor a detection score.
+        trust_networks: whether to load networks even if they are code or files that a store names.
 
     Raises:
-        InputError: stores do not go together, or there is nothing to compare.
+        InputError: stores do not go together, there is nothing to compare, or a network is not to be loaded.
         StoreError: a store cannot be read.
     """
-    return _Comparison([StoreReader(store) for store in stores], threshold, controls).report()
+    readers = [StoreReader(store) for store in dict.fromkeys(map(str, stores))]
+    if controls and not trust_networks:
+        for reader in readers:
+            require_trusted(reader.path, _networks([reader]).values())
+    return _Comparison(readers, threshold, controls).report()
+
+
+def transfer_of(configs: Collection[RunConfig]) -> Transfer:
+    """Compare the stores of runs that were launched here, with controls on the networks that they name.
+
+    Other networks that were asked about the images since have controls only where anybody may name them.
+    """
+    named = [network for config in configs for network in (config.network, *config.held_out)]
+    return _Comparison([StoreReader(config.store) for config in configs], 0.99, CONTROLS, named).report()
 
 
 class _Comparison:
     """The networks by fingerprint, and what is known of each."""
 
-    def __init__(self, readers: Sequence[StoreReader], threshold: float, controls: int) -> None:
+    def __init__(
+        self,
+        readers: Sequence[StoreReader],
+        threshold: float,
+        controls: int,
+        named: Collection[NetworkConfig] | None = None,
+    ) -> None:
+        """Load `named` networks and those that anybody may name; None: all."""
         _require_alike(readers)
+        self._named = named
         self._readers = readers
         self._threshold = threshold
         self._controls = controls
         self._classes = readers[0].classes
         self._image: Mapping[str, int] = readers[0].attributes["image"]
         self._settings = _networks(readers)
-        self._target_names = _unique(
-            {f: NetworkConfig.model_validate(settings).label for f, settings in self._settings.items()}
-        )
-        self._source_names = _unique(
-            {str(reader.path): reader.config.network.label for reader in readers},
-            shown=lambda path: Path(path).name,
-        )
+        self._target_names = told_apart({f: network.label for f, network in self._settings.items()})
+        self._source_names = _source_names(readers, self._target_names)
         self._remarks: list[str] = []
 
     def report(self) -> Transfer:
@@ -97,8 +126,12 @@ class _Comparison:
             chance=1 / len(self._classes),
             sources=tuple(self._provenance(reader) for reader in self._readers),
             targets=tuple(
-                {"name": self._target_names[fingerprint], "fingerprint": fingerprint, "settings": settings}
-                for fingerprint, settings in self._settings.items()
+                {
+                    "name": self._target_names[fingerprint],
+                    "fingerprint": fingerprint,
+                    "settings": network.model_dump(mode="json"),
+                }
+                for fingerprint, network in self._settings.items()
             ),
             entries=tuple(entries),
             by_class=tuple(classes),
@@ -106,10 +139,13 @@ class _Comparison:
         )
 
     def _load(self) -> Iterator[tuple[str, Classifier]]:
-        for fingerprint, settings in self._settings.items():
+        for fingerprint, network in self._settings.items():
             name = self._target_names[fingerprint]
+            if not (self._named is None or network in self._named or is_trusted(network)):
+                self._remarks.append(f"no controls on {name}: {reason()}")
+                continue
             try:
-                network = NetworkConfig.model_validate(settings).as_held_out
+                network = network.as_held_out
                 found = load_classifier(**network.model_dump(), device=resolve_device("auto"))
             except InputError as error:
                 self._remarks.append(f"no controls on {name}: {error}")
@@ -150,7 +186,7 @@ class _Comparison:
                     name = self._target_names[fingerprint]
                     self._remarks.append(
                         f"{missing} elites of {reader.path} are not scored on {name}: "
-                        f"islands score {reader.path} --network {scores.settings['name']}"
+                        f"islands score {reader.path} --network {_option(self._settings[fingerprint])}"
                     )
                 yield (
                     fingerprint,
@@ -210,21 +246,44 @@ def _require_alike(readers: Sequence[StoreReader]) -> None:
                 )
 
 
-def _networks(readers: Sequence[StoreReader]) -> dict[str, Mapping[str, Any]]:
-    """Return settings by fingerprint: the source networks first, then the held-out ones."""
-    found: dict[str, Mapping[str, Any]] = {}
+def _networks(readers: Sequence[StoreReader]) -> dict[str, NetworkConfig]:
+    """Return networks by fingerprint: those evolved against first, then the held-out ones."""
+    found: dict[str, NetworkConfig] = {}
     for reader in readers:
-        found.setdefault(reader.attributes["fingerprint"], reader.config.network.model_dump(mode="json"))
+        found.setdefault(reader.attributes["fingerprint"], reader.config.network)
     for reader in readers:
         for scores in reader.scores():
-            found.setdefault(scores.fingerprint, scores.settings)
+            found.setdefault(scores.fingerprint, _settings_of(reader, scores))
     return found
 
 
-def _unique(names: Mapping[str, str], shown: Any = lambda key: key[:8]) -> dict[str, str]:
-    """Return the names, those that are there twice with their key."""
-    listed = list(names.values())
-    return {key: name if listed.count(name) == 1 else f"{name} [{shown(key)}]" for key, name in names.items()}
+def _settings_of(reader: StoreReader, scores: HeldOutScores) -> NetworkConfig:
+    try:
+        return NetworkConfig.model_validate(scores.settings)
+    except ValidationError as error:
+        raise StoreDamagedError(
+            f"{reader.path} is damaged: the settings of the network {scores.name!r} mean nothing "
+            f"({error.errors()[0]['msg']}); score it again"
+        ) from None
+
+
+def _source_names(readers: Sequence[StoreReader], networks: Mapping[str, str]) -> dict[str, str]:
+    """Return what rows are called, by the stores' paths: the network, and the store where others share it."""
+    networks_of = {str(reader.path): networks[reader.attributes["fingerprint"]] for reader in readers}
+    names = dict(networks_of)
+    for shown in (lambda path: Path(path).name, str):
+        counts = Counter(names.values())
+        names = {
+            path: name if counts[name] == 1 else f"{networks_of[path]} [{shown(path)}]"
+            for path, name in names.items()
+        }
+    return names
+
+
+def _option(network: NetworkConfig) -> str:
+    """Return a network as `--network` takes it."""
+    settings = network.model_dump(mode="json", exclude_defaults=True)
+    return shlex.quote(network.name if len(settings) == 1 else json.dumps(settings))
 
 
 def _outcomes_of(probabilities: Floats, classes: Any) -> tuple[Any, Any, Any]:
@@ -234,8 +293,8 @@ def _outcomes_of(probabilities: Floats, classes: Any) -> tuple[Any, Any, Any]:
 
 
 def _seen(classifier: Classifier, meant: Meant) -> Sample:
-    parts = [classifier.predict(batch) for batch in batches(meant.images)]
-    prediction = Prediction(*(torch.cat(part).cpu() for part in zip(*parts, strict=True)))
+    with one_thread():
+        prediction = Prediction(*(part.cpu() for part in predict_each(classifier, meant.images)))
     seen = outcomes(prediction, torch.from_numpy(meant.classes))
     return Sample(
         meant.classes,

@@ -10,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from islands.classifiers.apart import one_thread, predict_each
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.errors import NetworkError, StoreDamagedError, StoreError
 from islands.evolution.elites import Elites
+from islands.stages.trust import require_trusted
 from islands.store.images import stored_encoding
 from islands.store.reader import StoreReader
 
 TOLERANCE = 1e-4
-"""Difference up to which two probabilities are the same: other batches sum floats in another order."""
+"""Difference up to which two probabilities are the same: batches of evolution sum floats in another order."""
 
 SAMPLE = 100
 
@@ -40,21 +42,30 @@ class Verification:
     mismatches: tuple[str, ...]
 
 
-def verify(location: Path | str, sample: int | None = SAMPLE, at: str | None = None) -> Verification:
+def verify(
+    location: Path | str,
+    sample: int | None = SAMPLE,
+    at: str | None = None,
+    *,
+    trust_networks: bool = False,
+) -> Verification:
     """Check every run against its sha256, then draw and score elites again.
 
     Args:
         location: the store.
         sample: elites per run at most, the same ones at every call; None: all.
         at: an earlier checkpoint.
+        trust_networks: whether to load the network even if it is code or a file that the store names.
 
     Raises:
         StoreError: the store cannot be read, or holds no checkpoint.
-        NetworkError: the stored network is not here.
+        NetworkError: the stored network is not here, or is not to be loaded.
     """
     reader = StoreReader(location, at)
     if reader.epoch is None:
         raise StoreError(f"{reader.path} has no checkpoint yet: there is nothing to verify")
+    if not trust_networks:
+        require_trusted(reader.path, [reader.config.network])
     classifier = _stored_classifier(reader)
     checked, largest, mismatches = 0, 0.0, list[str]()
     for run in range(reader.runs):
@@ -94,12 +105,12 @@ def _differences(reader: StoreReader, classifier: Classifier, elites: Elites) ->
     """Return for each row the largest difference over all classes; not a number counts as 1."""
     encoding = stored_encoding(reader)
     found = np.empty_like(elites.probabilities)
-    with torch.inference_mode():
+    with torch.inference_mode(), one_thread():
         for start in range(0, len(elites), _BATCH):
             rows = slice(start, start + _BATCH)
             arrays = {name: array[rows] for name, array in elites.genomes.items()}
             images = encoding.render(encoding.from_arrays(arrays, classifier.device))
-            found[rows] = classifier.predict(images).probabilities.cpu().numpy()
+            found[rows] = predict_each(classifier, images).probabilities.cpu().numpy()
     largest: npt.NDArray[np.float32] = np.abs(found - elites.probabilities).max(1, initial=0)
     return np.nan_to_num(largest, nan=1.0)
 

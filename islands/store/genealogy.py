@@ -33,7 +33,7 @@ class Ancestor:
     Attributes:
         id: of the genome.
         parents: ids of parent and partner; -1 where there is none.
-        operator: how it was made: random, mutation or crossover.
+        operator: how it was made, one of `schema.OPERATORS`.
         island: that made it.
         generation: in which it was made.
         held: the cells that it took, the most confident first.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from islands.errors import InputError
-from islands.evolution.scores import HeldOutScores, Scores
+from islands.evolution.scores import HeldOutScores, Scores, told_apart
 from islands.store import schema
 from islands.store.reader import StoreReader
 
 Columns = dict[str, npt.NDArray[Any]]
+
+_OPERATORS = f"{', '.join(schema.OPERATORS[:-1])} or {schema.OPERATORS[-1]}"
 
 TABLES: Mapping[str, Mapping[str, str]] = {
     "elites": {
@@ -28,7 +32,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "id": "genome id",
         "parent": "genome id of the parent; -1: none",
         "partner": "genome id of the second parent; -1: none",
-        "operator": "random, mutation or crossover",
+        "operator": _OPERATORS,
         "island": "island that made the child",
         "epoch": "epoch in which it was made",
         "generation": "generation in which it was made",
@@ -40,7 +44,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "id": "genome id",
         "parent": "genome id of the parent; -1: none",
         "partner": "genome id of the second parent; -1: none",
-        "operator": "random, mutation or crossover",
+        "operator": _OPERATORS,
         "island": "island that made the child",
         "generation": "generation in which it was made",
         "claimed": "true where it came by mail from another island",
@@ -67,7 +71,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "run": "run, counted from 0",
         "class": "class whose cell the elite holds, counted from 0: the target",
         "name": "name of the class",
-        "network": "held-out network that was asked",
+        "network": "held-out network that was asked; of several of one name, with a part of the fingerprint",
+        "fingerprint": "of its weights, preprocessing and precision",
         "target_probability": "its probability of the target, 0 to 1",
         "target_rank": "rank of the target among all classes, 1 for the top",
         "top1": "class that it sees first; -1: its scores were not finite",
@@ -88,6 +93,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "cells_90": "classes of 0.9 confidence or more",
         "cells_99": "classes of 0.99 confidence or more",
         "cells_9999": "classes of 0.9999 confidence or more",
+        "changes": "what a resume changed that bits depend on, such as threads, and from which epoch",
     },
     "classes": {"class": "class, counted from 0", "name": "name of the class"},
     "checkpoints": {
@@ -101,6 +107,31 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     },
 }
 """What can be queried: tables, their columns and what these mean. Empty cells have no row in `elites`."""
+
+_TYPES = {
+    **dict.fromkeys(("run", "class", "island", "epoch", "generation", "sender", "receiver"), "INTEGER"),
+    **dict.fromkeys(("target_rank", "top1"), "INTEGER"),
+    **dict.fromkeys(("name", "operator", "kind", "network", "fingerprint", "top1_name"), "VARCHAR"),
+    **dict.fromkeys(("message", "tags", "changes"), "VARCHAR"),
+    **dict.fromkeys(("confidence", "fitness", "target_probability", "top1_probability"), "FLOAT"),
+    **dict.fromkeys(("id", "parent", "partner", "evaluations"), "BIGINT"),
+    **dict.fromkeys(("cells", "cells_50", "cells_90", "cells_99", "cells_9999"), "BIGINT"),
+    **dict.fromkeys(("median_confidence", "mean_confidence"), "DOUBLE"),
+    **dict.fromkeys(("claimed", "accepted", "late"), "BOOLEAN"),
+    "written_at": "TIMESTAMP",
+}
+"""DuckDB's types of columns by name, but for those of `_TYPES_OF`."""
+
+_TYPES_OF = {("checkpoints", "id"): "VARCHAR"}
+
+_REACHING = frozenset({"query", "query_table", "duckdb_tables"})
+"""Words of SQL that reach tables whose names do not stand in it, or say how large tables are."""
+
+_RESERVED = frozenset({"temp", "system", "information_schema", "pg_catalog", "memory"})
+"""What no schema of a store can be called: DuckDB has schemas or databases of these names."""
+
+_ALL_STORES = "all stores"
+"""The schema of the tables that have the rows of several stores."""
 
 READY: Mapping[str, tuple[str, str]] = {
     "best": (
@@ -159,7 +190,8 @@ def ask(readers: Mapping[str, StoreReader], sql: str, parquet: Path | None = Non
     """Answer a query over several stores.
 
     Each of `TABLES` has the rows of all stores. With more than one store it has a further column `store`, and
-    the tables of each store are in a schema of the store's name: `"first".elites`.
+    the tables of each store are in a schema of the store's name, see `schemas`: `"first".elites`. Of several
+    columns of one name, the second and further ones get a number: `name`, `name_1`.
 
     Args:
         readers: by the stores' names; see `named`.
@@ -175,9 +207,9 @@ def ask(readers: Mapping[str, StoreReader], sql: str, parquet: Path | None = Non
         if parquet is not None:
             connection.execute("set allowed_paths = ?", [[str(parquet)]])
         connection.execute("set enable_external_access = false")
-        # Curves can be large: only what the query may need is read.
-        for name in TABLES.keys() & mentioned:
-            _register(connection, name, readers)
+        # Curves can be large: all tables are there, but those alone have rows that the query can reach.
+        reached = TABLES.keys() if mentioned & _REACHING else TABLES.keys() & mentioned
+        _register(connection, readers, reached)
         try:
             *before, last = connection.extract_statements(sql)
             for statement in before:
@@ -188,7 +220,7 @@ def ask(readers: Mapping[str, StoreReader], sql: str, parquet: Path | None = Non
                 connection.execute(f"copy answer to '{target}' (format parquet)")
                 last = connection.extract_statements("from answer")[0]
             answer = connection.execute(last)
-            columns = tuple(column[0] for column in answer.description or ())
+            columns = _numbered(column[0] for column in answer.description or ())
             return Table(columns, answer.fetchall())
         except duckdb.Error as error:
             raise InputError(_explain(error, mentioned, readers)) from error
@@ -207,30 +239,98 @@ def named(locations: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def _register(connection: duckdb.DuckDBPyConnection, name: str, readers: Mapping[str, StoreReader]) -> None:
+def schemas(stores: Iterable[str]) -> dict[str, str]:
+    """Return the schema of each store: its name, and underscores where DuckDB or another store has that."""
+    taken, found = {_ALL_STORES, *_RESERVED}, {}
+    for store in stores:
+        schema_name = store or "_"
+        while schema_name.lower() in taken:
+            schema_name += "_"
+        taken.add(schema_name.lower())
+        found[store] = schema_name
+    return found
+
+
+def _numbered(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of columns, all different, as DuckDB does for the columns of a table."""
+    found: dict[str, str] = {}
+    for name in names:
+        unique, twin = name, 0
+        while unique.lower() in found:
+            twin += 1
+            unique = f"{name}_{twin}"
+        found[unique.lower()] = unique
+    return tuple(found.values())
+
+
+def _register(
+    connection: duckdb.DuckDBPyConnection, readers: Mapping[str, StoreReader], reached: Collection[str]
+) -> None:
+    """Make all tables, those that are `reached` with their rows."""
     if len(readers) == 1:
         (reader,) = readers.values()
-        connection.register(name, table(reader, name))
+        for name in TABLES:
+            if name in reached:
+                connection.register(name, table(reader, name))
+            else:
+                connection.execute(f"create temp view {name} as {_empty(name)}")
         return
-    parts = []
-    for store, reader in readers.items():
-        connection.register("part", table(reader, name))
-        connection.execute(f'create schema if not exists "{store}"')
-        connection.execute(f'create table "{store}".{name} as from part')
-        parts.append(f"select '{store}' as store, * from \"{store}\".{name}")
+    places = {store: _identifier(name) for store, name in schemas(readers).items()}
+    for place in (_identifier(_ALL_STORES), *places.values()):
+        connection.execute(f"create schema if not exists {place}")
+    names = network_names(readers.values()) if "scores" in reached else {}
+    for name in TABLES:
+        for store, reader in readers.items():
+            rows = _empty(name)
+            if name in reached:
+                connection.register("part", _table(reader, name, names))
+                rows = "from part"
+            connection.execute(f"create table {places[store]}.{name} as {rows}")
+        parts = (f"select {_text(store)} as store, * from {place}.{name}" for store, place in places.items())
+        union = " union all by name ".join(parts)
+        connection.execute(f"create view {_identifier(_ALL_STORES)}.{name} as {union}")
     connection.unregister("part")
-    connection.execute(f"create view {name} as {' union all by name '.join(parts)}")
+    connection.execute(f"set schema = {_text(_identifier(_ALL_STORES))}")
+
+
+def _empty(name: str) -> str:
+    """Return SQL for one of `TABLES` without rows."""
+    types = {column: _TYPES_OF.get((name, column)) or _TYPES[column] for column in TABLES[name]}
+    return f"select {', '.join(f'null::{type_} as {column}' for column, type_ in types.items())} limit 0"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def network_names(readers: Iterable[StoreReader]) -> dict[str, str]:
+    """Return what networks are called by fingerprint, told apart: those evolved against and held-out ones."""
+    names: dict[str, str] = {}
+    for reader in readers:
+        own = {reader.attributes["fingerprint"]: reader.config.network.label}
+        names = {**own, **reader.held_out_names(), **names}
+    return told_apart(names)
 
 
 def table(reader: StoreReader, name: str) -> Columns:
     """Return the columns of one of `TABLES`, as equally long arrays."""
-    return _MAKERS[name](reader)
+    return _table(reader, name, network_names([reader]) if name == "scores" else {})
+
+
+def _table(reader: StoreReader, name: str, networks: Mapping[str, str]) -> Columns:
+    """Return the same, with networks called as `network_names` says."""
+    return _scores(reader, networks) if name == "scores" else _MAKERS[name](reader)
 
 
 def _explain(error: duckdb.Error, mentioned: set[str], stores: Collection[str]) -> str:
     reason = str(error).strip().splitlines()[0]
     if isinstance(error, duckdb.CatalogException):
-        of = f"; each also of {', '.join(stores)} alone" if len(stores) > 1 else ""
+        listed = ", ".join(map(_identifier, schemas(stores).values()))
+        of = f"; each also in the schema of one store: {listed}" if len(stores) > 1 else ""
         return f"{reason}; there are tables: {', '.join(TABLES)}{of}"
     if isinstance(error, duckdb.BinderException):
         known = (f"{name} ({', '.join(TABLES[name])})" for name in TABLES if name in mentioned)
@@ -292,30 +392,36 @@ def _curves_of(reader: StoreReader, run: int) -> Columns:
     return {"epoch": epochs.ravel(), "class": classes.ravel(), "confidence": curves.ravel()}
 
 
-def _scores(reader: StoreReader) -> Columns:
-    return score_columns(reader, reader.scores())
+def _scores(reader: StoreReader, names: Mapping[str, str]) -> Columns:
+    # A network may have been scored under two names: its latest scores are those of all its elites.
+    stored = sorted(reader.scores(), key=lambda each: max(int(run.epochs.max()) for run in each.runs))
+    latest = {each.fingerprint: each for each in stored}
+    networks = [replace(each, name=names[fingerprint]) for fingerprint, each in latest.items()]
+    return score_columns(reader, sorted(networks, key=lambda each: each.name))
 
 
 def score_columns(reader: StoreReader, networks: Sequence[HeldOutScores]) -> Columns:
     """Return what held-out networks say of the store's elites, with the columns of the table `scores`."""
     elites = [reader.elite_columns(run, "id")["id"] for run in range(reader.runs)]
     names = np.array(reader.classes, object)
+    nobody = HeldOutScores("", {}, "", (Scores.none_yet(len(names)),))
     parts = [
-        _scores_of(network.name, run, scores, elites[run], names)
-        for network in networks
+        _scores_of(network, run, scores, elites[run], names)
+        for network in networks or [nobody]
         for run, scores in enumerate(network.runs)
-    ] or [_scores_of("", 0, Scores.none_yet(len(names)), elites[0], names)]
+    ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _scores_of(
-    network: str, run: int, scores: Scores, elites: npt.NDArray[Any], names: npt.NDArray[Any]
+    network: HeldOutScores, run: int, scores: Scores, elites: npt.NDArray[Any], names: npt.NDArray[Any]
 ) -> Columns:
     columns = {
         "run": np.full(len(names), run, np.int32),
         "class": np.arange(len(names), dtype=np.int32),
         "name": names,
-        "network": np.full(len(names), network, object),
+        "network": np.full(len(names), network.name, object),
+        "fingerprint": np.full(len(names), network.fingerprint, object),
         "target_probability": scores.target_probability,
         "target_rank": scores.target_rank,
         "top1": scores.top1,
@@ -330,10 +436,26 @@ def _scores_of(
 
 def _runs(reader: StoreReader) -> Columns:
     rows = [_run_of(reader, run) for run in range(reader.runs)]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return {
+        **columns,
+        "run": columns["run"].astype(np.int32),
+        "changes": columns["changes"].astype(object),
+    }
 
 
-def _run_of(reader: StoreReader, run: int) -> dict[str, float]:
+def changes(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each record of `StoreReader.conditions` but the first: what is other than before."""
+    return [
+        f"epoch {after['epoch']}: "
+        + ", ".join(
+            f"{key} {value}" for key, value in after.items() if key != "epoch" and before.get(key) != value
+        )
+        for before, after in pairwise(conditions)
+    ]
+
+
+def _run_of(reader: StoreReader, run: int) -> dict[str, Any]:
     stored = reader.elite_columns(run, "confidence", "id")
     confidence = stored["confidence"].astype(np.float32)
     return {
@@ -344,18 +466,19 @@ def _run_of(reader: StoreReader, run: int) -> dict[str, float]:
         "mean_confidence": float(confidence.mean(dtype=np.float64)),
         "cells": int(np.greater_equal(stored["id"], 0).sum()),
         **{name: int((confidence >= np.float32(least)).sum()) for name, least in THRESHOLDS.items()},
+        "changes": "; ".join(changes(reader.conditions)),
     }
 
 
 def _classes(reader: StoreReader) -> Columns:
-    return {"class": np.arange(len(reader.classes)), "name": np.array(reader.classes, object)}
+    return {"class": np.arange(len(reader.classes), dtype=np.int32), "name": np.array(reader.classes, object)}
 
 
 def _checkpoints(reader: StoreReader) -> Columns:
     rows = reader.checkpoints()
     return {
         "id": np.array([row.id for row in rows], object),
-        "epoch": np.array([row.epoch for row in rows], np.int64),
+        "epoch": np.array([row.epoch for row in rows], np.int32),
         "written_at": np.array([row.written_at.replace(tzinfo=None) for row in rows], "datetime64[us]"),
         "message": np.array([row.message for row in rows], object),
         "median_confidence": np.array([row.median_confidence for row in rows], np.float64),
@@ -369,7 +492,6 @@ _MAKERS: Mapping[str, Callable[[StoreReader], Columns]] = {
     "history": _history,
     "migrations": _migrations,
     "curves": _curves,
-    "scores": _scores,
     "runs": _runs,
     "classes": _classes,
     "checkpoints": _checkpoints,

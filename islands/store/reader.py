@@ -137,6 +137,19 @@ class StoreReader:
         return epoch
 
     @property
+    def conditions(self) -> tuple[dict[str, Any], ...]:
+        """What the bits of results depend on beside the configuration: threads, device, versions and so on.
+
+        A record for each change, the first of epoch 0; `epoch` is the first that was computed so.
+        """
+        with reading(self.path, "what it was computed with"):
+            stored: Any = self.attributes.get("conditions")
+            if stored is None:  # a store of an earlier version
+                threads, versions = self.config.workers.threads, self.attributes["versions"]
+                stored = [{"epoch": 0, "threads": threads, "torch": versions["torch"]}]
+            return tuple({**record, "epoch": int(record["epoch"])} for record in stored)
+
+    @property
     def generation(self) -> int:
         """The generation of the checkpoint.
 
@@ -223,6 +236,18 @@ class StoreReader:
         """
         return tuple(self._scores(key) for key in self._score_keys())
 
+    def _described(self, key: str) -> dict[str, Any]:
+        """Return what is stored of a held-out network beside its scores."""
+        path = f"{self._run(0)}/scores/{key}"
+        with reading(self.path, path):
+            found: dict[str, Any] = dict(self._root[path].attrs.asdict())
+            return {name: found[name] for name in ("network", "settings", "fingerprint")}
+
+    def held_out_names(self) -> dict[str, str]:
+        """Return what the networks of `scores()` are called, by fingerprint."""
+        described = map(self._described, self._score_keys())
+        return {attributes["fingerprint"]: attributes["network"] for attributes in described}
+
     def intact_scores(self) -> tuple[HeldOutScores, ...]:
         """Return the scores of those networks whose scores can be read."""
         found = []
@@ -306,14 +331,11 @@ class StoreReader:
             return sorted(group.group_keys()) if isinstance(group, zarr.Group) else []
 
     def _scores(self, key: str) -> HeldOutScores:
-        path = f"{self._run(0)}/scores/{key}"
-        with reading(self.path, path):
-            attributes: dict[str, Any] = dict(self._root[path].attrs.asdict())
-            name, settings, fingerprint = (attributes[key] for key in ("network", "settings", "fingerprint"))
+        described = self._described(key)
         return HeldOutScores(
-            name=name,
-            settings=settings,
-            fingerprint=fingerprint,
+            name=described["network"],
+            settings=described["settings"],
+            fingerprint=described["fingerprint"],
             runs=tuple(self._scores_of(f"{self._run(run)}/scores/{key}") for run in range(self.runs)),
         )
 

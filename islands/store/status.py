@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class Status:
     Attributes:
         store: its path or URL.
         pipeline: the experiment.
-        network: the source network's name.
+        network: the source network's label.
         runs: independent archives.
         cells: classes times runs.
         epoch: of the latest checkpoint; None before the first.
@@ -34,6 +35,7 @@ class Status:
         checkpoints: commits that can be read with `--at`.
         last_written: time of the latest, ISO 8601; None before the first.
         bytes: size on disk; in a bucket that of chunks.
+        conditions: see `StoreReader.conditions`.
         next: the command to type next.
     """
 
@@ -55,6 +57,7 @@ class Status:
     checkpoints: int
     last_written: str | None
     bytes: int
+    conditions: tuple[dict[str, Any], ...]
     next: str
 
 
@@ -73,7 +76,7 @@ def read_status(location: Path | str) -> Status:
     return Status(
         store=str(reader.path),
         pipeline=reader.config.pipeline,
-        network=reader.config.network.name,
+        network=reader.config.network.label,
         runs=reader.runs,
         cells=reader.runs * len(reader.classes),
         epoch=reader.epoch,
@@ -89,6 +92,7 @@ def read_status(location: Path | str) -> Status:
         checkpoints=len(checkpoints),
         last_written=checkpoints[-1].written_at.isoformat(timespec="seconds") if checkpoints else None,
         bytes=reader.size,
+        conditions=reader.conditions,
         next=_next(reader, writer),
     )
 

@@ -60,6 +60,7 @@ class StoreWriter:
         self._repository = repository
         self._tip: str = repository.lookup_branch("main")
         self._config: RunConfig | None = None
+        self._conditions: Sequence[Mapping[str, Any]] | None = None
         self._keep: int | None = None
         self._commits_since_sweep = 0
         self._trying: tuple[object, str] | None = None
@@ -147,6 +148,10 @@ class StoreWriter:
         self._config = config
         self._keep = config.checkpoint.keep
 
+    def set_conditions(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Replace `StoreReader.conditions`; takes effect with the next commit."""
+        self._conditions = records
+
     def commit(self, checkpoint: Checkpoint, complete: bool) -> str:
         """Store a checkpoint as one commit, and return its snapshot id.
 
@@ -209,7 +214,7 @@ class StoreWriter:
             write_run(root, number, run, checkpoint.epoch)
         write_scores(root, checkpoint.scores)
         stage = {"complete": complete, "epoch": checkpoint.epoch}
-        root.attrs.update({"stages": {schema.STAGE: stage}, **self._new_config()})
+        root.attrs.update({"stages": {schema.STAGE: stage}, **self._new_attributes()})
         return self._save(session, f"epoch {checkpoint.epoch}", _summary(checkpoint))
 
     def _commit_scores(self, scores: Sequence[HeldOutScores]) -> str:
@@ -220,7 +225,7 @@ class StoreWriter:
         session = self._writable_session()
         root = open_root(self._path, session, mode="r+")
         write_scores(root, scores)
-        root.attrs.update(self._new_config())
+        root.attrs.update(self._new_attributes())
         return self._save(session, f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
 
     def _tried_before(self, content: object) -> str | None:
@@ -329,8 +334,13 @@ class StoreWriter:
             return locked(self._path, None)
         return StoreError(f"{self._path} did not take the commit ({error}), though nobody else writes to it")
 
-    def _new_config(self) -> dict[str, Any]:
-        return {} if self._config is None else {"config": self._config.model_dump(mode="json")}
+    def _new_attributes(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if self._config is not None:
+            found["config"] = self._config.model_dump(mode="json")
+        if self._conditions is not None:
+            found["conditions"] = [dict(record) for record in self._conditions]
+        return found
 
     def _tag_if_complete(self, stage: Mapping[str, Any], snapshot: str) -> None:
         if stage["complete"]:
@@ -351,8 +361,8 @@ class StoreWriter:
                 root = open_root(self._path, session, mode="r+")
                 root.attrs["fence"] = secrets.token_hex(8)  # Icechunk refuses to commit nothing
                 parent = next(iter(self._repository.ancestry(snapshot_id=session.snapshot_id)))
-                # In a bucket that writer may have moved the branch once more before it noticed.
                 metadata = {key: value for key, value in parent.metadata.items() if key != _MARK}
+                # In a bucket that writer may have moved the branch once more before it noticed.
                 with suppress(icechunk.ConflictError), self._lock.unbroken():
                     self._tip = session.commit("the lock was broken", metadata)
                     return

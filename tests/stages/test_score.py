@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,14 +16,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import zarr
 from PIL import Image
 
 import islands
+from islands.classifiers.lenet import build_lenet
 from islands.classifiers.registry import load_classifier
 from islands.cli.main import run
 from islands.config import NetworkConfig, ScorersConfig
 from islands.datasets.mnist import load_mnist
 from islands.errors import InputError
+from islands.report.data import collect
+from islands.report.server import Linked
+from islands.report.transfer_table import as_text
 from islands.stages.controls import generation_0
 from islands.stages.launch import resume
 from islands.stages.meant import PictureFolder
@@ -31,6 +37,7 @@ from islands.stages.transfer import transfer
 from islands.store.images import render_elite
 from islands.store.query import query
 from islands.store.reader import StoreReader
+from islands.store.repository import open_repository
 from islands.store.writer import StoreWriter
 
 Capture = pytest.CaptureFixture[str]
@@ -363,3 +370,117 @@ def test_the_report_has_controls_provenance_and_detection(
     assert run(["transfer", str(store), "--csv", "--controls", "0"]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert {row["denominator"] for row in rows} == {"all", "confident"}
+
+
+def test_scores_are_those_of_image_and_network(store: Path, tmp_path: Path) -> None:
+    """Online, afterwards, of a folder, of a part of it in another order: the same bits."""
+    own = StoreReader(store).scores()[0]
+    svm, linear = NetworkConfig(name="svm-mnist"), NetworkConfig(name="linear-mnist")
+    columns = score_store(store, [svm])
+    assert run(["export", str(store), str(tmp_path / "out"), "--layout", "flat"]) == 0
+    whole = score_folder(tmp_path / "out", [svm, linear], scorers=3)
+    (tmp_path / "few").mkdir()
+    for number, name in enumerate(("run-1_class-0003", "run-0_class-0009", "run-0_class-0004")):
+        folder = tmp_path / "few" / str(number)
+        folder.mkdir()
+        shutil.copy(tmp_path / "out" / f"{name}.png", folder / f"{name}.png")
+    few = score_folder(tmp_path / "few", [svm, linear])
+    bits = {
+        ("svm-mnist", int(number), int(class_)): value
+        for number, class_, value in zip(
+            columns["run"], columns["class"], columns["target_probability"], strict=True
+        )
+    }
+    bits |= {
+        ("linear-mnist", number, class_): value
+        for number, table in enumerate(own.runs)
+        for class_, value in enumerate(table.target_probability)
+    }
+    for found in (whole, few):
+        for file, network, value in zip(
+            found["file"], found["network"], found["target_probability"], strict=True
+        ):
+            number, class_ = map(int, re.findall(r"run-(\d)_class-(\d+)", file)[0])
+            assert np.float32(value) == bits[network, number, class_]
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> list[NetworkConfig]:
+    """Two LeNets whose weights share a file name."""
+    networks = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        file = tmp_path / str(seed) / "w.pt"
+        file.parent.mkdir()
+        torch.save(build_lenet().state_dict(), file)
+        networks.append(NetworkConfig(name="lenet-mnist", weights=str(file)))
+    return networks
+
+
+def test_networks_whose_weights_share_a_name_stay_two(
+    store: Path, tmp_path: Path, twins: list[NetworkConfig], capsys: Capture
+) -> None:
+    fingerprints = [
+        load_classifier(**twin.model_dump(), device=torch.device("cpu")).fingerprint for twin in twins
+    ]
+    names = {f"lenet-mnist (w.pt) [{each[:8]}]" for each in fingerprints}
+    for twin in twins:
+        assert run(["score", str(store), "--network", twin.model_dump_json(exclude_defaults=True)]) == 0
+    assert {row[0] for row in query(store, "select distinct network from scores").rows} > names
+    found = transfer([store], controls=0)
+    assert {target["name"] for target in found.targets} > names
+    assert len({(e.source, e.target) for e in found.entries}) == 4
+    assert all(name in as_text(found) for name in names)
+    page = collect(StoreReader(store), Linked)
+    assert {each["network"] for each in page["held_out"]} > names
+    assert run(["export", str(store), str(tmp_path / "out")]) == 0
+    columns = score_folder(tmp_path / "out", twins)
+    assert set(columns["network"]) == names
+    assert set(columns["fingerprint"]) == set(fingerprints)
+    with pytest.raises(InputError, match="the same as"):
+        score_folder(tmp_path / "out", [twins[0], twins[0]])
+
+
+def test_stores_of_one_network_and_one_name_stay_two_rows(store: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(store, tmp_path / "other" / "run"))
+    found = transfer([store, other, str(store)], controls=0)
+    assert len({source["name"] for source in found.sources}) == 2
+    assert len(found.entries) == 2 * 2 * 2
+
+
+def test_a_resume_says_what_it_changes_that_bits_depend_on(store: Path, capsys: Capture) -> None:
+    before = StoreReader(store).conditions
+    assert [record["epoch"] for record in before] == [0]
+    assert before[0]["threads"] == 1
+    resume(str(store), ["evolve.generations=30"])
+    assert "float sums" not in capsys.readouterr().err
+    assert len(StoreReader(store).conditions) == 1
+    resume(str(store), ["evolve.generations=40", "workers.threads=2"])
+    said = capsys.readouterr().err
+    assert "from epoch 4 on, threads is 2, where it was 1" in said
+    records = StoreReader(store).conditions
+    assert [(record["epoch"], record["threads"]) for record in records] == [(0, 1), (4, 2)]
+    assert "where it was 1" in (store / "log.jsonl").read_text()
+    assert query(store, "select distinct changes from runs").rows == [("epoch 4: threads 2",)]
+    assert run(["status", str(store)]) == 0
+    assert "from epoch 4: threads 2" in capsys.readouterr().out
+    assert collect(StoreReader(store), Linked)["provenance"]["conditions"] == list(records)
+
+
+def test_a_store_of_before_has_the_conditions_of_its_configuration(store: Path, capsys: Capture) -> None:
+    session = open_repository(store).writable_session("main")
+    del zarr.open_group(session.store, mode="r+").attrs["conditions"]
+    session.commit("as an earlier version wrote it")
+    (record,) = StoreReader(store).conditions
+    assert (record["epoch"], record["threads"]) == (0, 1)
+    resume(str(store), ["evolve.generations=30", "workers.threads=2", "scorers.threads=2"])
+    said = capsys.readouterr().err
+    assert "threads is 2, where it was 1" in said
+    assert [each["epoch"] for each in StoreReader(store).conditions] == [0, 3]
+
+
+def test_scorers_that_change_are_told_where_evolution_is_done(store: Path, capsys: Capture) -> None:
+    resume(str(store), ["held_out=[svm-mnist]", "scorers.threads=2", "workers.threads=2"])
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "scorers.threads is 2" in line]
+    assert not [line for line in said if ", threads is" in line]

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from islands.cli.main import run
 from islands.errors import InputError, StoreError
 from islands.store import schema
-from islands.store.query import READY, TABLES, ask, named, query, table
+from islands.store.query import READY, TABLES, ask, named, query, schemas, table
 from islands.store.reader import StoreReader
 from islands.store.status import read_status
 from islands.store.writer import StoreWriter
-from tests.store.samples import make_checkpoint, make_names, make_store
+from tests.store.samples import make_checkpoint, make_names, make_scores, make_store
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +181,128 @@ class TestStatus:
         make_store(tmp_path / "run").close()
         found = read_status(tmp_path / "run")
         assert (found.epoch, found.last_written, found.median_confidence) == (None, None, 0.0)
+
+
+class TestTables:
+    """All tables are there, whether or not their names stand in the SQL."""
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_they_are_listed(self, store: Path, count: int) -> None:
+        readers = {f"store{number}": StoreReader(store) for number in range(count)}
+        assert ask(readers, "show tables").rows == [(name,) for name in sorted(TABLES)]
+        listed = ask(readers, "select distinct table_name from information_schema.tables order by 1")
+        assert listed.rows == [(name,) for name in sorted(TABLES)]
+        columns = ask(readers, "select table_name, column_name from information_schema.columns").rows
+        assert set(columns) >= {(name, column) for name in TABLES for column in TABLES[name]}
+        described = [row[0] for row in ask(readers, "describe elites").rows]
+        assert described[count - 1 :] == list(TABLES["elites"])
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_types_do_not_depend_on_whether_rows_were_needed(self, store: Path, count: int) -> None:
+        readers = {f"store{number}": StoreReader(store) for number in range(count)}
+        sql = "select table_name, column_name, data_type from information_schema.columns order by all"
+        every = ask(readers, f"{sql} -- {' '.join(TABLES)}").rows
+        assert ask(readers, sql).rows == every
+
+    def test_names_that_are_put_together_reach_their_rows(self, store: Path) -> None:
+        assert query(store, "select count(*) from query_table('eli' || 'tes')").rows == [(20,)]
+        assert query(store, "select count(*) from query('from ' || 'cur' || 'ves')").rows[0][0] > 0
+
+    def test_curves_are_not_read_for_nothing(self, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[int] = []
+        read = StoreReader.curves
+        monkeypatch.setattr(StoreReader, "curves", lambda self, run: asked.append(run) or read(self, run))
+        query(store, "select count(*) from elites")
+        assert not asked
+        query(store, "select count(*) from curves")
+        assert asked == [0, 1]
+
+    def test_operators_are_those_of_the_schema(self) -> None:
+        for name in schema.OPERATORS:
+            assert name in TABLES["elites"]["operator"]
+            assert name in TABLES["history"]["operator"]
+
+
+class TestNamesOfStores:
+    NAMES = ("main", "temp", "system", "information_schema", "pg_catalog", "memory", "select", "2026", "_")
+
+    def test_folders_may_have_any_name(self, store: Path, tmp_path: Path) -> None:
+        others = ("Main", "with space", "it's", 'quoted"', "ÄÖ", "temp_")
+        paths = [tmp_path / name for name in (*self.NAMES, *others)]
+        names = named([*paths, tmp_path / "other" / "main"])
+        assert {"main", "main_2", "main_3", "temp", "information_schema", "2026"} < names.keys()
+        readers = dict.fromkeys(names, StoreReader(store))
+        rows = ask(readers, "select store, count(*) from classes group by store").rows
+        assert dict(rows) == dict.fromkeys(names, 10)
+        parts = (f'select count(*) from "{place}".classes' for place in schemas(names).values())
+        assert ask(readers, " union all ".join(parts)).rows == [(10,)] * len(names)
+
+    @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.sets(st.text(max_size=6) | st.sampled_from(NAMES), min_size=2, max_size=3))
+    def test_readers_may_be_called_anything(self, store: Path, names: set[str]) -> None:
+        readers = dict.fromkeys((name.replace("\0", "0") for name in names), StoreReader(store))
+        rows = ask(readers, "select * from (select count(*) from classes)").rows
+        assert rows == [(10 * len(readers),)]
+
+    def test_a_single_store_may_be_called_anything(self, store: Path) -> None:
+        reader = StoreReader(store)
+        for name in self.NAMES:
+            assert ask({name: reader}, "select count(*) from classes").rows == [(10,)]
+
+
+class TestColumnsOfOneName:
+    SQL = "select 1 as a, 2 as a, 3 as a_1, 4 as A"
+
+    def test_each_keeps_its_value(self, store: Path, tmp_path: Path) -> None:
+        """They are called as DuckDB calls the columns of a table."""
+        got = query(store, self.SQL)
+        assert got.columns == ("a", "a_1", "a_1_1", "A_2")
+        file = tmp_path / "x.parquet"
+        assert ask({"": StoreReader(store)}, self.SQL, file) == got
+
+    @pytest.mark.parametrize("format_", ["json", "csv"])
+    def test_and_is_printed(self, store: Path, capsys: pytest.CaptureFixture[str], format_: str) -> None:
+        joined = "select e.name, c.name from elites e join classes c using (class) limit 1"
+        assert run(["query", str(store), joined, "--format", format_]) == 0
+        text = capsys.readouterr().out
+        if format_ == "json":
+            assert [list(row) for row in json.loads(text)] == [["name", "name_1"]]
+        else:
+            assert text.splitlines()[0] == "name,name_1"
+
+
+class TestNetworksOfOneName:
+    def test_they_are_told_apart(self, store: Path) -> None:
+        """Two networks whose weights share a file name: a row each, in one store and over several."""
+        generator = np.random.default_rng(1)
+        twins = [
+            replace(make_scores(generator, name="net (w.pt)"), fingerprint=letter * 64) for letter in "ab"
+        ]
+        with StoreWriter.open(store) as writer:
+            writer.commit_scores(twins)
+        counted = "select network, fingerprint, count(*) from scores"
+        sql = f"{counted} group by all having fingerprint < 'c' order by 1"
+        expected = [(f"net (w.pt) [{letter * 8}]", letter * 64, 20) for letter in "ab"]
+        assert query(store, sql).rows == expected
+        both = {"one": StoreReader(store), "two": StoreReader(store)}
+        assert ask(both, sql).rows == [(*row[:2], 40) for row in expected]
+        assert {row[0] for row in query(store, READY["transfer"][1]).rows} > {row[0] for row in expected}
+
+    def test_over_stores_too(self, store: Path, tmp_path: Path) -> None:
+        readers = {}
+        for letter in "ab":
+            path = Path(shutil.copytree(store, tmp_path / letter))
+            scores = make_scores(np.random.default_rng(2), name="net (w.pt)")
+            with StoreWriter.open(path) as writer:
+                writer.commit_scores([replace(scores, fingerprint=letter * 64)])
+            readers[letter] = StoreReader(path)
+        names = ask(readers, "select distinct network from scores where fingerprint < 'c' order by 1").rows
+        assert names == [("net (w.pt) [aaaaaaaa]",), ("net (w.pt) [bbbbbbbb]",)]
+
+    def test_one_network_of_two_names_counts_once(self, store: Path) -> None:
+        generator = np.random.default_rng(3)
+        with StoreWriter.open(store) as writer:
+            writer.commit_scores(
+                [replace(make_scores(generator, name=name), fingerprint="a" * 64) for name in ("x", "y")]
+            )
+        assert query(store, "select count(*) from scores where fingerprint < 'c'").rows == [(20,)]

@@ -150,6 +150,7 @@ function drawProvenance() {
     ? [`${indent}${key}:`, ...lines(each, `${indent}  `)] : [`${indent}${key}: ${JSON.stringify(each)}`]));
   $("provenance-body").replaceChildren(
     make("div", {}, pairs([["started", origin.created], ["checkpoint", origin.checkpoint], ["seed", String(origin.seed)], ["network", origin.fingerprint], ["code", origin.git_commit ?? "not from a checkout"],
+      ...origin.conditions.map(({ epoch, ...each }) => [`from epoch ${epoch}`, Object.entries(each).map(([name, value]) => `${name} ${value}`).join(", ")]),
       ...Object.entries(origin.versions).map(([name, version]) => [name, version ?? "not installed"])]),
       make("p", { class: "note" }, "The same seed and configuration give the same images, bit for bit, on the same kind of hardware.")),
     make("pre", { tabindex: "0", "aria-label": "Configuration" }, lines(data.config, "").join("\n")));

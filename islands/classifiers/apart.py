@@ -1,0 +1,54 @@
+"""Scores that depend on the image and the network alone, whatever other images are asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from islands.classifiers.contract import Classifier, Prediction
+from islands.devices import host_waits
+
+
+def predict_each(classifier: Classifier, images: Tensor) -> Prediction:
+    """Score uint8 images (n, channels, H, W), n of at least 1, each in a batch of its own.
+
+    Float sums depend on the number of images in a batch, and in a matrix whose rows lie unaligned in memory
+    on the place of an image as well: of `svm-mnist`, odd places give other bits than even ones. So filling
+    batches up would not do.
+    """
+    return joined(classifier.predict(image[None]) for image in images)
+
+
+def joined(predictions: Iterable[Prediction]) -> Prediction:
+    """Return several predictions as one."""
+    return Prediction(*(torch.cat(part) for part in zip(*predictions, strict=True)))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, as scorers do: float sums depend on the number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def conditions(classifier: Classifier) -> dict[str, Any]:
+    """Return what else the bits of scores depend on in this process: kind of device, batch size, versions."""
+    import numba
+
+    found = {"device": _kind(classifier.device), "torch": str(torch.__version__), "numba": numba.__version__}
+    size = getattr(classifier, "batch_size", None)
+    return {**found, "batch_size": size} if isinstance(size, int) else found
+
+
+def _kind(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return device.type if host_waits(device) else f"{device.type}, {torch.backends.cpu.get_cpu_capability()}"
