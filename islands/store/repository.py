@@ -15,7 +15,7 @@ from zarr.errors import BaseZarrError
 
 from islands.errors import StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
 from islands.store.location import Location
-from islands.store.schema import SCHEMA_VERSION
+from islands.store.schema import READABLE
 
 # Icechunk 1.x prints warnings on stdout, in the midst of what a script would parse.
 icechunk.set_logs_filter("error")
@@ -93,9 +93,9 @@ def open_root(path: Location | Path, session: icechunk.Session, mode: Any = "r")
         version = root.attrs.get("schema_version")
     if version is None:
         raise StoreNotFoundError(f"{path} is an Icechunk repository, but not one made by `islands launch`")
-    if version != SCHEMA_VERSION:
+    if version not in READABLE:
         raise StoreVersionError(
-            f"{path} has schema version {version}, this is Islands with version {SCHEMA_VERSION};"
+            f"{path} has schema version {version}, this is Islands with version {READABLE[-1]};"
             " use the version of Islands that wrote it"
         )
     return root

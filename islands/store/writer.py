@@ -198,7 +198,8 @@ class StoreWriter:
             write_run(root, number, run, checkpoint.epoch)
         write_scores(root, checkpoint.scores)
         stage = {"complete": complete, "epoch": checkpoint.epoch}
-        root.attrs.update({"stages": {schema.STAGE: stage}, **self._new_config()})
+        version = {"schema_version": schema.SCHEMA_VERSION}
+        root.attrs.update({"stages": {schema.STAGE: stage}, **version, **self._new_config()})
         snapshot = self._save(session, f"epoch {checkpoint.epoch}", _summary(checkpoint))
         self._tag_if_complete(stage, snapshot)
         if self._path.is_local:
