@@ -62,10 +62,10 @@ def write_run(root: zarr.Group, number: int, run: RunCheckpoint, epoch: int) -> 
         ValueError: rows that are added to are not what was written.
     """
     group = _group(root, schema.run_path(number))
+    rows = _update_digests(group, run)
     if run.changed.any():
         _update(_group(group, "elites"), schema.elite_arrays(run.elites), run.changed)
         _update_genomes(_group(group, "genomes"), run.elites.genomes, run.changed)
-    rows = _update_digests(group, run)
     _replace_mail(_group(group, "islands"), run.mail)
     stored: Any = group.attrs.get("blocks", {})
     appended: Mapping[str, Arrays] = {
@@ -128,17 +128,18 @@ def _update_genomes(group: zarr.Group, genomes: Arrays, changed: npt.NDArray[np.
 
 
 def _update_digests(run: zarr.Group, checkpoint: RunCheckpoint) -> dict[str, digests.RowDigests]:
-    """Write and return the digests of wide rows; only those of changed rows are made."""
-    elites, changed = checkpoint.elites, checkpoint.changed
-    group, found = run.require_group("digests"), {}
+    """Write and return the digests of wide rows; those of genomes that stay in their cells stay as well."""
+    elites, found = checkpoint.elites, {}
+    group = run.require_group("digests")
+    others = checkpoint.changed | (np.asarray(_array(run, "elites/id")[:]) != elites.ids)
     for name, arrays in digests.row_tables(elites).items():
+        stale = others if name in group else np.ones_like(others)
+        rows = np.zeros((len(stale), schema.DIGEST_BYTES), np.uint8)
         if name in group:
-            rows = np.asarray(_array(group, name)[:])
-            changed_arrays = {field: values[changed] for field, values in arrays.items()}
-            rows[changed] = digests.of_rows(elites.ids[changed], changed_arrays)
-        else:
-            rows = digests.of_rows(elites.ids, arrays)
-        if changed.any() or name not in group:
+            rows[:] = _array(group, name)[:]
+        taken = {field: values[stale] for field, values in arrays.items()}
+        rows[stale] = digests.of_rows(elites.ids[stale], taken)
+        if stale.any():
             _replace(group, name, schema.ROW_DIGESTS, rows, "class")
         found[name] = rows
     return found
