@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from islands.config.written import expand_path
-from islands.store.images import Studio
+from islands.store.images import render_genome, stored_encoding
 from islands.store.reader import StoreReader
 
 
@@ -50,14 +50,13 @@ class EvolvedImages(Dataset[tuple[Any, int]]):
         self.rows: list[tuple[int, int]] = []
         self.confidence: list[float] = []
         self._transform = transform
-        self._ids: list[int] = []
-        self._studios = [Studio(reader, run) for run in range(reader.runs)]
+        self._encoding = stored_encoding(reader)
+        self._genomes = [reader.genomes(run) for run in range(reader.runs)]
         for run in range(reader.runs):
-            elites = reader.elites(run)
-            for class_ in np.flatnonzero((elites.ids >= 0) & (elites.confidence >= np.float32(least))):
+            ids, confidence = reader.elite_columns(run, "id")["id"], reader.confidence(run)
+            for class_ in np.flatnonzero(np.greater_equal(ids, 0) & (confidence >= np.float32(least))):
                 self.rows.append((run, int(class_)))
-                self.confidence.append(float(elites.confidence[class_]))
-                self._ids.append(int(elites.ids[class_]))
+                self.confidence.append(float(confidence[class_]))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -65,7 +64,7 @@ class EvolvedImages(Dataset[tuple[Any, int]]):
     def __getitem__(self, index: int) -> tuple[Any, int]:
         """Return the image, as `transform` made it, and its class."""
         run, class_ = self.rows[index]
-        picture = self._studios[run].draw(self._ids[index])
-        assert picture is not None, "every elite has a genome"
+        genome = {name: array[class_ : class_ + 1] for name, array in self._genomes[run].items()}
+        picture = render_genome(self._encoding, genome)
         image = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
         return (image if self._transform is None else self._transform(image)), class_

@@ -63,7 +63,7 @@ def read_archives(reader: StoreReader) -> Archives:
     runs = range(reader.runs)
     return Archives(
         network=reader.config.network.label,
-        confidence=np.stack([reader.elites(run).confidence for run in runs]),
+        confidence=np.stack([reader.confidence(run) for run in runs]),
         curves=np.stack([reader.curves(run) for run in runs]),
         generations_per_epoch=reader.config.evolve.generations_per_epoch,
         evaluations=np.array([reader.evaluations(run) for run in runs]),

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from islands.evolution.elites import Arrays, Elites
+from islands.evolution.elites import Arrays
 from islands.report.network_drawing import lay_out
 from islands.store import schema
 from islands.store.genealogy import Ancestor, Genealogy
@@ -41,10 +41,40 @@ class _Run:
     """One run as the report reads it: everything is read before anything is drawn."""
 
     number: int
-    elites: Elites
+    ids: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float32]
+    generations: npt.NDArray[np.int32]
+    islands: npt.NDArray[np.int32]
+    operators: npt.NDArray[np.uint8]
+    top: list[list[list[float]]]
+    """Of each class, the classes of highest probability and these."""
     curves: npt.NDArray[np.float32]
     genealogy: Genealogy
     evaluations: int
+
+    @classmethod
+    def read(cls, reader: StoreReader, run: int) -> _Run:
+        columns: dict[str, Any] = dict(reader.elite_columns(run, "id", "generation", "island", "operator"))
+        return cls(
+            number=run,
+            ids=columns["id"],
+            confidence=reader.confidence(run),
+            generations=columns["generation"],
+            islands=columns["island"],
+            operators=columns["operator"],
+            top=_top(reader.probabilities(run)),
+            curves=reader.curves(run),
+            genealogy=Genealogy(reader, run),
+            evaluations=reader.evaluations(run),
+        )
+
+
+def _top(probabilities: npt.NDArray[np.float32]) -> list[list[list[float]]]:
+    best = [np.argsort(-scores, kind="stable")[:_TOP] for scores in probabilities]
+    return [
+        [[int(each), round(float(scores[each]), 8)] for each in classes]
+        for classes, scores in zip(best, probabilities, strict=True)
+    ]
 
 
 def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) -> dict[str, Any]:
@@ -54,14 +84,11 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         StoreError: the store cannot be read, or has no checkpoint yet.
     """
     generation = reader.generation  # before anything else: an empty store has nothing to show
-    runs = [
-        _Run(run, reader.elites(run), reader.curves(run), Genealogy(reader, run), reader.evaluations(run))
-        for run in range(reader.runs)
-    ]
+    runs = [_Run.read(reader, run) for run in range(reader.runs)]
     source = pictures(reader)
-    rows = [(run, int(class_)) for run in runs for class_ in np.flatnonzero(run.elites.ids >= 0)]
+    rows = [(run, int(class_)) for run in runs for class_ in np.flatnonzero(run.ids >= 0)]
     # One genome may hold many cells: it is drawn once.
-    genomes = {(run.number, int(run.elites.ids[class_])): (run, class_) for run, class_ in rows}
+    genomes = {(run.number, int(run.ids[class_])): (run, class_) for run, class_ in rows}
     place = {key: at for at, key in enumerate(genomes)}
     attributes = reader.attributes
     return {
@@ -101,15 +128,15 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
 
 
 def _summary(runs: list[_Run]) -> dict[str, float]:
-    confidence = np.concatenate([run.elites.confidence for run in runs])
+    confidence = np.concatenate([run.confidence for run in runs])
     switches = [run.genealogy.goal_switches() for run in runs]
     champions = sum(int(each.champions.sum()) for each in switches)
     return {
         "median": float(np.median(confidence)),
         "mean": float(confidence.mean(dtype=np.float64)),
         "median_at_start": float(np.median(np.concatenate([run.curves[0] for run in runs]))),
-        "cells": int(sum((run.elites.ids >= 0).sum() for run in runs)),
-        "genomes": int(sum(len(np.unique(run.elites.ids[run.elites.ids >= 0])) for run in runs)),
+        "cells": int(sum((run.ids >= 0).sum() for run in runs)),
+        "genomes": int(sum(len(np.unique(run.ids[run.ids >= 0])) for run in runs)),
         "evaluations": sum(run.evaluations for run in runs),
         "champions": champions,
         "goal_switches": sum(int(each.switches.sum()) for each in switches) / max(1, champions),
@@ -117,7 +144,7 @@ def _summary(runs: list[_Run]) -> dict[str, float]:
 
 
 def _thresholds(run: _Run) -> dict[str, float]:
-    confidence = run.elites.confidence
+    confidence = run.confidence
     return {
         "run": run.number,
         "evaluations": run.evaluations,
@@ -130,7 +157,7 @@ def _band(runs: list[_Run], k: int) -> dict[str, float] | None:
     """Compare dogs and cats (classes 157 to 286 of ImageNet), of which the paper's section 3.4 speaks."""
     if k != 1000:
         return None
-    confidence = np.stack([run.elites.confidence for run in runs])
+    confidence = np.stack([run.confidence for run in runs])
     inside = np.zeros(k, bool)
     inside[_DOGS_AND_CATS] = True
     return {
@@ -160,24 +187,16 @@ def _sample(count: int, most: int) -> npt.NDArray[np.intp]:
 
 
 def _elites(rows: list[tuple[_Run, int]], place: dict[tuple[int, int], int]) -> dict[str, list[Any]]:
-    def column(name: str) -> list[int]:
-        return [int(getattr(run.elites, name)[class_]) for run, class_ in rows]
-
-    top = []
-    for run, class_ in rows:
-        scores = run.elites.probabilities[class_]
-        best = np.argsort(-scores, kind="stable")[:_TOP]
-        top.append([[int(each), round(float(scores[each]), 8)] for each in best])
     return {
         "run": [run.number for run, _ in rows],
         "class": [class_ for _, class_ in rows],
-        "confidence": [float(run.elites.probabilities[class_, class_]) for run, class_ in rows],
-        "genome": [place[run.number, int(run.elites.ids[class_])] for run, class_ in rows],
-        "id": column("ids"),
-        "generation": column("generations"),
-        "island": column("islands"),
-        "operator": [schema.OPERATORS[run.elites.operators[class_]] for run, class_ in rows],
-        "top": top,
+        "confidence": [float(run.confidence[class_]) for run, class_ in rows],
+        "genome": [place[run.number, int(run.ids[class_])] for run, class_ in rows],
+        "id": [int(run.ids[class_]) for run, class_ in rows],
+        "generation": [int(run.generations[class_]) for run, class_ in rows],
+        "island": [int(run.islands[class_]) for run, class_ in rows],
+        "operator": [schema.OPERATORS[run.operators[class_]] for run, class_ in rows],
+        "top": [run.top[class_] for run, class_ in rows],
     }
 
 
@@ -217,9 +236,10 @@ def _drawings(reader: StoreReader, rows: list[tuple[_Run, int]]) -> list[Any] | 
     if reader.config.encoding.name != "cppn":
         return None
     channels = reader.attributes["image"]["channels"]
+    genomes = [reader.genomes(run) for run in range(reader.runs)]
     drawings: list[Any] = []
     for run, class_ in rows:
-        genome: Arrays = {name: array[class_ : class_ + 1] for name, array in run.elites.genomes.items()}
+        genome: Arrays = {name: array[class_ : class_ + 1] for name, array in genomes[run.number].items()}
         nodes, connections = lay_out(genome, channels)
         drawings.append(
             [
@@ -259,7 +279,7 @@ _SCORES = (
 def _islands(runs: list[_Run]) -> list[dict[str, int]]:
     made: dict[tuple[int, int], int] = {}
     for run in runs:
-        islands, counts = np.unique(run.elites.islands[run.elites.ids >= 0], return_counts=True)
+        islands, counts = np.unique(run.islands[run.ids >= 0], return_counts=True)
         made |= {(run.number, int(i)): int(n) for i, n in zip(islands, counts, strict=True)}
     return [{"run": run, "island": island, "elites": count} for (run, island), count in made.items()]
 

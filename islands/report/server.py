@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -40,12 +41,12 @@ class Linked:
 
     def ancestor(self, run: int, id_: int) -> str | None:
         """Return the address of an ancestor's picture; None where its genome was not kept."""
-        return None if self.studios[run].genome(id_) is None else f"picture/{run}/{id_}"
+        return f"picture/{run}/{id_}" if id_ in self.studios[run] else None
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A checkpoint in memory: what is asked for comes from here, and the store is read by one thread only.
+    """A checkpoint: what is asked for comes from here, from the store only pictures of wide genomes.
 
     Attributes:
         checkpoint: its id; None before the first.
@@ -70,8 +71,10 @@ class Snapshot:
         return cls(reader.session.snapshot_id, text, json.dumps(data).encode(), links.studios)
 
     def picture(self, run: int, id_: int) -> bytes | None:
-        """Return a PNG of what was scored; None where there is no such genome."""
-        picture = self.studios[run].draw(id_) if run < len(self.studios) else None
+        """Return a PNG of what was scored; None where there is no such genome, or it cannot be read."""
+        picture = None
+        with suppress(StoreError):
+            picture = self.studios[run].draw(id_) if run < len(self.studios) else None
         if picture is None:
             return None
         stream = io.BytesIO()

@@ -22,7 +22,7 @@ def last_images(reader: StoreReader, classes: int) -> Tensor:
     """Return the elites of the first `classes` cells of all runs, uint8 (runs x classes, channels, H, W)."""
     encoding, images = stored_encoding(reader), []
     for run in range(reader.runs):
-        genomes = {name: array[:classes] for name, array in reader.elites(run).genomes.items()}
+        genomes = reader.genomes(run, slice(classes))
         with torch.inference_mode():
             images.append(encoding.render(encoding.from_arrays(genomes, torch.device("cpu"))))
     return torch.cat(images).clone()
@@ -53,7 +53,7 @@ def sample(reader: StoreReader, classes: int, n: int, seed: int) -> Tensor:
 
 def summary(reader: StoreReader, classes: int) -> dict[str, Any]:
     """Return what is reported of the confidences of the first `classes` cells over all runs."""
-    confidence = np.stack([reader.elites(run).confidence[:classes] for run in range(reader.runs)])
+    confidence = np.stack([reader.confidence(run)[:classes] for run in range(reader.runs)])
     return {
         "runs": reader.runs,
         "images": int(confidence.size),

@@ -137,7 +137,7 @@ def run(context: Context) -> None:
 
 def surest(reader: StoreReader, settings: RepetitionParameters) -> list[tuple[int, int]]:
     """Return runs and classes of the elites of highest confidence, the surest first."""
-    confidence = np.stack([reader.elites(run).confidence for run in range(reader.runs)])
+    confidence = np.stack([reader.confidence(run) for run in range(reader.runs)])
     order = np.argsort(-confidence, axis=None, kind="stable")[: settings.images]
     places = [divmod(int(place), confidence.shape[1]) for place in order]
     return [place for place in places if confidence[place] >= settings.threshold]

@@ -165,11 +165,11 @@ class _Comparison:
 
     def _samples(self, reader: StoreReader) -> Iterator[tuple[str, Sample]]:
         """Return each network that has seen the store's elites, in the order of columns."""
-        elites = [reader.elites(run) for run in range(reader.runs)]
-        own = np.concatenate([table.confidence for table in elites])
-        ids = np.concatenate([table.ids for table in elites])
-        classes = np.concatenate([table.classes for table in elites]).astype(np.int64)
-        probabilities = np.concatenate([table.probabilities for table in elites])
+        names = ("confidence", "id", "class", "probabilities")
+        elites = [reader.elite_columns(run, *names) for run in range(reader.runs)]
+        table: dict[str, Any] = {name: np.concatenate([run[name] for run in elites]) for name in names}
+        own, ids, probabilities = table["confidence"], table["id"], table["probabilities"]
+        classes = table["class"].astype(np.int64)
         source = reader.attributes["fingerprint"]
         held_out = {scores.fingerprint: scores for scores in reader.scores()}
         for fingerprint in self._settings:

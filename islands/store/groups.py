@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from islands.evolution.ancestors import Ancestors
 from islands.evolution.checkpoint import Mail, RunCheckpoint
 from islands.evolution.elites import Arrays
 from islands.evolution.scores import HeldOutScores
-from islands.store import schema
+from islands.store import digests, schema
 from islands.store.schema import Column
 
 _GENOME_ROOM = 32
@@ -55,26 +56,37 @@ def create_run(root: zarr.Group, number: int, k: int) -> None:
 
 
 def write_run(root: zarr.Group, number: int, run: RunCheckpoint, epoch: int) -> None:
-    """Write what a run has at `epoch`; of the elites only chunks with `changed` rows."""
+    """Write what a run has at `epoch`; of the elites only chunks with `changed` rows.
+
+    Raises:
+        ValueError: rows that are added to are not what was written.
+    """
     group = _group(root, schema.run_path(number))
+    rows = _update_digests(group, run)
     if run.changed.any():
         _update(_group(group, "elites"), schema.elite_arrays(run.elites), run.changed)
         _update_genomes(_group(group, "genomes"), run.elites.genomes, run.changed)
     _replace_mail(_group(group, "islands"), run.mail)
-    _append(_group(group, "history"), run.history)
-    _append(_group(group, "migrations"), run.migrations)
-    _append(group, {"curves": run.curves})
-    _write_ancestors(group, run.ancestors)
-    digest = schema.digest(epoch, run.elites, run.mail, run.evaluations)
-    ancestors = None if run.ancestors is None else schema.describe_ancestors(run.ancestors)
-    group.attrs.update(
-        {
-            "evaluations": run.evaluations,
-            "not_finite": run.not_finite,
-            "digest": digest,
-            "ancestors": ancestors,
-        }
-    )
+    stored: Any = group.attrs.get("blocks", {})
+    appended: Mapping[str, Arrays] = {
+        "history": run.history,
+        "migrations": run.migrations,
+        "curves": {"curves": run.curves},
+    }
+    blocks = {
+        name: _append_checked(group if name == "curves" else _group(group, name), name, arrays, stored)
+        for name, arrays in appended.items()
+    }
+    parts = digests.parts(run.elites, rows, run.mail)
+    described: dict[str, Any] = {
+        "evaluations": run.evaluations,
+        "not_finite": run.not_finite,
+        "digest": digests.of_run(epoch, run.evaluations, parts, blocks),
+        "parts": parts,
+        "blocks": blocks,
+        "ancestors": _write_ancestors(group, run.ancestors),
+    }
+    group.attrs.update(described)
 
 
 def write_scores(root: zarr.Group, networks: Sequence[HeldOutScores]) -> None:
@@ -108,11 +120,48 @@ def _update(group: zarr.Group, arrays: Arrays, changed: npt.NDArray[np.bool_]) -
 def _update_genomes(group: zarr.Group, genomes: Arrays, changed: npt.NDArray[np.bool_]) -> None:
     stored = dict(group.arrays())
     for name, values in genomes.items():
-        # A new width is rare and touches most rows: writing the array anew keeps one chunk per 100 rows.
-        if name in stored and stored[name].shape == values.shape:
+        column = schema.genome_column(name, values.dtype)
+        # A new width is rare and touches most rows: the array is written anew.
+        if name in stored and stored[name].shape == values.shape and _suits(stored[name], column, values):
             _write_changed(stored[name], values, changed)
         else:
-            _replace(group, name, schema.genome_column(name, values.dtype), values, "class")
+            _replace(group, name, column, values, "class")
+
+
+def _update_digests(run: zarr.Group, checkpoint: RunCheckpoint) -> dict[str, digests.RowDigests]:
+    """Write and return the digests of wide rows; those of genomes that stay in their cells stay as well."""
+    elites, found = checkpoint.elites, {}
+    group = run.require_group("digests")
+    others = checkpoint.changed | (np.asarray(_array(run, "elites/id")[:]) != elites.ids)
+    for name, arrays in digests.row_tables(elites).items():
+        stale = others if name in group else np.ones_like(others)
+        rows = np.zeros((len(stale), schema.DIGEST_BYTES), np.uint8)
+        if name in group:
+            rows[:] = _array(group, name)[:]
+        taken = {field: values[stale] for field, values in arrays.items()}
+        rows[stale] = digests.of_rows(elites.ids[stale], taken)
+        if stale.any():
+            _replace(group, name, schema.ROW_DIGESTS, rows, "class")
+        found[name] = rows
+    return found
+
+
+def _append_checked(
+    group: zarr.Group, name: str, arrays: Arrays, stored: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Append rows, and return the digests of all blocks; the last block is read, and checked, for it."""
+    size, known = digests.BLOCK_ROWS[name], list(stored.get(name, ()))
+    if known and not any(len(values) for values in arrays.values()):
+        return known
+    length = _array(group, next(iter(arrays))).shape[0]
+    whole = min(length // size, len(known))
+    begun = {column: np.asarray(_array(group, column)[whole * size :]) for column in arrays}
+    # Stores of version 1 have no digests of what was there before.
+    if known[whole:] and known[whole:] != digests.of_blocks(begun, size):
+        raise ValueError(f"{group.path}: its content is not what was written")
+    _append(group, arrays)
+    extended = {column: np.concatenate([begun[column], values]) for column, values in arrays.items()}
+    return known[:whole] + digests.of_blocks(extended, size)
 
 
 def _write_changed(
@@ -128,21 +177,28 @@ def _write_changed(
 def _replace_mail(group: zarr.Group, mail: Mail) -> None:
     columns: Mapping[str, Column] = {**schema.MAIL, **schema.ELITES}
     for name, values in schema.mail_arrays(mail).items():
-        # Mail is always written and read as a whole: the fewer chunks the better.
-        column = replace(columns[name], chunk=schema.COLUMN_CHUNK)
-        _replace(group, name, column, values, "letter")
+        _replace(group, name, _at_once(columns[name]), values, "letter")
     _replace(group, "boards", schema.BOARDS, mail.boards, "sent_epoch")
     genomes = _group(group, "genomes")
     for name, values in mail.elites.genomes.items():
-        _replace(genomes, name, schema.genome_column(name, values.dtype), values, "letter")
+        _replace(genomes, name, _at_once(schema.genome_column(name, values.dtype)), values, "letter")
 
 
-def _write_ancestors(run: zarr.Group, ancestors: Ancestors | None) -> None:
-    """Append what is new; write all anew when most rows are extinct or genomes have outgrown the arrays."""
+def _at_once(column: Column) -> Column:
+    """Return a column of mail, which is always written and read as a whole: the fewer chunks the better."""
+    return replace(column, chunk=schema.COLUMN_CHUNK, chunk_bytes=schema.CHUNK_BYTES)
+
+
+def _write_ancestors(run: zarr.Group, ancestors: Ancestors | None) -> dict[str, Any] | None:
+    """Append what is new; write all anew when most rows are extinct or genomes have outgrown the arrays.
+
+    Returns:
+        What a reader needs to know beforehand: the digest of all rows, and the widths of genomes unpadded.
+    """
     if ancestors is None:
         if "ancestors" in run:
             del run["ancestors"]
-        return
+        return None
     stored = np.asarray(_array(run, "ancestors/id")[:]) if "ancestors" in run else np.empty(0, np.int64)
     is_new = ~np.isin(ancestors.ids, stored)
     rows = len(stored) + int(is_new.sum())
@@ -152,18 +208,24 @@ def _write_ancestors(run: zarr.Group, ancestors: Ancestors | None) -> None:
     new = ancestors.take(is_new)
     ids = np.concatenate([stored, new.ids])
     group = _group(run, "ancestors")
-    _append(group, {"id": new.ids, "parents": new.parents})
+    _append(group, {"id": new.ids, "parents": new.parents, "digest": digests.of_rows(new.ids, new.genomes)})
     for name, values in new.genomes.items():
         array = _array(group, f"genomes/{name}")
         _append(group, {f"genomes/{name}": np.pad(values, ((0, 0), (0, array.shape[1] - values.shape[1])))})
     alive = _array(group, "alive")
     alive.resize((len(ids),))
-    alive[:] = np.isin(ids, ancestors.ids)
+    is_alive = np.isin(ids, ancestors.ids)
+    alive[:] = is_alive
+    kept = np.asarray(_array(group, "digest")[:])[is_alive][np.argsort(ids[is_alive])]
+    return {
+        "rows": digests.of_ancestors(ancestors.ids, ancestors.parents, kept),
+        "widths": {name: values.shape[1] for name, values in ancestors.genomes.items()},
+    }
 
 
 def _fit(run: zarr.Group, genomes: Arrays) -> bool:
-    """Tell whether there are arrays that take `genomes`."""
-    if "ancestors" not in run:
+    """Tell whether there are arrays that take `genomes`; stores of version 1 lack digests of rows."""
+    if "ancestors" not in run or "digest" not in _group(run, "ancestors"):
         return False
     room = {name: array.shape[1] for name, array in _group(run, "ancestors/genomes").arrays()}
     return all(values.shape[1] <= room.get(name, -1) for name, values in genomes.items())
@@ -172,7 +234,8 @@ def _fit(run: zarr.Group, genomes: Arrays) -> bool:
 def _create_ancestors(run: zarr.Group, genomes: Arrays) -> None:
     group = run.create_group("ancestors", overwrite=True)
     for name, column in schema.ANCESTORS.items():
-        _create(group, name, column, (0, *(2 for _ in column.dimensions)), "row")
+        widths = {"parent": 2, "byte": schema.DIGEST_BYTES}
+        _create(group, name, column, (0, *(widths[dimension] for dimension in column.dimensions)), "row")
     arrays = group.create_group("genomes")
     for name, values in genomes.items():
         # Genomes grow: with some room, few commits write all rows anew.
@@ -227,8 +290,10 @@ def _chunks(column: Column, shape: tuple[int, ...]) -> tuple[int, ...]:
 
     An array of no rows will grow.
     """
+    widths = tuple(max(1, width) for width in shape[1:])
+    fitting = max(1, column.chunk_bytes // (np.dtype(column.dtype).itemsize * math.prod(widths)))
     room = 1 << (shape[0] - 1).bit_length() if shape[0] else column.chunk
-    return (min(column.chunk, room), *(max(1, width) for width in shape[1:]))
+    return (min(column.chunk, fitting, room), *widths)
 
 
 def _group(parent: zarr.Group, path: str) -> zarr.Group:

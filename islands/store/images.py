@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from islands.encodings.contract import Encoding
 from islands.encodings.factory import build_encoding
 from islands.errors import StoreError
-from islands.evolution.ancestors import Ancestors
-from islands.evolution.elites import Arrays, Elites
+from islands.evolution.elites import Arrays
 from islands.store.png import save_in_bands
 from islands.store.reader import StoreReader
 
@@ -26,6 +27,8 @@ _TILE = 128
 _GAP = 8
 _CAPTION = 28
 _LARGE = 2048
+_IN_MEMORY = 1 << 25
+"""Bytes of a table of genomes up to which all of them are kept in memory: a run of 1000 CPPNs has 4 MB."""
 
 
 def stored_encoding(reader: StoreReader) -> Encoding:
@@ -53,45 +56,80 @@ def render_elite(reader: StoreReader, class_: int, run: int = 0, size: int | Non
             f"run {run} of {reader.path} has no elite of class {class_} ({reader.classes[class_]}) yet;"
             " choose another class or run"
         )
-    return _render(stored_encoding(reader), reader.genome(run, class_), size)
+    return render_genome(stored_encoding(reader), reader.genome(run, class_), size)
 
 
 def render_all(
     reader: StoreReader, run: int, classes: Sequence[int], size: int | None = None
-) -> list[Picture]:
-    """Draw the elites of `classes`, which must be filled: see `render_elite`."""
-    encoding = stored_encoding(reader)
-    genomes = reader.elites(run).genomes
-    rows = ({name: array[class_ : class_ + 1] for name, array in genomes.items()} for class_ in classes)
-    return [_render(encoding, row, size) for row in rows]
+) -> Iterator[Picture]:
+    """Draw the elites of `classes`, which must be filled, one after the other: see `render_elite`."""
+    encoding, shelf = stored_encoding(reader), _elites_of(reader, run)
+    return (render_genome(encoding, shelf.take(class_), size) for class_ in classes)
 
 
 class Studio:
     """Draws the genomes of one run that are kept: those of elites, and of ancestors where there are any.
 
     Raises:
-        StoreError: there is no checkpoint yet, or no such run.
+        StoreError: there is no checkpoint yet, or no such run; `genome` and `draw` raise it where what they
+            read is damaged.
     """
 
     def __init__(self, reader: StoreReader, run: int) -> None:
         self._encoding = stored_encoding(reader)
-        self._places: dict[int, tuple[Elites | Ancestors, int]] = {}
-        for table in (reader.ancestors(run), reader.elites(run)):
-            if table is not None:
-                self._places |= {genome: (table, row) for row, genome in enumerate(table.ids.tolist())}
+        self._places: dict[int, tuple[_Shelf, int]] = {}
+        ancestors = reader.ancestor_table(run)
+        if ancestors is not None:
+            self._add(_Shelf(len(ancestors.ids), ancestors.genomes, few=1), ancestors.ids)
+        self._add(_elites_of(reader, run), reader.elite_columns(run, "id")["id"])
         self._places.pop(-1, None)  # empty cells
+
+    def __contains__(self, id_: int) -> bool:
+        """Tell whether a genome is kept."""
+        return id_ in self._places
 
     def genome(self, id_: int) -> Arrays | None:
         """Return the arrays of a genome, each (1, width); None where it is not kept."""
         if id_ not in self._places:
             return None
-        table, row = self._places[id_]
-        return {name: array[row : row + 1] for name, array in table.genomes.items()}
+        shelf, row = self._places[id_]
+        return shelf.take(row)
 
     def draw(self, id_: int, size: int | None = None) -> Picture | None:
         """Draw a genome, see `render_elite`; None where it is not kept."""
         genome = self.genome(id_)
-        return None if genome is None else _render(self._encoding, genome, size)
+        return None if genome is None else render_genome(self._encoding, genome, size)
+
+    def _add(self, shelf: _Shelf, ids: npt.NDArray[Any]) -> None:
+        self._places |= {genome: (shelf, row) for row, genome in enumerate(ids.tolist())}
+
+
+class _Shelf:
+    """The genomes of one table: all of them in memory where they are small, else the `few` read last.
+
+    Several threads may take from it.
+    """
+
+    def __init__(self, count: int, read: Callable[[slice], Arrays], few: int) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._start, self._held = 0, read(slice(0, 1))
+        width = sum(array.nbytes for array in self._held.values())
+        self._step = count if count * width <= _IN_MEMORY else few
+        if self._step > 1:
+            self._held = read(slice(0, self._step))
+
+    def take(self, row: int) -> Arrays:
+        """Return the arrays of a genome, each (1, width)."""
+        with self._lock:
+            start = row // self._step * self._step
+            if start != self._start:
+                self._start, self._held = start, self._read(slice(start, start + self._step))
+            return {name: array[row - start : row - start + 1] for name, array in self._held.items()}
+
+
+def _elites_of(reader: StoreReader, run: int) -> _Shelf:
+    return _Shelf(len(reader.classes), partial(reader.genomes, run), few=16)
 
 
 def save_png(picture: Picture, path: Path) -> None:
@@ -119,7 +157,8 @@ def contact_sheet(reader: StoreReader, classes: Sequence[int], run: int = 0) -> 
     """
     stored = reader.elite_columns(run, "confidence", "id")
     filled = [class_ for class_ in classes if stored["id"][class_] >= 0]
-    pictures = dict(zip(filled, render_all(reader, run, filled), strict=True))
+    pictures = map(_thumbnail, render_all(reader, run, filled))
+    thumbnails = dict(zip(filled, pictures, strict=True))
     across = math.ceil(math.sqrt(len(classes)))
     down = math.ceil(len(classes) / across)
     sheet = Image.new(
@@ -129,14 +168,15 @@ def contact_sheet(reader: StoreReader, classes: Sequence[int], run: int = 0) -> 
     for place, class_ in enumerate(classes):
         x = _GAP + place % across * (_TILE + _GAP)
         y = _GAP + place // across * (_TILE + _CAPTION + _GAP)
-        if class_ in pictures:
-            sheet.paste(_thumbnail(pictures[class_]), (x, y))
+        if class_ in thumbnails:
+            sheet.paste(thumbnails[class_], (x, y))
         caption = f"{_shorten(reader.classes[class_])}\n{stored['confidence'][class_]:.2%}"
         draw.multiline_text((x, y + _TILE + 1), caption, "black", ImageFont.load_default(10), spacing=1)
     return np.asarray(sheet)
 
 
-def _render(encoding: Encoding, genome: Arrays, size: int | None) -> Picture:
+def render_genome(encoding: Encoding, genome: Arrays, size: int | None = None) -> Picture:
+    """Draw a genome, whose arrays are each (1, width): see `render_elite`."""
     with torch.inference_mode():
         image = encoding.render(encoding.from_arrays(genome, torch.device("cpu")), size)[0]
     picture: Picture = image.permute(1, 2, 0).numpy()

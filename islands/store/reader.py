@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from islands.evolution.ancestors import Ancestors
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.elites import Arrays, Elites
 from islands.evolution.scores import HeldOutScores, Scores
-from islands.store import schema
+from islands.store import digests, schema
 from islands.store.bucket_lock import read_bucket_owner
 from islands.store.location import Location
 from islands.store.lock import read_holder
@@ -67,6 +69,9 @@ class StoreReader:
         self.session = self._open(at)
         self._root = open_root(self.path, self.session)
         self._intact: set[int] = set()
+        self._opened: dict[str, zarr.Array[Any]] = {}
+        self._parts: dict[int, dict[str, Any]] = {}
+        self._row_digests: dict[tuple[int, str], tuple[digests.Ids, digests.RowDigests]] = {}
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
@@ -161,13 +166,13 @@ class StoreReader:
     def evaluations(self, run: int) -> int:
         """Return the number of images scored so far."""
         with reading(self.path, f"the attributes of run {run}"):
-            return int(self._root[self._run(run)].attrs["evaluations"])  # type: ignore[arg-type]
+            return int(self._described(run)["evaluations"])
 
     def not_finite(self, run: int) -> int:
         """Return the number of images so far that got no finite scores and were skipped."""
         with reading(self.path, f"the attributes of run {run}"):
             # Stores of old have no such number: there were none.
-            return int(self._root[self._run(run)].attrs.get("not_finite", 0))  # type: ignore[arg-type]
+            return int(self._described(run).get("not_finite", 0))
 
     def elites(self, run: int) -> Elites:
         """Return K rows in class order; ids of -1 mark empty cells.
@@ -175,33 +180,58 @@ class StoreReader:
         Raises:
             StoreError: there is no checkpoint yet, or no such run.
         """
-        return self.resumable(run).elites
+        if self._is_whole(run):
+            return self._version_1(run).elites
+        columns = self.elite_columns(run, *digests.NARROW, "probabilities")
+        return schema.elites_from(columns, self.genomes(run))
 
     def elite_columns(self, run: int, *names: str) -> Arrays:
-        """Return some columns of `schema.ELITES`, K rows each."""
-        self._require_intact(run)
-        return {name: self._array(f"{self._run(run)}/elites/{name}") for name in names}
+        """Return some columns of `schema.ELITES`, K rows each; what is not named is not read."""
+        path = self._run(run)
+        if self._is_whole(run):
+            self._require_intact(run)
+            return {name: self._array(f"{path}/elites/{name}") for name in names}
+        return {
+            name: self.probabilities(run) if name == "probabilities" else self._part(run, f"elites/{name}")
+            for name in names
+        }
+
+    def confidence(self, run: int) -> npt.NDArray[np.float32]:
+        """Return the confidence of every elite, (K,) float32; 0 in empty cells."""
+        return self.elite_columns(run, "confidence")["confidence"].astype(np.float32, copy=False)
+
+    def probabilities(self, run: int, classes: slice = slice(None)) -> npt.NDArray[np.float32]:
+        """Return the scores of the elites of `classes` over all classes: (n, K) float32."""
+        path = f"{self._run(run)}/elites/probabilities"
+        found = self._rows_of(run, "probabilities", {"probabilities": path}, classes)["probabilities"]
+        return found.astype(np.float32, copy=False)
+
+    def genomes(self, run: int, classes: slice = slice(None)) -> Arrays:
+        """Return the arrays of the genomes of the elites of `classes`, each (n, width)."""
+        path = f"{self._run(run)}/genomes"
+        return self._rows_of(run, "genomes", _paths(path, self._names(path)), classes)
 
     def genome(self, run: int, class_: int) -> Arrays:
         """Return the arrays of one elite's genome, each (1, width)."""
-        self._require_intact(run)
-        path = f"{self._run(run)}/genomes"
-        return {name: self._array(f"{path}/{name}", slice(class_, class_ + 1)) for name in self._names(path)}
+        return self.genomes(run, slice(class_, class_ + 1))
 
     def history(self, run: int) -> records.Rows:
         """Return every improvement so far: columns of `records.HISTORY`."""
-        self._checkpoint_epoch()
-        return self._columns(f"{self._run(run)}/history", *schema.HISTORY)
+        return self._added(run, "history", _paths(f"{self._run(run)}/history", schema.HISTORY))
 
     def migrations(self, run: int) -> records.Rows:
         """Return every elite received so far: columns of `records.MIGRATIONS`."""
-        self._checkpoint_epoch()
-        return self._columns(f"{self._run(run)}/migrations", *schema.MIGRATIONS)
+        return self._added(run, "migrations", _paths(f"{self._run(run)}/migrations", schema.MIGRATIONS))
 
-    def curves(self, run: int) -> npt.NDArray[np.float32]:
-        """Return the confidence of every cell at the end of each epoch: (epoch + 1, K) float32."""
-        self._checkpoint_epoch()
-        return self._array(f"{self._run(run)}/curves").astype(np.float32, copy=False)
+    def curves(self, run: int, epochs: int | None = None) -> npt.NDArray[np.float32]:
+        """Return the confidence of every cell at the end of each epoch: (epoch + 1, K) float32.
+
+        Args:
+            run: counted from 0.
+            epochs: how many rows, from generation 0 on; None: all.
+        """
+        paths = {"curves": f"{self._run(run)}/curves"}
+        return self._added(run, "curves", paths, epochs)["curves"].astype(np.float32, copy=False)
 
     def ancestors(self, run: int) -> Ancestors | None:
         """Return the genomes that today's elites descend from; None where only their ids are kept.
@@ -209,22 +239,39 @@ class StoreReader:
         Raises:
             StoreDamagedError: they are not what was written.
         """
+        table = self.ancestor_table(run)
+        if table is None:
+            return None
+        return Ancestors(table.ids, table.parents, table.genomes(slice(None)))
+
+    def ancestor_table(self, run: int) -> AncestorTable | None:
+        """Return the same, with genomes that are read when they are asked for."""
         path = f"{self._run(run)}/ancestors"
         with reading(self.path, path):
-            expected: Any = self._root[self._run(run)].attrs.get("ancestors")
+            expected: Any = self._described(run).get("ancestors")
             if expected is None:
                 return None
-            stored = self._columns(path, *schema.ANCESTORS)
+            names = [name for name in schema.ANCESTORS if name != "digest" or "rows" in expected]
+            stored = self._columns(path, *names)
             rows = np.flatnonzero(stored["alive"])
             rows = rows[np.argsort(stored["id"][rows])]
-            genomes = {
-                name: np.ascontiguousarray(self._array(f"{path}/genomes/{name}")[rows, :width])
-                for name, width in expected["widths"].items()
-            }
-            found = Ancestors(stored["id"][rows], stored["parents"][rows], genomes)  # type: ignore[arg-type]
-            if schema.ancestors_digest(found) != expected["digest"]:
-                raise ValueError("its content is not what was written")
-        return found
+            columns: dict[str, npt.NDArray[Any]] = {name: column[rows] for name, column in stored.items()}
+            if "rows" in expected:
+                found = digests.of_ancestors(columns["id"], columns["parents"], columns["digest"])
+                _require_equal(found, expected["rows"])
+            table = AncestorTable(
+                ids=columns["id"],
+                parents=columns["parents"],
+                digests=columns.get("digest"),
+                places=rows,
+                arrays={name: self._stored(f"{path}/genomes/{name}") for name in expected["widths"]},
+                widths=expected["widths"],
+                path=self.path,
+            )
+            if "rows" not in expected:
+                whole = Ancestors(table.ids, table.parents, table.genomes(slice(None)))
+                _require_equal(schema.ancestors_digest(whole), expected["digest"])
+        return table
 
     def scores(self) -> tuple[HeldOutScores, ...]:
         """Return what held-out networks said of the elites, in the order of their groups' names.
@@ -273,19 +320,20 @@ class StoreReader:
         return Checkpoint(self.epoch, tuple(runs), self.intact_scores())
 
     def resumable(self, run: int) -> RunCheckpoint:
-        """Return what a resume needs of one run but for ancestors, checked against its digest.
+        """Return what a resume needs of one run but for ancestors, checked against its digests.
 
         Raises:
             StoreDamagedError: it is not what was written.
         """
+        if self._is_whole(run):
+            return self._version_1(run)
+        elites, mail = self.elites(run), self._mail(run)
+        with reading(self.path, f"the mail of run {run}"):
+            _require_equal(digests.of_mail(mail), self._described(run)["parts"]["islands"])
+        return self._run_checkpoint(run, elites, mail)
+
+    def _run_checkpoint(self, run: int, elites: Elites, mail: Mail) -> RunCheckpoint:
         k = len(self.classes)
-        elites, mail, evaluations = self._elites(run), self._mail(run), self.evaluations(run)
-        with reading(self.path, f"run {run}"):
-            # A flipped bit in Icechunk's index can hide a chunk, which Zarr then reads as never written.
-            digest = schema.digest(self._checkpoint_epoch(), elites, mail, evaluations)
-            if digest != self._root[self._run(run)].attrs["digest"]:
-                raise ValueError("its content is not what was written")
-        self._intact.add(run)
         return RunCheckpoint(
             elites=elites,
             changed=np.zeros(k, np.bool_),
@@ -293,7 +341,7 @@ class StoreReader:
             history=records.empty(records.HISTORY),
             migrations=records.empty(records.MIGRATIONS),
             curves=np.empty((0, k), np.float32),
-            evaluations=evaluations,
+            evaluations=self.evaluations(run),
             not_finite=self.not_finite(run),
         )
 
@@ -307,16 +355,76 @@ class StoreReader:
         for run in range(self.runs) if self.epoch is not None else ():
             self.history(run), self.migrations(run), self.curves(run)
 
-    def _require_intact(self, run: int) -> None:
-        """Check the digest of a run, once."""
-        if run not in self._intact:
-            self.resumable(run)
+    def _described(self, run: int) -> dict[str, Any]:
+        """Return the attributes of a run's group, which the digest of its parts belongs to."""
+        if run not in self._parts:
+            epoch = self._checkpoint_epoch()
+            with reading(self.path, f"run {run}"):
+                found: dict[str, Any] = dict(self._root[self._run(run)].attrs.asdict())
+                if "parts" in found:
+                    whole = digests.of_run(epoch, found["evaluations"], found["parts"], found["blocks"])
+                    _require_equal(whole, found["digest"])
+            self._parts[run] = found
+        return self._parts[run]
 
-    def _elites(self, run: int) -> Elites:
-        self._checkpoint_epoch()
+    def _is_whole(self, run: int) -> bool:
+        """Tell whether the run has one digest for everything, as stores of version 1 do."""
+        return "parts" not in self._described(run)
+
+    def _version_1(self, run: int) -> RunCheckpoint:
+        """Return what a resume needs of a run that has one digest for everything, checked against it."""
         path = self._run(run)
         columns = self._columns(f"{path}/elites", *(name for name in schema.ELITES if name != "confidence"))
-        return schema.elites_from(columns, self._arrays(f"{path}/genomes"))
+        elites = schema.elites_from(columns, self._arrays(f"{path}/genomes"))
+        mail, evaluations = self._mail(run), self.evaluations(run)
+        with reading(self.path, f"run {run}"):
+            # A flipped bit in Icechunk's index can hide a chunk, which Zarr then reads as never written.
+            digest = schema.digest(self._checkpoint_epoch(), elites, mail, evaluations)
+            _require_equal(digest, self._described(run)["digest"])
+        self._intact.add(run)
+        return self._run_checkpoint(run, elites, mail)
+
+    def _require_intact(self, run: int) -> None:
+        """Check the digest of a run that has one for everything, once."""
+        if run not in self._intact:
+            self._version_1(run)
+
+    def _part(self, run: int, part: str) -> npt.NDArray[Any]:
+        """Return an array that has a digest of its own."""
+        path = f"{self._run(run)}/{part}"
+        column = self._array(path)
+        with reading(self.path, path):
+            _require_equal(digests.of_column(column), self._described(run)["parts"][part])
+        return column
+
+    def _rows_of(self, run: int, table: str, paths: Mapping[str, str], rows: slice) -> Arrays:
+        """Return rows of arrays that have a digest of each row: those of `digests.row_tables`."""
+        if self._is_whole(run):
+            self._require_intact(run)
+            return {name: self._array(path, rows) for name, path in paths.items()}
+        if (run, table) not in self._row_digests:
+            part = f"digests/{table}"
+            path = f"{self._run(run)}/{part}"
+            stored = self._array(path)
+            with reading(self.path, path):
+                arrays = {name: self._stored(path) for name, path in paths.items()}
+                _require_equal(digests.of_digests(stored, arrays), self._described(run)["parts"][part])
+            self._row_digests[run, table] = self._part(run, "elites/id"), stored
+        ids, expected = self._row_digests[run, table]
+        found = {name: self._array(path, rows) for name, path in paths.items()}
+        with reading(self.path, f"{table} of run {run}"):
+            _require_same(digests.of_rows(ids[rows], found), expected[rows])
+        return found
+
+    def _added(self, run: int, table: str, paths: Mapping[str, str], most: int | None = None) -> Arrays:
+        """Return the first `most` rows of arrays that are only ever added to."""
+        described, size = self._described(run), digests.BLOCK_ROWS[table]
+        whole = None if most is None else -(-most // size)
+        rows = {name: self._array(path, slice(whole and whole * size)) for name, path in paths.items()}
+        if "blocks" in described:  # stores of version 1 have none
+            with reading(self.path, f"{table} of run {run}"):
+                _require_equal(digests.of_blocks(rows, size), described["blocks"][table][:whole])
+        return {name: column[:most] for name, column in rows.items()}
 
     def _mail(self, run: int) -> Mail:
         path = f"{self._run(run)}/islands"
@@ -342,8 +450,7 @@ class StoreReader:
     def _scores_of(self, path: str) -> Scores:
         scores = schema.scores_from(self._arrays(path))
         with reading(self.path, path):
-            if schema.scores_digest(scores) != self._root[path].attrs["digest"]:
-                raise ValueError("its content is not what was written")
+            _require_equal(schema.scores_digest(scores), self._root[path].attrs["digest"])
         return scores
 
     def _open(self, at: str | int | None) -> icechunk.Session:
@@ -388,16 +495,78 @@ class StoreReader:
 
     def _array(self, path: str, rows: slice = slice(None)) -> npt.NDArray[Any]:
         with reading(self.path, path):
+            return np.asarray(self._stored(path)[rows])
+
+    def _stored(self, path: str) -> zarr.Array[Any]:
+        # To open an array takes as long as to read a small one.
+        if path not in self._opened:
             array = self._root[path]
             assert isinstance(array, zarr.Array)
-            return np.asarray(array[rows])
+            self._opened[path] = array
+        return self._opened[path]
 
 
-def _size(path: Path) -> int:
+@dataclass(frozen=True)
+class AncestorTable:
+    """Genomes that today's elites descend from, in the order of ids; read when they are asked for.
+
+    Attributes:
+        ids: (n,) int64.
+        parents: (n, 2) int64.
+        digests: (n, `schema.DIGEST_BYTES`) uint8; None where all genomes have been checked at once.
+        places: (n,) rows in the store.
+        arrays: of the encoding.
+        widths: of these, unpadded.
+        path: of the store.
+    """
+
+    ids: npt.NDArray[np.int64]
+    parents: npt.NDArray[np.int64]
+    digests: digests.RowDigests | None
+    places: npt.NDArray[np.intp]
+    arrays: Mapping[str, zarr.Array[Any]]
+    widths: Mapping[str, int]
+    path: Location
+
+    def genomes(self, rows: slice) -> Arrays:
+        """Return genomes, each array (n, width).
+
+        Raises:
+            StoreDamagedError: they are not what was written.
+        """
+        places = self.places[rows]
+        first, last = (int(places.min()), int(places.max()) + 1) if len(places) else (0, 0)
+        with reading(self.path, "genomes of ancestors"):
+            found = {
+                name: np.ascontiguousarray(np.asarray(self.arrays[name][first:last])[places - first, :width])
+                for name, width in self.widths.items()
+            }
+            if self.digests is not None:
+                _require_same(digests.of_rows(self.ids[rows], found), self.digests[rows])
+        return found
+
+
+def _paths(group: str, names: Iterable[str]) -> dict[str, str]:
+    return {name: f"{group}/{name}" for name in names}
+
+
+def _require_equal(found: object, expected: object) -> None:
+    if found != expected:
+        raise ValueError("its content is not what was written")
+
+
+def _require_same(found: digests.RowDigests, expected: digests.RowDigests) -> None:
+    _require_equal((found.shape, found.tobytes()), (expected.shape, expected.tobytes()))
+
+
+def _size(folder: Path | str) -> int:
+    """Return the bytes of all files; a store may have a hundred thousand."""
     total = 0
-    for file in path.rglob("*"):
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except FileNotFoundError:  # a writer clears up meanwhile
-            continue
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:  # a writer clears up meanwhile
+        return 0
+    for entry in entries:
+        with suppress(FileNotFoundError):
+            total += _size(entry.path) if entry.is_dir() else entry.stat().st_size
     return total

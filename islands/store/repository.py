@@ -15,7 +15,7 @@ from zarr.errors import BaseZarrError
 
 from islands.errors import StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
 from islands.store.location import Location
-from islands.store.schema import SCHEMA_VERSION
+from islands.store.schema import READABLE
 
 # Icechunk 1.x prints warnings on stdout, in the midst of what a script would parse.
 icechunk.set_logs_filter("error")
@@ -100,9 +100,9 @@ def require_schema(path: Location | Path, root: zarr.Group) -> None:
         version = root.attrs.get("schema_version")
     if version is None:
         raise StoreNotFoundError(f"{path} holds arrays, but is no store made by `islands launch`")
-    if version != SCHEMA_VERSION:
+    if version not in READABLE:
         raise StoreVersionError(
-            f"{path} has schema version {version}, this is Islands with version {SCHEMA_VERSION};"
+            f"{path} has schema version {version}, this is Islands with version {READABLE[-1]};"
             " use the version of Islands that wrote it"
         )
 

@@ -4,6 +4,7 @@
 /classes/names               (K) string
 /evolve/run-<r>/elites       `ELITES`, one row per class
                /genomes      the encoding's arrays, one row per class
+               /digests      `ROW_DIGESTS` of `genomes` and of `probabilities`, one row per class
                /islands      `MAIL`, `ELITES` and, in its own group `genomes`, the encoding's arrays,
                              one row per letter in transit; `boards` (epochs in transit, K)
                /history      `HISTORY`, append-only
@@ -14,6 +15,8 @@
                /ancestors    `ANCESTORS` and, in its own group `genomes`, the encoding's arrays, one row per
                              genome that was an ancestor at some commit, in no order; not there where only ids
                              are kept; the run's attribute `ancestors` says what to expect of it
+
+What says whether these are as they were written: see `islands.store.digests`.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +39,10 @@ from islands.evolution.scores import Scores
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+READABLE = (1, SCHEMA_VERSION)
+"""Versions that are read; a commit turns a store into the newest."""
 
 STAGE = "evolve"
 
@@ -46,11 +52,21 @@ OPERATORS = ("random", "mutation", "crossover", "gradient")
 GENOME_CHUNK = 100
 """Rows per chunk of genomes: few files, and a commit of 1000 elites of 4 KB takes tens of milliseconds."""
 
+GENOME_BYTES = 1 << 14
+"""Bytes per chunk of genomes: wider ones have a chunk each, as a chunk is rewritten for one row."""
+
 PROBABILITY_CHUNK = 16
-"""Rows per chunk of probabilities: 64 KB at 1000 classes; larger chunks would be rewritten for one row."""
+PROBABILITY_BYTES = 1 << 15
+"""Rows and bytes per chunk of probabilities: 8 rows at 1000 classes; a chunk is rewritten for one row."""
 
 COLUMN_CHUNK = 8192
 """Rows per chunk of everything that has one small entry per row."""
+
+CHUNK_BYTES = 1 << 18
+"""Bytes per chunk of everything else."""
+
+DIGEST_BYTES = 16
+"""Of each row's sha256; enough to find damage, and half of what a commit would write."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,8 @@ class Column:
         description: a line for people, stored as an attribute of the array.
         dimensions: names of the dimensions after the first.
         fill: the value of a row that was never written.
-        chunk: rows per chunk.
+        chunk: rows per chunk, at most.
+        chunk_bytes: bytes per chunk, at most; a chunk has one row at least.
         units: stored as an attribute where there is one.
     """
 
@@ -71,6 +88,7 @@ class Column:
     dimensions: tuple[str, ...] = ()
     fill: float = 0
     chunk: int = COLUMN_CHUNK
+    chunk_bytes: int = CHUNK_BYTES
     units: str | None = None
 
     @property
@@ -87,7 +105,12 @@ ELITES: Mapping[str, Column] = {
     "confidence": Column(np.float32, "probability of the row's own class", units="1"),
     "fitness": Column(np.float32, "what insertion compares; -inf in an empty cell", fill=-np.inf),
     "probabilities": Column(
-        np.float32, "scores over all classes", ("output",), chunk=PROBABILITY_CHUNK, units="1"
+        np.float32,
+        "scores over all classes",
+        ("output",),
+        chunk=PROBABILITY_CHUNK,
+        chunk_bytes=PROBABILITY_BYTES,
+        units="1",
     ),
     "id": Column(np.int64, "genome id; -1 in an empty cell", fill=-1),
     "parents": Column(np.int64, "genome ids of parent and partner; -1: none", ("parent",), fill=-1),
@@ -137,16 +160,24 @@ def _columns(schema: records.Schema) -> dict[str, Column]:
 HISTORY: Mapping[str, Column] = _columns(records.HISTORY)
 MIGRATIONS: Mapping[str, Column] = _columns(records.MIGRATIONS)
 
+ROW_DIGESTS = Column(np.uint8, f"the first {DIGEST_BYTES} bytes of each row's sha256", ("byte",))
+
 ANCESTORS: Mapping[str, Column] = {
     "id": ELITES["id"],
     "parents": ELITES["parents"],
     "alive": Column(np.bool_, "some elite or letter descends from it; rows of others await removal"),
+    "digest": ROW_DIGESTS,
 }
 """Columns of the genomes that lost their cells to their descendants."""
 
 BOARDS = Column(np.float32, "fitness of every cell at the end of each epoch in transit", ("class",))
 CURVES = Column(
-    np.float32, "confidence of every cell at the end of each epoch", ("class",), chunk=64, units="1"
+    np.float32,
+    "confidence of every cell at the end of each epoch",
+    ("class",),
+    chunk=64,
+    chunk_bytes=1 << 16,
+    units="1",
 )
 
 
@@ -166,7 +197,13 @@ _SCORE_FIELDS = {"id": "ids", "epoch": "epochs"}
 
 def genome_column(field: str, dtype: np.dtype[np.generic]) -> Column:
     """Describe the array of one field of a genome."""
-    return Column(dtype.type, f"genomes, field {field}", (f"{field}_entry",), chunk=GENOME_CHUNK)
+    return Column(
+        dtype.type,
+        f"genomes, field {field}",
+        (f"{field}_entry",),
+        chunk=GENOME_CHUNK,
+        chunk_bytes=GENOME_BYTES,
+    )
 
 
 def run_path(run: int) -> str:
@@ -225,7 +262,10 @@ def scores_digest(scores: Scores) -> str:
 
 
 def digest(epoch: int, elites: Elites, mail: Mail, evaluations: int) -> str:
-    """Return a sha256 over what a resume reads of a run, but for ancestors: every dtype, shape and bit."""
+    """Return a sha256 over what a resume reads of a run, but for ancestors: every dtype, shape and bit.
+
+    The digest of a run in stores of version 1; see `islands.store.digests` for those of today.
+    """
     tables: tuple[Arrays, ...] = (
         elite_arrays(elites),
         elites.genomes,
@@ -233,21 +273,16 @@ def digest(epoch: int, elites: Elites, mail: Mail, evaluations: int) -> str:
         mail.elites.genomes,
         {"boards": mail.boards},
     )
-    return _digest(f"{epoch} {evaluations}", tables)
+    return sha256_of(f"{epoch} {evaluations}", tables)
 
 
 def ancestors_digest(ancestors: Ancestors) -> str:
-    """Return a sha256 over every dtype, shape and bit of `ancestors`."""
-    return _digest("ancestors", ({"id": ancestors.ids, "parents": ancestors.parents}, ancestors.genomes))
+    """Return a sha256 over every dtype, shape and bit of `ancestors`: their digest in stores of version 1."""
+    return sha256_of("ancestors", ({"id": ancestors.ids, "parents": ancestors.parents}, ancestors.genomes))
 
 
-def describe_ancestors(ancestors: Ancestors) -> dict[str, Any]:
-    """Return what a reader needs to know beforehand: the digest, and the widths of genomes unpadded."""
-    widths = {name: values.shape[1] for name, values in ancestors.genomes.items()}
-    return {"digest": ancestors_digest(ancestors), "widths": widths}
-
-
-def _digest(start: str, tables: Sequence[Arrays]) -> str:
+def sha256_of(start: str, tables: Sequence[Arrays]) -> str:
+    """Return a sha256 over a text and every dtype, shape and bit of the tables."""
     total = sha256(start.encode())
     for arrays in tables:
         _add(total, arrays)
@@ -257,4 +292,4 @@ def _digest(start: str, tables: Sequence[Arrays]) -> str:
 def _add(total: Hash, arrays: Arrays) -> None:
     for name, array in sorted(arrays.items()):
         total.update(f"{name} {array.dtype} {array.shape}".encode())
-        total.update(array.tobytes())
+        total.update(np.ascontiguousarray(array).data)

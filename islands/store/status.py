@@ -85,7 +85,7 @@ def read_status(location: Path | str) -> Status:
         complete=reader.complete,
         written_by=writer,
         median_confidence=float(np.median(confidence)) if len(confidence) else 0.0,
-        median_at_start=float(np.median([reader.curves(run)[0] for run in runs])) if len(runs) else 0.0,
+        median_at_start=float(np.median([reader.curves(run, 1)[0] for run in runs])) if len(runs) else 0.0,
         cells_at={name: int((confidence >= np.float32(least)).sum()) for name, least in THRESHOLDS.items()},
         evaluations=sum(reader.evaluations(run) for run in runs),
         not_finite=sum(reader.not_finite(run) for run in runs),

@@ -214,7 +214,8 @@ class StoreWriter:
             write_run(root, number, run, checkpoint.epoch)
         write_scores(root, checkpoint.scores)
         stage = {"complete": complete, "epoch": checkpoint.epoch}
-        root.attrs.update({"stages": {schema.STAGE: stage}, **self._new_attributes()})
+        version = {"schema_version": schema.SCHEMA_VERSION}
+        root.attrs.update({"stages": {schema.STAGE: stage}, **version, **self._new_attributes()})
         return self._save(session, f"epoch {checkpoint.epoch}", _summary(checkpoint))
 
     def _commit_scores(self, scores: Sequence[HeldOutScores]) -> str:
