@@ -90,6 +90,11 @@ def run_images(context: Context) -> None:
     if train.classes != test.classes:
         raise ConfigError(f"parameters.data: {folder}/train and {folder}/val have different classes")
     added = round(parameters.over_represented * len(train) / len(train.classes))
+    if added == 0:
+        raise ConfigError(
+            f"parameters.over_represented: {parameters.over_represented:g} times the training images of a "
+            "class is no image; raise it, or parameters.training_images"
+        )
     start = None
     if parameters.start is not None:
         family, _, name = parameters.architecture.partition(":")

@@ -105,6 +105,17 @@ def test_more_images_than_the_runs_give_are_refused_before_anything_is_trained(f
     assert not list((folder / "greedy").rglob("*.record"))
 
 
+def test_a_class_of_no_fooling_images_is_refused_before_anything_is_trained(folder: Path) -> None:
+    config = tiny(
+        "retrain_imagenet",
+        folder / "none",
+        parameters={"size": 28, "training_images": 20, "test_images": 20, "over_represented": 0.1},
+    )
+    with pytest.raises(ConfigError, match=r"parameters\.over_represented: 0\.1 times .* is no image"):
+        run(config)
+    assert not list((folder / "none").rglob("*.record"))
+
+
 def test_pictures_in_folders_are_retrained_with_an_over_represented_class(folder: Path) -> None:
     config = tiny(
         "retrain_imagenet",
