@@ -113,7 +113,7 @@ def test_each_image_climbs_as_a_naive_loop_has_it(settings: AscentSettings) -> N
 @pytest.mark.parametrize(
     "settings",
     [
-        AscentSettings(decay=0.02, **{name: ALL_CLIPS[name] for name in names}, **blur)
+        AscentSettings.model_validate({"decay": 0.02, **{name: ALL_CLIPS[name] for name in names}, **blur})
         for names in (
             list(ALL_CLIPS),
             ["small_norm", "small_absolute_benefit"],
@@ -127,7 +127,7 @@ def test_a_step_is_that_of_the_released_code(settings: AscentSettings, iteration
     random = np.random.default_rng(0)
     x, gradient = random.normal(0, 40, (2, 3, 8, 9)), random.normal(0, 1, (2, 3, 8, 9))
     p = np.array([0.3, 0.9])
-    found = _step(*map(torch.from_numpy, (x, p, gradient)), iteration, settings)
+    found = _step(torch.from_numpy(x), torch.from_numpy(p), torch.from_numpy(gradient), iteration, settings)
     for row in range(2):
         # The gradient of p, of which the stage has that of log p.
         grad = p[row] * gradient[row]
@@ -140,8 +140,8 @@ def test_a_step_is_that_of_the_released_code(settings: AscentSettings, iteration
 
 
 def test_a_blur_may_reach_beyond_the_image() -> None:
-    x = np.random.default_rng(0).normal(0, 40, (1, 1, 8, 9))
-    found = _step(*map(torch.from_numpy, (x, np.ones(1), 0 * x)), 0, AscentSettings(decay=0, blur=4))
+    x = torch.from_numpy(np.random.default_rng(0).normal(0, 40, (1, 1, 8, 9)))
+    found = _step(x, torch.ones(1), 0 * x, 0, AscentSettings(decay=0, blur=4))
     np.testing.assert_allclose(found[0, 0], ndimage.gaussian_filter(x[0, 0], 4), rtol=1e-4, atol=1e-4)
 
 
