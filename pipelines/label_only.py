@@ -80,6 +80,6 @@ PIPELINE = Pipeline(
     },
     stages=("train", "test", "label-only"),
     parameters=LabelOnlyParameters,
-    small={"parameters": {"queries": 20_000, "repeats": 3, "surrogate_images": 5}},
+    small={"parameters": {"queries": 10_000, "repeats": 7, "surrogate_images": 5}},
     findings=findings,
 )

@@ -7,7 +7,7 @@ stores the last image as its best, the best one is stored here, and the last as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ SNAPSHOTS = ("label", *THRESHOLDS, "best", "last")
 the one of highest probability, and the last."""
 
 _IMAGENET_CLASSES = 1000
+_LEAST_BLUR = 0.3
 _TRUNCATE = 4
 """Standard deviations at which the Gaussian blur ends, as in scipy, which the released code uses."""
 
@@ -107,29 +108,31 @@ def _step(
     x = x * (1 - settings.decay)
     if settings.blur and iteration % settings.blur_every == 0:
         x = _blurred(x, settings.blur)
-    for measure, percentile in _contributions(x, gradient, settings):
+    clips: tuple[tuple[float, Callable[[Tensor], Tensor]], ...] = (
+        (settings.small_value, lambda x: x.abs()),
+        (settings.small_norm, lambda x: x.norm(dim=1, keepdim=True)),
+        (settings.small_benefit, lambda x: (gradient * -x).sum(1, keepdim=True)),
+        (settings.small_absolute_benefit, lambda x: (gradient * -x).sum(1, keepdim=True).abs()),
+    )
+    # Each measures what the one before left.
+    for percentile, measure in clips:
         if percentile:
-            limit = measure.flatten(1).quantile(percentile / 100, dim=1)
-            x = x * (measure >= limit[:, None, None, None])
+            measured = measure(x)
+            limit = measured.flatten(1).quantile(percentile / 100, dim=1)
+            x = x * (measured >= limit[:, None, None, None])
     return x
-
-
-def _contributions(x: Tensor, gradient: Tensor, settings: AscentSettings) -> Iterator[tuple[Tensor, float]]:
-    """Return what tells small pixels, (n, channels or 1, size, size), with the percentile of each."""
-    benefit = (gradient * -x).sum(1, keepdim=True)
-    yield x.abs(), settings.small_value
-    yield x.norm(dim=1, keepdim=True), settings.small_norm
-    yield benefit, settings.small_benefit
-    yield benefit.abs(), settings.small_absolute_benefit
 
 
 def _blurred(x: Tensor, radius: float) -> Tensor:
     import_torchvision()
     from torchvision.transforms.functional import gaussian_blur
 
-    size = 2 * int(_TRUNCATE * radius + 0.5) + 1
-    blurred: Tensor = gaussian_blur(x, [size, size], [radius, radius])
-    return blurred
+    reach = int(_TRUNCATE * radius + 0.5)
+    # As scipy does, the edge counts twice; what torchvision adds beyond is cut off again.
+    down, right = (torch.from_numpy(np.pad(np.arange(n), reach, "symmetric")) for n in x.shape[2:])
+    size = 2 * reach + 1
+    blurred: Tensor = gaussian_blur(x[:, :, down][..., right], [size, size], [radius, radius])
+    return blurred[:, :, reach:-reach, reach:-reach] if reach else x
 
 
 def starts(
@@ -163,6 +166,7 @@ def run(context: Context) -> None:
     """Climb on the network and on each held-out one; an item for each class and start of each way."""
     parameters: AscentParameters = context.parameters
     results = context.results(STAGE)
+    _require_meant(parameters)
     torch.set_num_threads(context.config.workers.threads)
     for config in (context.config.network, *context.config.held_out):
         device = resolve_device(context.config.workers.device)
@@ -178,6 +182,21 @@ def run(context: Context) -> None:
                     continue
                 context.say(f"climbing on {config.label}, {way}: {len(batch)} at once")
                 _climb(context, network, config.label, way, items, results)
+
+
+def _require_meant(parameters: AscentParameters) -> None:
+    """Refuse what would do less than it says."""
+    for way, settings in parameters.settings.items():
+        # The released code refuses it as well; from 0.125 down, nothing would be blurred.
+        if 0 < settings.blur < _LEAST_BLUR:
+            raise ConfigError(
+                f"parameters.settings.{way}.blur: got {settings.blur:g}; expected 0, or {_LEAST_BLUR} or more"
+            )
+    if parameters.imagenet_classes > len(PAPER_CLASSES):
+        raise ConfigError(
+            f"parameters.imagenet_classes: got {parameters.imagenet_classes}; the paper has "
+            f"{len(PAPER_CLASSES)}; name more in parameters.classes"
+        )
 
 
 def _classes(parameters: AscentParameters, class_count: int) -> list[int]:

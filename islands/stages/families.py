@@ -20,6 +20,7 @@ from islands.config import NetworkConfig
 from islands.datasets.examples import first
 from islands.datasets.mnist import load_mnist
 from islands.encodings.settings import CppnSettings, DirectSettings
+from islands.errors import ConfigError
 from islands.stages.context import Context
 from islands.stages.fooling import last_images, part, summary
 from islands.stages.parameters import FamiliesParameters
@@ -60,6 +61,7 @@ def run(context: Context) -> None:
     results.once(YARDSTICK, lambda: _medians(*usual))
     # What 99 of 100 held-back digits are likelier, or nearer, than.
     limits = usual[0].quantile(0.01), usual[1].quantile(0.99)
+    _require_digits(parameters)
     for network in parameters.networks:
         name, right = network, None
         if network == "mlp":
@@ -103,6 +105,18 @@ def run(context: Context) -> None:
                 "far": float((near > limits[1]).float().mean()),
             }
             results.keep(item, value, {"log_likelihood": likely.numpy(), "distance": near.numpy()})
+
+
+def _require_digits(parameters: FamiliesParameters) -> None:
+    """Check the networks before any evolves."""
+    for name in parameters.networks:
+        if name != "mlp":
+            network = load_classifier(name, device=resolve_device("cpu"))
+            if (len(network.classes), network.channels) != (len(CLASSES), 1):
+                raise ConfigError(
+                    f"parameters.networks: got {name}, of {len(network.classes)} classes and "
+                    f"{network.channels} channels; expected networks of grey digits"
+                )
 
 
 def _medians(likely: Tensor, near: Tensor) -> dict[str, float]:

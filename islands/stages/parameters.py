@@ -29,7 +29,7 @@ class AscentSettings(Section):
     decay: Share = 0.01
     """What an image loses of its difference from the mean in each iteration."""
     blur: Annotated[float, Field(ge=0)] = 0
-    """Radius of the Gaussian blur in pixels; 0: none."""
+    """Radius of the Gaussian blur in pixels, 0.3 or more; 0: none."""
     blur_every: PositiveInt = 1
     """Iterations between two blurs."""
     small_norm: Percentile = 0
@@ -108,7 +108,7 @@ class LabelOnlyParameters(Section):
 
     queries: PositiveInt = 40_000
     """Images that chance and evolution may ask the network about."""
-    repeats: PositiveInt = 5
+    repeats: PositiveInt = 10
     """Independent attempts of each attack."""
     batch: PositiveInt = 100
     """Queries between two looks at the success, and children in a generation."""

@@ -88,8 +88,17 @@ def run_images(context: Context) -> None:
     folder = _folder(context)
     train, test = (ImageFolder(folder / split, parameters.size) for split in ("train", "val"))
     if train.classes != test.classes:
-        raise ConfigError(f"parameters.data: {folder}/train and {folder}/val have different classes")
+        few = "; raise parameters.training_images and parameters.test_images"
+        raise ConfigError(
+            f"parameters.data: {folder}/train and {folder}/val have different classes"
+            + few * (parameters.data == "fashion-mnist")
+        )
     added = round(parameters.over_represented * len(train) / len(train.classes))
+    if added == 0:
+        raise ConfigError(
+            f"parameters.over_represented: {parameters.over_represented:g} times the training images of a "
+            "class is no image; raise it, or parameters.training_images"
+        )
     start = None
     if parameters.start is not None:
         family, _, name = parameters.architecture.partition(":")

@@ -283,7 +283,7 @@ class StoreReader:
         """
         return tuple(self._scores(key) for key in self._score_keys())
 
-    def _described(self, key: str) -> dict[str, Any]:
+    def _network_described(self, key: str) -> dict[str, Any]:
         """Return what is stored of a held-out network beside its scores."""
         path = f"{self._run(0)}/scores/{key}"
         with reading(self.path, path):
@@ -292,7 +292,7 @@ class StoreReader:
 
     def held_out_names(self) -> dict[str, str]:
         """Return what the networks of `scores()` are called, by fingerprint."""
-        described = map(self._described, self._score_keys())
+        described = map(self._network_described, self._score_keys())
         return {attributes["fingerprint"]: attributes["network"] for attributes in described}
 
     def intact_scores(self) -> tuple[HeldOutScores, ...]:
@@ -439,7 +439,7 @@ class StoreReader:
             return sorted(group.group_keys()) if isinstance(group, zarr.Group) else []
 
     def _scores(self, key: str) -> HeldOutScores:
-        described = self._described(key)
+        described = self._network_described(key)
         return HeldOutScores(
             name=described["network"],
             settings=described["settings"],

@@ -96,9 +96,10 @@ def encodings(kind: Kind) -> Made:
 
 def single_target(kind: Kind) -> Made:
     shape = (3 if kind == "few" else 10, 10)
-    first, last = (odds(level, shape, 1) for level in (0, 6)), (odds(level, shape, 2) for level in (-1, 3))
+    levels = {"all_at_once": (0, 6), "one_at_a_time": (-1, 3)}
     made = {
-        name: evolved(*levels, kind) for name, levels in (("all_at_once", first), ("one_at_a_time", last))
+        name: evolved(odds(first, shape, 1), odds(last, shape, 2), kind)
+        for name, (first, last) in levels.items()
     }
     return evidence("single_target", made)
 
@@ -124,7 +125,7 @@ def families(kind: Kind) -> Made:
 def garbage(kind: Kind) -> Made:
     runs = 2 if kind == "few" else 8
     made = evidence("none_of_the_above")
-    items = {}
+    items: dict[str, dict[str, Any]] = {}
     for source in made.parameters.sources:
         unprotected = source == "none" and kind != "null"
         for encoding in ("direct", "cppn"):

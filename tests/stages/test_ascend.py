@@ -16,9 +16,21 @@ from islands.classifiers.contract import Differentiable, require_differentiable
 from islands.classifiers.registry import load_classifier
 from islands.errors import ConfigError, NetworkError
 from islands.report.findings import Verdict
-from islands.stages.ascend import SNAPSHOTS, STAGE, THRESHOLDS, ascend, confidence_of, mean_of, starts
+from islands.stages.ascend import (
+    SNAPSHOTS,
+    STAGE,
+    THRESHOLDS,
+    _step,
+    ascend,
+    confidence_of,
+    mean_of,
+    starts,
+)
+from islands.stages.ascend import run as ascend_run
+from islands.stages.context import Context
 from islands.stages.experiment import find
-from islands.stages.parameters import ASCENTS, AscentSettings
+from islands.stages.launch import ignore
+from islands.stages.parameters import ASCENTS, AscentParameters, AscentSettings
 from islands.store.results import Results
 from tests.stages.experiments import items, run, run_cut_off, tiny
 
@@ -27,10 +39,27 @@ CPU = torch.device("cpu")
 EVERYTHING = AscentSettings(
     iterations=12, decay=0.02, blur=0.4, blur_every=2, small_norm=10, small_absolute_benefit=5
 )
+ALL_CLIPS = {"small_value": 10, "small_norm": 20, "small_benefit": 15, "small_absolute_benefit": 25}
 
 
 def network(name: str = "linear-mnist") -> Differentiable:
     return require_differentiable(load_classifier(name, device=CPU))
+
+
+def clipped(x: Array, gradient: Array, settings: AscentSettings) -> Array:
+    """Return an image (channels, H, W) after the four clips, in the order of the released code."""
+    if settings.small_value:
+        x = np.where(abs(x) < np.percentile(abs(x), settings.small_value), 0, x)
+    if settings.small_norm:
+        norm = np.linalg.norm(x, axis=0)
+        x = np.where(norm < np.percentile(norm, settings.small_norm), 0, x)
+    if settings.small_benefit:
+        benefit = (gradient * -x).sum(0)
+        x = np.where(benefit < np.percentile(benefit, settings.small_benefit), 0, x)
+    if settings.small_absolute_benefit:
+        benefit = abs((gradient * -x).sum(0))
+        x = np.where(benefit < np.percentile(benefit, settings.small_absolute_benefit), 0, x)
+    return x
 
 
 def naive(start: Array, target: int, settings: AscentSettings) -> tuple[list[Array], list[float]]:
@@ -49,15 +78,8 @@ def naive(start: Array, target: int, settings: AscentSettings) -> tuple[list[Arr
         x = x + min(settings.largest_rate, desired / (gradient**2).sum()) * gradient
         x = x * (1 - settings.decay)
         if settings.blur and iteration % settings.blur_every == 0:
-            x = ndimage.gaussian_filter(x, settings.blur, mode="mirror", truncate=4)
-        benefit = gradient * -x
-        for measure, percentile in (
-            (abs(x), settings.small_norm),
-            (benefit, settings.small_benefit),
-            (abs(benefit), settings.small_absolute_benefit),
-        ):
-            if percentile:
-                x = np.where(measure < np.percentile(measure, percentile), 0, x)
+            x = ndimage.gaussian_filter(x, settings.blur)
+        x = clipped(x[None], gradient[None], settings)[0]
     return images, probabilities
 
 
@@ -86,6 +108,41 @@ def test_each_image_climbs_as_a_naive_loop_has_it(settings: AscentSettings) -> N
         for name, threshold in THRESHOLDS.items():
             first = next((place for place, each in enumerate(p) if each > threshold), -1)
             assert found[name].iterations[row] == first
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        AscentSettings.model_validate({"decay": 0.02, **{name: ALL_CLIPS[name] for name in names}, **blur})
+        for names in (
+            list(ALL_CLIPS),
+            ["small_norm", "small_absolute_benefit"],
+            ["small_norm", "small_benefit"],
+        )
+        for blur in ({}, {"blur": 0.6, "blur_every": 3})
+    ],
+)
+@pytest.mark.parametrize("iteration", [2, 3])
+def test_a_step_is_that_of_the_released_code(settings: AscentSettings, iteration: int) -> None:
+    random = np.random.default_rng(0)
+    x, gradient = random.normal(0, 40, (2, 3, 8, 9)), random.normal(0, 1, (2, 3, 8, 9))
+    p = np.array([0.3, 0.9])
+    found = _step(torch.from_numpy(x), torch.from_numpy(p), torch.from_numpy(gradient), iteration, settings)
+    for row in range(2):
+        # The gradient of p, of which the stage has that of log p.
+        grad = p[row] * gradient[row]
+        desired = min(settings.early_progress, settings.late_progress * (1 - p[row]))
+        expected = x[row] + min(settings.largest_rate, desired / np.linalg.norm(grad) ** 2) * grad
+        expected *= 1 - settings.decay
+        if settings.blur and iteration % settings.blur_every == 0:
+            expected = np.stack([ndimage.gaussian_filter(each, settings.blur) for each in expected])
+        np.testing.assert_allclose(found[row], clipped(expected, grad, settings), rtol=1e-5, atol=1e-5)
+
+
+def test_a_blur_may_reach_beyond_the_image() -> None:
+    x = torch.from_numpy(np.random.default_rng(0).normal(0, 40, (1, 1, 8, 9)))
+    found = _step(x, torch.ones(1), 0 * x, 0, AscentSettings(decay=0, blur=4))
+    np.testing.assert_allclose(found[0, 0], ndimage.gaussian_filter(x[0, 0], 4), rtol=1e-4, atol=1e-4)
 
 
 def test_thresholds_come_in_order_and_the_stored_8_bit_images_have_them() -> None:
@@ -117,6 +174,20 @@ def test_a_network_without_gradients_and_a_mean_that_does_not_fit_are_refused() 
         require_differentiable(load_classifier("label-only:lenet-mnist", device=CPU))
     with pytest.raises(ConfigError, match="got 3 numbers; expected 1"):
         mean_of(network(), [0.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"settings": {"a": {"blur": 0.1}}}, r"parameters\.settings\.a\.blur: got 0\.1; expected 0, or 0\.3"),
+        ({"imagenet_classes": 21}, r"parameters\.imagenet_classes: got 21; the paper has 20"),
+    ],
+)
+def test_what_would_silently_do_less_is_refused_by_name(
+    parameters: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ascend_run(Context(tiny("gradient_ascent", tmp_path), AscentParameters(**parameters), ignore))
 
 
 def test_the_released_codes_four_settings() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import pipelines
+from islands import pipelines
 from islands.archipelago import island
 from islands.classifiers import registry, trained
 from islands.classifiers.torch_classifier import Network, Preprocessing

@@ -14,11 +14,12 @@ from islands.classifiers.pixel_models import load_pixel_model
 from islands.classifiers.registry import load_classifier
 from islands.config import RunConfig
 from islands.datasets.mnist import load_mnist
+from islands.errors import ConfigError
 from islands.stages.families import GENERATIVE, STAGE, YARDSTICK, log_likelihood, nearest
 from islands.stages.fooling import last_images
 from islands.store.reader import StoreReader
 from islands.store.results import Results
-from tests.stages.experiments import items, own_cache, run_cut_off, tiny
+from tests.stages.experiments import items, own_cache, run, run_cut_off, tiny
 
 
 def experiment(store: Path) -> RunConfig:
@@ -96,3 +97,13 @@ def test_what_is_reported_is_measured_on_the_elites(config: RunConfig) -> None:
     # Noise is farther from digits than digits are from each other.
     assert found["mlp direct"]["distance"] > found[YARDSTICK]["distance"]
     assert found["mlp direct"]["far"] == found["mlp direct"]["unlikely"] == 1
+    assert np.shape(found["mlp direct"]["unlikely_images"]) == (1, 10)
+
+
+@pytest.mark.slow
+def test_networks_of_other_images_are_refused_by_name(tmp_path: Path) -> None:
+    config = experiment(tmp_path)
+    parameters = {**config.parameters, "networks": ["linear-mnist", "efficientnet-lite0"]}
+    with pytest.raises(ConfigError, match=r"parameters\.networks: got efficientnet-lite0, of 1000 classes"):
+        run(config.model_copy(update={"parameters": parameters}))
+    assert not (tmp_path / "linear-mnist-direct").exists()

@@ -14,8 +14,19 @@ from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier
 from islands.config import RunConfig
 from islands.encodings.factory import build_encoding
+from islands.errors import ConfigError
 from islands.evolution.streams import variation_stream
-from islands.stages.label_only import STAGE, Counted, attacks, by_chance, by_stability, by_surrogate, measure
+from islands.stages.label_only import (
+    STAGE,
+    Attack,
+    Counted,
+    attacks,
+    by_chance,
+    by_stability,
+    by_surrogate,
+    measure,
+    require_possible,
+)
 from islands.stages.parameters import LabelOnlyParameters
 from tests.stages.experiments import items, run, run_cut_off, tiny
 
@@ -94,13 +105,46 @@ def test_stability_is_the_share_of_perturbed_copies_that_keep_the_label(lenet: C
 
 
 def test_evolution_on_stability_asks_as_often_as_it_may(lenet: Classifier, tmp_path: Path) -> None:
-    target = Counted(Watched(lenet))
+    watched = Watched(lenet)
+    target = Counted(watched)
     rounds = list(by_stability(target, config(tmp_path), SETTINGS))
-    assert len(rounds) == 1000 // (20 * Stability.COPIES)
-    assert target.queries == len(rounds) * 20 * Stability.COPIES <= 1000
-    fitness = Stability(lenet)
-    for class_, image in rounds[-1].items():
-        assert fitness.predict(image[None]).probabilities[0, class_] > 0
+    assert len(rounds) == 1000 // (20 * (Stability.COPIES + 1))
+    # The elites of 20 images are asked about themselves as well.
+    asked = target.queries - len(rounds) * 20 * Stability.COPIES
+    assert 0 < asked <= len(rounds) * 20
+    assert target.queries == sum(watched.asked) <= 1000
+
+
+def test_what_evolution_on_stability_shows_has_the_label_itself(lenet: Classifier, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"queries": 1000, "batch": 47})
+    *_, last = by_stability(Counted(LabelOnly(lenet)), config(tmp_path), settings)
+    assert last
+    for class_, image in last.items():
+        assert int(lenet.predict(image[None]).logits.argmax()) == class_
+    curve = measure(by_stability, lenet, config(tmp_path), settings)
+    assert curve["named"][-1] == len(last) / 10
+    assert curve["named"] == sorted(curve["named"])
+
+
+@pytest.mark.parametrize(("queries", "batch"), [(21, 20), (50, 1), (50, 20), (50, 100)])
+@pytest.mark.parametrize("attack", [by_chance, by_stability])
+def test_few_questions_are_asked_as_far_as_they_go(
+    lenet: Classifier, tmp_path: Path, attack: Attack, batch: int, queries: int
+) -> None:
+    settings = SETTINGS.model_copy(update={"queries": queries, "batch": batch})
+    asked = measure(attack, lenet, config(tmp_path), settings)["queries"][-1]
+    spare = 0 if attack is by_chance else min(batch, queries // 21) * 21
+    assert queries - spare <= asked <= queries
+
+
+def test_attacks_that_cannot_be_are_refused_by_name(lenet: Classifier) -> None:
+    require_possible(lenet, SETTINGS)
+    with pytest.raises(ConfigError, match=r"parameters\.queries: got 20; expected 21 or more"):
+        require_possible(lenet, SETTINGS.model_copy(update={"queries": 20}))
+    other = Counted(lenet)
+    other.classes = ("a", "b")
+    with pytest.raises(ConfigError, match=r"parameters\.surrogates: linear-mnist has other classes"):
+        require_possible(other, SETTINGS)
 
 
 def test_a_surrogates_images_are_tried_once_for_each_class_that_is_missing(
@@ -122,7 +166,7 @@ def test_success_is_judged_by_the_confidence_that_no_attack_saw(lenet: Classifie
     curve = measure(by_chance, lenet, config(tmp_path), SETTINGS)
     assert curve["queries"] == list(range(20, 1001, 20))
     assert curve["named"] == sorted(curve["named"])
-    images = list(by_chance(LabelOnly(lenet), config(tmp_path), SETTINGS))[-1]
+    images = list(by_chance(Counted(LabelOnly(lenet)), config(tmp_path), SETTINGS))[-1]
     confidence = [float(lenet.predict(image[None]).probabilities[0, c]) for c, image in images.items()]
     assert curve["fooled"][-1] == pytest.approx(sum(each >= 0.99 for each in confidence) / 10)
     everything = np.sort([*confidence, *[0.0] * (10 - len(confidence))])

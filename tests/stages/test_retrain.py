@@ -105,6 +105,20 @@ def test_more_images_than_the_runs_give_are_refused_before_anything_is_trained(f
     assert not list((folder / "greedy").rglob("*.record"))
 
 
+def test_a_class_of_no_fooling_images_is_refused_before_anything_is_trained(folder: Path) -> None:
+    config = tiny(
+        "retrain_imagenet",
+        folder / "none",
+        parameters={"size": 28, "training_images": 40, "test_images": 30, "over_represented": 0.1},
+    )
+    with pytest.raises(ConfigError, match=r"parameters\.over_represented: 0\.1 times .* is no image"):
+        run(config)
+    few = tiny("retrain_imagenet", folder / "few", parameters={"training_images": 40, "test_images": 3})
+    with pytest.raises(ConfigError, match=r"different classes; raise parameters\.training_images and param"):
+        run(few)
+    assert not [*(folder / "none").rglob("*.record"), *(folder / "few").rglob("*.record")]
+
+
 def test_pictures_in_folders_are_retrained_with_an_over_represented_class(folder: Path) -> None:
     config = tiny(
         "retrain_imagenet",
