@@ -114,7 +114,7 @@ _TYPES = {
     **dict.fromkeys(("name", "operator", "kind", "network", "fingerprint", "top1_name"), "VARCHAR"),
     **dict.fromkeys(("message", "tags", "changes"), "VARCHAR"),
     **dict.fromkeys(("confidence", "fitness", "target_probability", "top1_probability"), "FLOAT"),
-    **dict.fromkeys(("id", "parent", "partner", "evaluations"), "BIGINT"),
+    **dict.fromkeys(("id", "parent", "partner", "evaluations", "not_finite"), "BIGINT"),
     **dict.fromkeys(("cells", "cells_50", "cells_90", "cells_99", "cells_9999"), "BIGINT"),
     **dict.fromkeys(("median_confidence", "mean_confidence"), "DOUBLE"),
     **dict.fromkeys(("claimed", "accepted", "late"), "BOOLEAN"),

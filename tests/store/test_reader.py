@@ -79,7 +79,7 @@ class TestErrors:
         session = create_repository(tmp_path / "other").writable_session("main")
         zarr.open_group(session.store, mode="w")
         session.commit("not ours")
-        with pytest.raises(StoreNotFoundError, match="not one made by"):
+        with pytest.raises(StoreNotFoundError, match="no store made by"):
             StoreReader(tmp_path / "other")
 
     @pytest.mark.parametrize("open_store", [StoreReader, StoreWriter.open])
