@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import icechunk
@@ -32,12 +33,12 @@ def main() -> None:
         original = getattr(OWNERS[owner], name)
         try:
             with StoreWriter.open(location) as writer:
-                config = make_config(OWNERS["os"].devnull)
+                config = make_config(Path("unused"), runs=1)
                 writer.set_config(config.model_copy(update={"checkpoint": CheckpointConfig(keep=2)}))
                 setattr(OWNERS[owner], name, _pausing(original, int(count)))
-                writer.commit(make_checkpoint(1, 5), complete=True)
+                writer.commit(make_checkpoint(1, 5, runs=1), complete=True)
                 writer.collect(keep=2)
-                writer.commit(make_checkpoint(1, 6), complete=False)
+                writer.commit(make_checkpoint(1, 6, runs=1), complete=False)
             print("done", flush=True)
         except IslandsError as error:
             print(type(error).__name__, flush=True)

@@ -115,7 +115,7 @@ class TestOneWriter:
     def test_the_second_is_refused(self, url: str) -> None:
         create(url).close()
         with StoreWriter.open(url), pytest.raises(StoreLockedError, match=f"process {os.getpid()}"):
-            StoreWriter.open(url, break_lock=True)
+            StoreWriter.open(url)
         assert StoreReader(url).writer is None
 
     def test_a_writer_that_died_here_is_recognised(self, url: str) -> None:
