@@ -210,7 +210,7 @@ def test_an_export_reads_back_with_the_stored_scores(
 def test_an_export_goes_by_name_on_a_network_whose_classes_are_in_another_order(
     store: Path, tmp_path: Path, backwards: str, capsys: Capture
 ) -> None:
-    for layout in ("paper", "flat", "folder", "zarr"):
+    for layout in ("flat", "folder"):
         out = tmp_path / layout
         assert run(["export", str(store), str(out), "--layout", layout]) == 0
         capsys.readouterr()
