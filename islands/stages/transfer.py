@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +271,7 @@ def _source_names(readers: Sequence[StoreReader], networks: Mapping[str, str]) -
     """Return what rows are called, by the stores' paths: the network, and the store where others share it."""
     networks_of = {str(reader.path): networks[reader.attributes["fingerprint"]] for reader in readers}
     names = dict(networks_of)
+    shown: Callable[[str], str]
     for shown in (lambda path: Path(path).name, str):
         counts = Counter(names.values())
         names = {

@@ -241,7 +241,7 @@ def named(locations: Sequence[Path]) -> dict[str, Path]:
 
 def schemas(stores: Iterable[str]) -> dict[str, str]:
     """Return the schema of each store: its name, and underscores where DuckDB or another store has that."""
-    taken, found = {_ALL_STORES, *_RESERVED}, {}
+    taken, found = {_ALL_STORES, *_RESERVED}, dict[str, str]()
     for store in stores:
         schema_name = store or "_"
         while schema_name.lower() in taken:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -211,7 +212,12 @@ class TestTables:
     def test_curves_are_not_read_for_nothing(self, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[int] = []
         read = StoreReader.curves
-        monkeypatch.setattr(StoreReader, "curves", lambda self, run: asked.append(run) or read(self, run))
+
+        def curves(self: StoreReader, run: int) -> npt.NDArray[np.float32]:
+            asked.append(run)
+            return read(self, run)
+
+        monkeypatch.setattr(StoreReader, "curves", curves)
         query(store, "select count(*) from elites")
         assert not asked
         query(store, "select count(*) from curves")
