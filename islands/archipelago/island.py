@@ -176,14 +176,13 @@ class Island:
         """Score a batch on every class and let it take cells, here and for the mail."""
         n = len(genomes)
         images, to_beat = self._encoding.render(genomes), self._to_beat(claims)
-        fitness, probabilities, finite = score(
-            self._classifier, images, self._config.evolve.tie_break, to_beat
-        )
+        scores = score(self._classifier, images, self._config.evolve.tie_break, to_beat)
+        fitness, probabilities = scores
         if self._config.network.not_finite == "skip":
-            log.skipped.append((~finite).sum())
+            log.skipped.append((~scores.finite).sum())
         else:
             origin = f" that {self._encoding.name} drew in generation {generation}"
-            require_finite(self._classifier.name, images, finite, origin)
+            require_finite(self._classifier.name, images, scores.finite, origin)
         count = self._config.islands.count
         start = first_id(generation, self._key.island, count, self._largest_batch)
         batch = Batch(

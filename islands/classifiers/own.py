@@ -78,10 +78,11 @@ def load_own(name: str) -> Network | Classifier:
     return classifier
 
 
-def describe(name: str, module: object) -> Network:
+def describe(name: str, module: Any) -> Network:
     """Read what a module says of itself in its attributes; see `load_own`.
 
-    Lazy layers are filled by a forward pass, with weights drawn under seed 0.
+    Lazy layers are filled by a forward pass, with weights drawn under seed 0. What is no module describes one
+    that is in a file.
 
     Raises:
         NetworkError: an attribute is missing or means nothing, or the module has no weights.
@@ -95,7 +96,7 @@ def describe(name: str, module: object) -> Network:
         raise NetworkError(f"{name}: got channels {got}; expected 1 for grey images or 3 for RGB")
     size = _size(name, read["input_size"], channels)
     network = Network(
-        module,  # type: ignore[arg-type] - a description stands in for it where the module is in a file
+        module,
         _classes(name, read["classes"]),
         Preprocessing(
             channels,

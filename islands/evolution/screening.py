@@ -25,12 +25,16 @@ _ROUNDING = 4 * torch.finfo(torch.float32).eps
 class Scores(NamedTuple):
     """What insertion needs of B children: fitness (B, K) and probabilities (B, K), float32.
 
-    `finite` (B,) bool: whose scores are finite numbers, or were not needed.
+    Of children whose scores are not finite, fitness is -inf and probabilities are NaN.
     """
 
     fitness: Tensor
     probabilities: Tensor
-    finite: Tensor
+
+    @property
+    def finite(self) -> Tensor:
+        """Whose scores are finite numbers, or were not needed: bool (B,)."""
+        return ~self.probabilities[:, 0].isnan()
 
 
 def score(classifier: Classifier, images: Tensor, tie_break: TieBreak, to_beat: Tensor) -> Scores:
@@ -43,14 +47,13 @@ def score(classifier: Classifier, images: Tensor, tie_break: TieBreak, to_beat: 
         to_beat: (K,) fitness that a child must exceed to be of use; inf where none is.
 
     Returns:
-        Scores; of children that cannot win, or whose scores are not finite, fitness -inf and probabilities 0.
+        Scores; of children that cannot win, fitness -inf and probabilities 0.
     """
     if not isinstance(classifier, ScreenedClassifier):
         return _scores(classifier.predict(images), tie_break)
     odds = log_odds(classifier.screen(images).logits)
     rows = contenders(odds, classifier.margin, tie_break, to_beat).nonzero().squeeze(1)
-    needless = torch.ones(len(odds), dtype=torch.bool, device=odds.device)
-    scores = Scores(torch.full_like(odds, -torch.inf), torch.zeros_like(odds), needless)
+    scores = Scores(torch.full_like(odds, -torch.inf), torch.zeros_like(odds))
     if len(rows):
         for column, found in zip(scores, _scores(classifier.rescore(images[rows]), tie_break), strict=True):
             column[rows] = found
@@ -58,9 +61,9 @@ def score(classifier: Classifier, images: Tensor, tie_break: TieBreak, to_beat: 
 
 
 def _scores(prediction: Prediction, tie_break: TieBreak) -> Scores:
-    finite = prediction.finite
-    fitness = fitness_of(prediction, tie_break).where(finite[:, None], -torch.inf)
-    return Scores(fitness, prediction.only(finite).probabilities, finite)
+    finite = prediction.finite[:, None]
+    fitness = fitness_of(prediction, tie_break).where(finite, -torch.inf)
+    return Scores(fitness, prediction.probabilities.where(finite, torch.nan))
 
 
 def contenders(odds: Tensor, margin: float, tie_break: TieBreak, to_beat: Tensor) -> Tensor:

@@ -425,7 +425,7 @@ def _scores_of(
         "target_probability": scores.target_probability,
         "target_rank": scores.target_rank,
         "top1": scores.top1,
-        "top1_name": np.where(scores.top1 >= 0, names[scores.top1], None),
+        "top1_name": np.append(names, [None])[scores.top1],
         "top1_probability": scores.top1_probability,
         "id": scores.ids,
         "epoch": scores.epochs,
