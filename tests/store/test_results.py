@@ -30,7 +30,7 @@ def test_what_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
     results = Results(tmp_path, "stage")
     results.keep("lion", {"value": 1})
     (results.folder / f".tiger.npz.{os.getpid()}").mkdir()
-    with pytest.raises(StoreError, match="cannot be written.*run the same command again") as told:
+    with pytest.raises(StoreError, match=r"cannot be written.*run the same command again") as told:
         results.keep("tiger", {"value": 2}, {"pixels": np.zeros(3)})
     assert "\n" not in str(told.value)
     assert results.all().keys() == {"lion"}
