@@ -73,9 +73,15 @@ class Committer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        # A second Ctrl-C waits for the try under way and for no further one.
         if error is not None and not isinstance(error, Exception):
-            self._leaving.set()  # a second Ctrl-C waits for no further try
-        self._pool.shutdown(wait=True)
+            self._leaving.set()
+        try:
+            self._pool.shutdown(wait=True)
+        except BaseException:
+            self._leaving.set()
+            self._pool.shutdown(wait=True)
+            raise
         if self._failure is None or self._failure is error:
             return
         if error is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -194,13 +196,30 @@ _DAMAGE = (
     LookupError,
     TypeError,
 )
+_PASSING = (
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.ECONNABORTED,
+    errno.ETIMEDOUT,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.ENETDOWN,
+    errno.EPIPE,
+    errno.EACCES,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+)
 _PANICS = ("PanicException", "RustPanic")
 """What Icechunk's Rust code raises where it meets what it takes for impossible; no module has these names."""
 
 
 @contextmanager
 def reading(path: Location | Path, what: str) -> Iterator[None]:
-    """Turn whatever Icechunk, Zarr and its codecs raise for damaged files into one `StoreDamagedError`."""
+    """Turn whatever Icechunk, Zarr and its codecs raise for damaged files into one `StoreDamagedError`.
+
+    A server that does not answer, or a process that may open no more files, is no damage but a `StoreError`.
+    """
     try:
         yield
     except StoreError:
@@ -208,10 +227,19 @@ def reading(path: Location | Path, what: str) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, _DAMAGE) and type(error).__name__ not in _PANICS:
             raise
+        if _passes(error):
+            raise StoreError(f"{path}: {what} cannot be read now ({_reason(error)}); try again") from error
         raise StoreDamagedError(
             f"{path} is damaged: {what} cannot be read ({_reason(error)}); go on from an earlier checkpoint"
             f" (islands resume {path} --at EPOCH), or restore the directory from a copy"
         ) from error
+
+
+def _passes(error: BaseException) -> bool:
+    """Tell whether the system gives a reason that has nothing to do with what is stored."""
+    told = re.search(r"os error (\d+)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+    return number in _PASSING
 
 
 def _reason(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -104,6 +105,8 @@ class StoreWriter:
                 writer._keep = config.checkpoint.keep
             except BaseException:
                 writer.close()
+                if path.is_local:  # nothing is in it, and it would be in the way of the next launch
+                    shutil.rmtree(path.path, ignore_errors=True)
                 raise
         return writer
 

@@ -11,9 +11,10 @@ import icechunk
 import pytest
 
 from islands.config import CheckpointConfig
-from islands.errors import StoreError
+from islands.errors import StoreDamagedError, StoreError
 from islands.evolution.checkpoint import Checkpoint
 from islands.store.reader import StoreReader
+from islands.store.repository import reading
 from islands.store.writer import StoreWriter
 from tests.chaos import digest
 from tests.store.comparing import assert_resumes
@@ -143,6 +144,7 @@ def test_scores_are_committed_once(template: Path, tmp_path: Path) -> None:
     assert found.name == scores[0].name
 
 
+@pytest.mark.slow
 def test_a_conflict_with_oneself_is_no_lost_lock(template: Path, tmp_path: Path) -> None:
     """A bucket that gets a request twice, for its first answer was lost, refuses the second."""
     store = Path(shutil.copytree(template, tmp_path / "run"))
@@ -166,3 +168,21 @@ def test_a_conflict_with_oneself_is_no_lost_lock(template: Path, tmp_path: Path)
             writer.commit(refused, complete=False)
         writer.commit(refused, complete=False)
     assert len(StoreReader(store).curves(0)) == 6
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionRefusedError(111, "refused"), OSError(24, "too many open files")]
+)
+def test_what_passes_is_not_told_as_damage(error: OSError) -> None:
+    """Nobody should go back to an earlier checkpoint for it."""
+    with pytest.raises(StoreError, match="cannot be read now") as told, reading(Path("store"), "a run"):
+        raise error
+    assert not isinstance(told.value, StoreDamagedError)
+    with pytest.raises(StoreDamagedError), reading(Path("store"), "a run"):
+        raise FileNotFoundError(2, "a chunk")
+
+
+def test_a_store_that_could_not_be_made_is_not_in_the_way(tmp_path: Path) -> None:
+    with failing(first("commit", "before")), pytest.raises(StoreError, match="No space left"):
+        make_store(tmp_path / "run", runs=1)
+    make_store(tmp_path / "run", runs=1).close()
