@@ -33,7 +33,7 @@ from islands.store.repository import (
     reading,
     writing,
 )
-from islands.store.retention import forget, free, tag_once
+from islands.store.retention import commits_between_sweeps, forget, free, tag_once
 
 _PACKAGES = ("islands", "torch", "numpy", "zarr", "icechunk", "ray")
 
@@ -141,8 +141,7 @@ class StoreWriter:
         with writing(self._path):
             snapshot = self._commit(checkpoint, complete)
             self._commits_since_sweep += 1
-            # A sweep reads every commit that is kept: one for several commits keeps its share small.
-            if self._keep is not None and self._commits_since_sweep > self._keep // 4:
+            if self._keep is not None and self._commits_since_sweep >= commits_between_sweeps(self._keep):
                 # What is forgotten here is freed by the next sweep: until then readers can finish.
                 free(self._repository)
                 forget(self._repository, self._keep)
