@@ -204,15 +204,15 @@ def _plan_text(result: Plan) -> str:
         "generations": f"{result.generations:,} on each island",
         "images scored": f"{result.evaluations:,}",
         "forward passes": f"{result.forwards:,}",
-        "estimated time": _duration(result.seconds),
+        "estimated time": _duration(result.seconds) if result.seconds else f"unknown: {result.unmeasured}",
         "archive": f"{result.archive_bytes / 1e6:,.1f} MB uncompressed",
-        "store": f"at most {result.store_bytes / 1e6:,.1f} MB, for the commits that are kept",
+        "store": f"at most {result.store_bytes / 1e6:,.1f} MB, with the commits that are kept and records",
         "memory": (
             f"{result.worker_bytes / 1e6:,.0f} MB a worker, {result.driver_bytes / 1e6:,.1f} MB the driver"
         ),
         "network": (
-            f"{result.network_bytes / 1e6:,.1f} MB an epoch at first, later a fraction; an epoch takes "
-            f"{_duration(result.epoch_seconds)}"
+            f"{result.network_bytes / 1e6:,.1f} MB an epoch at first, later a fraction"
+            + (f"; an epoch takes {_duration(result.epoch_seconds)}" if result.epoch_seconds else "")
         ),
         "nodes": (
             f"{result.nodes}: {result.node_bytes / 1e6:,.0f} MB of memory on the fullest, "

@@ -13,10 +13,13 @@ import yaml
 
 from islands.config import RayConfig, RunConfig
 from islands.config.files import as_written, resolve_run_config
+from islands.deploy.sizes import EPOCHS_BETWEEN, driver_bytes, guessed
 from islands.errors import ConfigError
 from islands.store.location import Location
 
 HEAD_PORT = 6379
+_HEAD_GIB = 3
+"""Memory of Ray's own processes on the head and of the driver's programs."""
 _STOP = "ray stop --grace-period 60"
 
 
@@ -73,7 +76,8 @@ def rayjob(config: RunConfig, nodes: int, image: str) -> str:
             "URL such as s3://BUCKET/PREFIX, or an absolute path on a volume that you add to the pods"
         )
     per_node = _per_node(config, nodes)
-    driver = {"cpu": "2", "memory": "4Gi"}
+    held = driver_bytes(config, guessed(config), EPOCHS_BETWEEN)
+    driver = {"cpu": "2", "memory": f"{_HEAD_GIB + math.ceil(held / 2**30)}Gi"}
     worker = {"cpu": str(math.ceil(per_node * config.workers.cpus)), "memory": f"{2 + 2 * per_node}Gi"}
     if config.workers.gpus:
         worker["nvidia.com/gpu"] = str(math.ceil(per_node * config.workers.gpus))

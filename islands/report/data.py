@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,8 +27,8 @@ _DOGS_AND_CATS = slice(157, 287)
 class Pictures(Protocol):
     """Turns genomes into what an `<img>` takes as its source, and says how large that is."""
 
-    def elite(self, run: int, id_: int) -> str:
-        """Return the source of an elite's picture."""
+    def elites(self, genomes: Iterable[tuple[int, int]]) -> list[str]:
+        """Return the source of the picture of each elite, which is given by its run and id."""
         ...
 
     def ancestor(self, run: int, id_: int) -> str | None:
@@ -108,7 +108,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "band": _band(runs, len(reader.classes)),
         "curves": _curves(runs, reader.config.evolve.generations_per_epoch),
         "elites": _elites(rows, place),
-        "pictures": [source.elite(*key) for key in genomes],
+        "pictures": source.elites(genomes),
         "lineages": _lineages(rows, source),
         "drawings": _drawings(reader, list(genomes.values())),
         "held_out": _held_out(reader, rows),

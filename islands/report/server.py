@@ -9,7 +9,7 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,9 +35,9 @@ class Linked:
     def __init__(self, reader: StoreReader) -> None:
         self.studios = [Studio(reader, run) for run in range(reader.runs)]
 
-    def elite(self, run: int, id_: int) -> str:
-        """Return the address of an elite's picture."""
-        return f"picture/{run}/{id_}"
+    def elites(self, genomes: Iterable[tuple[int, int]]) -> list[str]:
+        """Return the addresses of elites' pictures."""
+        return [f"picture/{run}/{id_}" for run, id_ in genomes]
 
     def ancestor(self, run: int, id_: int) -> str | None:
         """Return the address of an ancestor's picture; None where its genome was not kept."""

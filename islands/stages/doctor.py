@@ -12,9 +12,12 @@ import torch
 from islands.archipelago.ray_session import connect
 from islands.classifiers.registry import resolve_device
 from islands.config import RunConfig, ScorersConfig, WorkersConfig
+from islands.deploy.sizes import EPOCHS_BETWEEN, Genomes, driver_bytes, guessed, store_bytes
+from islands.encodings.factory import build_encoding
 from islands.errors import ConfigError, InputError
 from islands.memory import peak_memory
 from islands.stages.diagnosis import Diagnosis, diagnose_held_out, diagnose_source
+from islands.stages.plan import genomes_of
 from islands.store.location import Location
 from islands.store.writer import require_free
 
@@ -24,20 +27,23 @@ def examine(config: RunConfig) -> list[Diagnosis]:
     torch.set_num_threads(config.workers.threads)
     source, diagnoses = diagnose_source(config)
     worker_bytes = peak_memory()  # before held-out networks, which workers do not load
+    genomes = guessed(config)
     if source is not None:
+        size = config.encoding.size or source.input_size
+        genomes = genomes_of(build_encoding(config.encoding, source.channels, size), source)
         diagnoses += diagnose_held_out(config, source)
-    return [*diagnoses, *_machine(config, worker_bytes)]
+    return [*diagnoses, *_machine(config, genomes, worker_bytes)]
 
 
-def _machine(config: RunConfig, worker_bytes: int) -> Iterator[Diagnosis]:
+def _machine(config: RunConfig, genomes: Genomes, worker_bytes: int) -> Iterator[Diagnosis]:
     yield _checked(
         "device", lambda: f"{resolve_device(config.workers.device)} for {config.workers.count} workers"
     )
     if config.workers.executor == "ray":
         yield _checked("ray", lambda: _ray(config))
     yield _checked("store", lambda: _store(config))
-    yield _disk(config)
-    yield _memory(config, worker_bytes)
+    yield _disk(config, genomes)
+    yield _memory(config, genomes, worker_bytes)
 
 
 def _checked(subject: str, check: Callable[[], str]) -> Diagnosis:
@@ -93,30 +99,35 @@ def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.absolute().parent)
 
 
-def _disk(config: RunConfig) -> Diagnosis:
+def _disk(config: RunConfig, genomes: Genomes) -> Diagnosis:
     location = Location.of(config.store)
     if not location.is_local:
         return Diagnosis("disk", "skipped", "the store is in a bucket")
     free = shutil.disk_usage(_existing(location.path)).free
-    text = f"{free / 1e9:.1f} GB free"
-    if free < 1e9:
+    need = store_bytes(config, genomes, commits=config.evolve.epochs + 2)
+    text = f"{free / 1e9:.1f} GB free, the store takes {need / 1e9:.1f} GB at most"
+    if free < max(need, 1e9):
         return Diagnosis(
             "disk",
             "warning",
-            f"got {text}; expected 1 GB or more: lower checkpoint.keep, or choose another store",
+            f"got {text}; `islands plan` measures how much: lower checkpoint.keep, set checkpoint.ancestors"
+            " to ids, or choose another store",
         )
     return Diagnosis("disk", "ok", text)
 
 
-def _memory(config: RunConfig, worker_bytes: int) -> Diagnosis:
-    """Compare what is free with what this process needed for a worker's part, for each worker."""
-    need = worker_bytes * (config.workers.count if config.workers.executor == "ray" else 1)
+def _memory(config: RunConfig, genomes: Genomes, worker_bytes: int) -> Diagnosis:
+    """Compare what is free with what this process needed for each worker's part, and for the driver."""
+    processes = config.workers.count + 1 if config.workers.executor == "ray" else 1
+    need = worker_bytes * processes + driver_bytes(config, genomes, EPOCHS_BETWEEN)
     if "SC_AVPHYS_PAGES" not in os.sysconf_names:
         return Diagnosis(
-            "memory", "skipped", f"workers need about {need / 1e9:.1f} GB; what is free is not known"
+            "memory",
+            "skipped",
+            f"workers and driver need about {need / 1e9:.1f} GB; what is free is not known",
         )
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    text = f"workers need about {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+    text = f"workers and driver need about {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
     if need > free:
         return Diagnosis("memory", "warning", f"{text}; lower workers.count or network.batch_size")
     return Diagnosis("memory", "ok", text)

@@ -10,6 +10,19 @@ from datetime import UTC, datetime
 import icechunk
 
 
+def commits_between_sweeps(keep: int) -> int:
+    """Return after how many commits the writer sweeps: a sweep, which reads all commits, costs little."""
+    return keep // 4 + 1
+
+
+def most_on_disk(keep: int) -> int:
+    """Return how many commits are on the disk at most where `keep` of them stay readable.
+
+    What a sweep forgets is freed by the next, so that readers can finish; and more come meanwhile.
+    """
+    return keep + 2 * commits_between_sweeps(keep)
+
+
 def forget(repository: icechunk.Repository, keep: int) -> int:
     """Drop all but the newest `keep` commits and the tagged ones from the history; return how many went."""
     commits = list(repository.ancestry(branch="main"))

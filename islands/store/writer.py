@@ -39,7 +39,7 @@ from islands.store.repository import (
     reading,
     writing,
 )
-from islands.store.retention import forget, free, left_tag, tag_once, try_to_free
+from islands.store.retention import commits_between_sweeps, forget, free, left_tag, tag_once, try_to_free
 
 _log = logging.getLogger(__name__)
 
@@ -171,8 +171,7 @@ class StoreWriter:
             self._tag_if_complete({"complete": complete, "epoch": checkpoint.epoch}, snapshot)
             self._settle()
         self._commits_since_sweep += 1
-        # A sweep reads every commit that is kept: one for several commits keeps its share small.
-        if self._keep is not None and self._commits_since_sweep > self._keep // 4:
+        if self._keep is not None and self._commits_since_sweep >= commits_between_sweeps(self._keep):
             self._sweep(self._keep)
         return snapshot
 

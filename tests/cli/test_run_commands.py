@@ -53,7 +53,8 @@ class PlanLike:
     generations: int = 200
     evaluations: int = 40_200
     forwards: int = 402_000
-    seconds: float = 5000.0
+    unmeasured: str | None = None
+    seconds: float | None = 5000.0
     archive_bytes: int = 1_500_000
     store_bytes: int = 30_000_000
     worker_bytes: int = 600_000_000
@@ -202,7 +203,7 @@ class TestPlan:
             "forward passes  402,000",
             "estimated time  83.3 minutes",
             "archive         1.5 MB uncompressed",
-            "store           at most 30.0 MB, for the commits that are kept",
+            "store           at most 30.0 MB, with the commits that are kept and records",
             "memory          600 MB a worker, 12.0 MB the driver",
             "network         4.0 MB an epoch at first, later a fraction; an epoch takes 12 seconds",
             "nodes           2: 1,212 MB of memory on the fullest, 2.0 MB an epoch between them at first",

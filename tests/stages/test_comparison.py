@@ -124,6 +124,8 @@ def test_a_plan_for_several_nodes(tmp_path: Path) -> None:
     assert found.nodes == 3
     assert found.node_bytes == 2 * found.worker_bytes + found.driver_bytes
     assert found.between_bytes == found.network_bytes * 2 // 3
+    assert found.seconds is not None
+    assert found.epoch_seconds is not None
     assert found.seconds > found.epoch_seconds > 0
 
 
