@@ -16,7 +16,7 @@ from torch import Tensor
 from islands.classifiers.contract import Classifier
 from islands.datasets.pictures import find_pictures, read_picture
 from islands.errors import InputError
-from islands.stages.context import say
+from islands.stages.launch import say
 from islands.store.classes import find_class, find_folder
 from islands.store.export import MANIFEST, ExportedStore
 from islands.store.images import as_image, render_all
