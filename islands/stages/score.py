@@ -151,20 +151,25 @@ def score_folder(
     train_missing(networks)
     rows: list[dict[str, Any]] = []
     labels: dict[str, str] = {}
+    asked: dict[tuple[str, tuple[str, ...]], str] = {}
     with ThreadPoolExecutor(scorers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for network in networks:
             classifier = load_classifier(**network.as_held_out.model_dump(), device=resolve_device(device))
-            if same := labels.get(classifier.fingerprint):
+            # A fingerprint does not know what the outputs are called.
+            identity = classifier.fingerprint, tuple(classifier.classes)
+            if same := asked.get(identity):
                 raise ConfigError(
                     f"--network {network.label}: it is the same as {same}; expected another one"
                 )
-            labels[classifier.fingerprint] = network.label
+            asked[identity] = network.label
+            key = f"{classifier.fingerprint} {len(asked)}"
+            labels[key] = network.label
             pictures = found.shown_to(classifier)
             while batch := list(islice(pictures, _BATCH)):
                 each = pool.map(classifier.predict, [picture.pixels[None] for picture in batch])
-                rows += _rows(classifier, batch, joined(each), full)
+                rows += _rows(key, classifier, batch, joined(each), full)
     names = told_apart(labels)
-    rows = [{**row, "network": names[row["fingerprint"]]} for row in rows]
+    rows = [{**row, "network": names[row["network"]]} for row in rows]
     return {name: np.array([row[name] for row in rows], _DTYPES.get(name)) for name in rows[0]}
 
 
@@ -172,7 +177,7 @@ _DTYPES = {"file": object, "network": object, "fingerprint": object, "top1_name"
 
 
 def _rows(
-    classifier: Classifier, batch: Sequence[Picture], prediction: Prediction, full: bool
+    network: str, classifier: Classifier, batch: Sequence[Picture], prediction: Prediction, full: bool
 ) -> Iterator[dict[str, Any]]:
     targets = torch.tensor([picture.class_ for picture in batch], device=classifier.device)
     found = [column.tolist() for column in outcomes(prediction, targets)]
@@ -183,7 +188,7 @@ def _rows(
             "file": picture.file,
             "class": picture.class_,
             "source_confidence": picture.confidence,
-            "network": "",
+            "network": network,
             "fingerprint": classifier.fingerprint,
             "target_probability": probability,
             "target_rank": rank,

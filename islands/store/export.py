@@ -38,9 +38,9 @@ class ExportedStore(StoreReader):
     def __init__(self, folder: Path) -> None:
         self.path = Location.of(folder)
         with reading(folder, "the root group"):
-            self._root = zarr.open_group(folder, mode="r", zarr_format=3)
-        require_schema(folder, self._root)
-        self._intact = set()
+            root = zarr.open_group(folder, mode="r", zarr_format=3)
+        require_schema(folder, root)
+        self._read(root)
 
     @staticmethod
     def is_at(folder: Path) -> bool:

@@ -67,7 +67,11 @@ class StoreReader:
         self.path = Location.of(location)
         self._repository = open_repository(self.path)
         self.session = self._open(at)
-        self._root = open_root(self.path, self.session)
+        self._read(open_root(self.path, self.session))
+
+    def _read(self, root: zarr.Group) -> None:
+        """Begin with `root`, of which nothing has been read or checked yet."""
+        self._root = root
         self._intact: set[int] = set()
         self._opened: dict[str, zarr.Array[Any]] = {}
         self._parts: dict[int, dict[str, Any]] = {}

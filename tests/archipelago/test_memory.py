@@ -25,7 +25,10 @@ def evolve_long(epochs: int, observe: Callable[[Archipelago, Progress], None]) -
     config = small_config(
         runs=1,
         encoding={"name": "direct"},  # its genomes do not grow
-        evolve={"initial": 4, "children": 2, "generations": epochs, "generations_per_epoch": 1},
+        evolve={
+            **{"budget_per": "island", "initial": 4, "children": 2},
+            **{"generations": epochs, "generations_per_epoch": 1},
+        },
         islands={"lag": LAG},
         # Lineages lengthen as long as a run improves, and the genomes of ancestors with them.
         checkpoint={"every_s": 0.02, "ancestors": "ids"},

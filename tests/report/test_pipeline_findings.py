@@ -74,12 +74,12 @@ class TestMnist:
             (200, AGREES, ""),
             (400, NOT_COMPARABLE, "larger budget: 400 for 200"),
         ):
-            made = archives(digits(1.0, 1.0, 1.0), evaluations=children * 201)
+            made = archives(*[digits(1.0, 1.0, 1.0)] * 10, evaluations=children * 201)
             for pipeline in ("mnist_cppn", "mnist_direct"):
                 found = conclude(evidence(pipeline, {"": made}))
                 assert [each.verdict for each in found] == [verdict] * 2
                 assert all(each.why.startswith(note) for each in found)
-        missed = archives(digits(0.5, 0.5, 0.5), evaluations=400 * 201)
+        missed = archives(*[digits(0.5, 0.5, 0.5)] * 10, evaluations=400 * 201)
         assert verdicts(evidence("mnist_cppn", {"": missed})) == [DISAGREES] * 2
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from islands import pipelines
 from islands.errors import InputError
+from islands.pipelines import ensemble, real_images
 from islands.report.archives import Archives, Rows
 from islands.report.findings import Finding, Verdict, as_text
 from islands.report.transfer import DOGS_AND_CATS
@@ -21,8 +22,8 @@ from tests.report.samples import Made, archives, evidence, final
 Kind = Literal["holds", "null", "few"]
 Floats = npt.NDArray[np.float64]
 
-EVALUATIONS = 10**8
-"""More than any experiment of the paper had."""
+SPENT = {**real_images.EVALUATIONS, "ensemble": ensemble.EVALUATIONS}
+"""Images that a run of the paper scored."""
 
 
 def odds(level: npt.ArrayLike, shape: tuple[int, int], seed: int = 0) -> Floats:
@@ -41,10 +42,10 @@ def switching(classes: int, switches: int) -> Rows:
     return {"class": class_, "id": ids, "parents": np.stack([parents, np.full_like(parents, -1)], 1)}
 
 
-def evolved(first: Floats, last: Floats, kind: Kind) -> Archives:
+def evolved(first: Floats, last: Floats, kind: Kind, spent: int = 40_200) -> Archives:
     """Archives that evolved from `first` to `last` in 1000 generations; the null is generation 0."""
     history = switching(first.shape[1], 0 if kind == "null" else 2)
-    made = final(last if kind != "null" else first, EVALUATIONS, (history,) * len(first), start=first)
+    made = final(last if kind != "null" else first, spent, (history,) * len(first), start=first)
     return replace(made, generations_per_epoch=1000)
 
 
@@ -54,7 +55,7 @@ def mnist(pipeline: str) -> Callable[[Kind], Made]:
         curve = np.full((21, 10), level)
         curve[0] = 0.3
         runs = 3 if kind == "few" else 10
-        return evidence(pipeline, {"": archives(*[curve] * runs, evaluations=EVALUATIONS)})
+        return evidence(pipeline, {"": archives(*[curve] * runs, evaluations=SPENT[pipeline])})
 
     return make
 
@@ -67,15 +68,18 @@ def patterns(kind: Kind) -> Made:
     first = odds(-4 - 2.0 * ANIMALS, (2, 1000))
     last = odds(np.where(ANIMALS, -2, np.where(np.arange(1000) % 5, 2.2, 14)), (2, 1000), 1)
     noise_first, noise_last = odds(-7, (2, 1000), 2), odds(-5, (2, 1000), 3)
-    noise = evidence("imagenet_direct", {"": evolved(noise_first, noise_last, kind)})
-    return evidence("imagenet_cppn", {"": evolved(first, last, kind)}, others={"imagenet_direct": noise})
+    noise = evidence(
+        "imagenet_direct", {"": evolved(noise_first, noise_last, kind, SPENT["imagenet_direct"])}
+    )
+    made = evolved(first, last, kind, SPENT["imagenet_cppn"])
+    return evidence("imagenet_cppn", {"": made}, others={"imagenet_direct": noise})
 
 
 def reached(pipeline: str, median: float, sure: int, confidence: float) -> Callable[[Kind], Made]:
     def make(kind: Kind) -> Made:
         last = np.full((1, 1000), median)
         last[:, :sure] = confidence
-        return evidence(pipeline, {"": evolved(odds(-6, (1, 1000)), last, kind)})
+        return evidence(pipeline, {"": evolved(odds(-6, (1, 1000)), last, kind, SPENT[pipeline])})
 
     return make
 
@@ -201,7 +205,7 @@ def photographs(kind: Kind) -> Made:
     item |= {"median_confidence": 0.9, "median_right": 0.9, "median_wrong": 0.4}
     level, runs = 0.3 if kind == "null" else 0.99, 2 if kind == "few" else 10
     others = {
-        name: evidence(name, {"": final(np.full((runs, 10), level), EVALUATIONS)})
+        name: evidence(name, {"": final(np.full((runs, 10), level), SPENT[name])})
         for name in ("mnist_direct", "mnist_cppn")
     }
     kept = {("test", "lenet-mnist"): {"confidence": confidence, "right": right}}
