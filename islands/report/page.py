@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 
 from islands.report.data import collect
@@ -77,9 +78,15 @@ class Embedded:
         self._most = _BUDGET // count
 
     def elites(self, genomes: Iterable[tuple[int, int]]) -> list[str]:
-        """Return data URIs, made side by side: Pillow lets other threads run meanwhile."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(lambda genome: self._elite(*genome), genomes))
+        """Return data URIs, made side by side: Pillow and torch let other threads run meanwhile."""
+        threads = torch.get_num_threads()
+        # To share out one picture among threads of torch takes longer than to draw it.
+        alone: dict[str, Any] = {"initializer": torch.set_num_threads, "initargs": (1,)}
+        try:
+            with ThreadPoolExecutor(os.cpu_count(), **alone) as pool:
+                return list(pool.map(lambda genome: self._elite(*genome), genomes))
+        finally:
+            torch.set_num_threads(threads)
 
     def _elite(self, run: int, id_: int) -> str:
         picture = self._studios[run].draw(id_)

@@ -134,13 +134,16 @@ def _update_digests(run: zarr.Group, checkpoint: RunCheckpoint) -> dict[str, dig
     group = run.require_group("digests")
     others = checkpoint.changed | (np.asarray(_array(run, "elites/id")[:]) != elites.ids)
     for name, arrays in digests.row_tables(elites).items():
-        stale = others if name in group else np.ones_like(others)
+        stored = group.get(name)
+        stale = np.ones_like(others) if stored is None else others
         rows = np.zeros((len(stale), schema.DIGEST_BYTES), np.uint8)
-        if name in group:
-            rows[:] = _array(group, name)[:]
+        if isinstance(stored, zarr.Array):
+            rows[:] = stored[:]
         taken = {field: values[stale] for field, values in arrays.items()}
         rows[stale] = digests.of_rows(elites.ids[stale], taken)
-        if stale.any():
+        if isinstance(stored, zarr.Array):
+            _write_changed(stored, rows, stale)
+        else:
             _replace(group, name, schema.ROW_DIGESTS, rows, "class")
         found[name] = rows
     return found
@@ -153,13 +156,15 @@ def _append_checked(
     size, known = digests.BLOCK_ROWS[name], list(stored.get(name, ()))
     if known and not any(len(values) for values in arrays.values()):
         return known
-    length = _array(group, next(iter(arrays))).shape[0]
-    whole = min(length // size, len(known))
-    begun = {column: np.asarray(_array(group, column)[whole * size :]) for column in arrays}
+    columns = {column: _array(group, column) for column in arrays}
+    whole = min(next(iter(columns.values())).shape[0] // size, len(known))
+    begun = {column: np.asarray(array[whole * size :]) for column, array in columns.items()}
     # Stores of version 1 have no digests of what was there before.
     if known[whole:] and known[whole:] != digests.of_blocks(begun, size):
         raise ValueError(f"{group.path}: its content is not what was written")
-    _append(group, arrays)
+    for column, values in arrays.items():
+        if len(values):
+            columns[column].append(values)
     extended = {column: np.concatenate([begun[column], values]) for column, values in arrays.items()}
     return known[:whole] + digests.of_blocks(extended, size)
 
