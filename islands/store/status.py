@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from islands.store.query import THRESHOLDS
 from islands.store.reader import StoreReader
+from islands.store.schema import THRESHOLDS
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Status:
         written_by: the process that writes now; None where there is none.
         median_confidence: over all cells, empty ones as 0.
         median_at_start: likewise of generation 0, the random images.
-        cells_at: cells of at least each confidence of `query.THRESHOLDS`, under its name there.
+        cells_at: cells of at least each confidence of `schema.THRESHOLDS`, under its name there.
         evaluations: images scored.
         checkpoints: commits that can be read with `--at`.
         last_written: time of the latest, ISO 8601; None before the first.
