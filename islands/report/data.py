@@ -13,8 +13,9 @@ from islands.evolution.elites import Arrays
 from islands.report.network_drawing import lay_out
 from islands.store import schema
 from islands.store.genealogy import Ancestor, Genealogy
-from islands.store.query import THRESHOLDS, network_names, table
+from islands.store.query import network_names, table
 from islands.store.reader import StoreReader
+from islands.store.schema import THRESHOLDS
 
 _CURVE_POINTS = 120
 _CLASS_CURVE_POINTS = 40

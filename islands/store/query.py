@@ -160,9 +160,6 @@ READY: Mapping[str, tuple[str, str]] = {
 }
 """Common questions: what they ask, and the SQL."""
 
-THRESHOLDS = {"cells_50": 0.5, "cells_90": 0.9, "cells_99": 0.99, "cells_9999": 0.9999}
-"""Confidences at which cells are counted."""
-
 
 class Table(NamedTuple):
     """The answer to a query."""
@@ -465,7 +462,7 @@ def _run_of(reader: StoreReader, run: int) -> dict[str, Any]:
         "median_confidence": float(np.median(confidence)),
         "mean_confidence": float(confidence.mean(dtype=np.float64)),
         "cells": int(np.greater_equal(stored["id"], 0).sum()),
-        **{name: int((confidence >= np.float32(least)).sum()) for name, least in THRESHOLDS.items()},
+        **{name: int((confidence >= np.float32(least)).sum()) for name, least in schema.THRESHOLDS.items()},
         "changes": "; ".join(changes(reader.conditions)),
     }
 

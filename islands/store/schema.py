@@ -49,6 +49,9 @@ STAGE = "evolve"
 OPERATORS = ("random", "mutation", "crossover", "gradient")
 """Names of `islands.encodings.contract.Operator`, which cannot be imported without torch."""
 
+THRESHOLDS = {"cells_50": 0.5, "cells_90": 0.9, "cells_99": 0.99, "cells_9999": 0.9999}
+"""Confidences at which cells are counted."""
+
 GENOME_CHUNK = 100
 """Rows per chunk of genomes: few files, and a commit of 1000 elites of 4 KB takes tens of milliseconds."""
 

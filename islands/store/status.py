@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from islands.store.query import THRESHOLDS
 from islands.store.reader import StoreReader
+from islands.store.schema import THRESHOLDS
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Status:
         written_by: the process that writes now; None where there is none.
         median_confidence: over all cells, empty ones as 0.
         median_at_start: likewise of generation 0, the random images.
-        cells_at: cells of at least each confidence of `query.THRESHOLDS`, under its name there.
+        cells_at: cells of at least each confidence of `schema.THRESHOLDS`, under its name there.
         evaluations: images scored.
         not_finite: those of them that got no finite scores and were skipped.
         checkpoints: commits that can be read with `--at`.
