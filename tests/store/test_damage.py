@@ -41,7 +41,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of(store: Path) -> list[Path]:
-    return sorted(file for file in store.rglob("*") if file.is_file() and file.name != "LOCK")
+    return sorted(file for file in store.rglob("*") if file.is_file() and not file.name.startswith("LOCK"))
 
 
 def damage(store: Path, dice: random.Random) -> None:
