@@ -46,7 +46,7 @@ ROOT = Path(__file__).parents[1]
 LONGEST_PAUSE_S = 1.5
 """Kills are at most so far apart."""
 
-PATIENCE_S = 300
+PATIENCE_S = 120
 """Seconds without a kill within which a run must end."""
 
 LAG = 2
