@@ -63,23 +63,11 @@ def median(
     values = found.values.astype(np.float64) - of
     if not len(values):
         return Effect.none(measure, "sign test", null, least, most)
-    low, high = _interval(values)
     # To reach a bound is enough.
     p = quantile_test(values, q=np.nextafter(least, -np.inf), alternative="greater").pvalue
     if most is not None:
         p = max(p, quantile_test(values, q=np.nextafter(most, np.inf), alternative="less").pvalue)
-    return Effect(
-        measure=measure,
-        size=float(np.median(values)),
-        low=low,
-        high=high,
-        least=least,
-        most=most,
-        test=f"sign test, {len(values):,} {found.of}",
-        null=null,
-        p=float(p),
-        n=len(values),
-    )
+    return _of_median(values, measure, f"sign test, {len(values):,} {found.of}", null, p, least, most)
 
 
 def paired(
@@ -91,19 +79,9 @@ def paired(
     values = differences.values.astype(np.float64)
     if not len(values):
         return Effect.none(measure, "Wilcoxon signed-rank", null, least, most)
-    low, high = _interval(values)
-    return Effect(
-        measure=measure,
-        size=float(np.median(values)),
-        low=low,
-        high=high,
-        least=least,
-        most=most,
-        test=f"Wilcoxon signed-rank, {len(values):,} pairs of {differences.of}",
-        null=null,
-        p=float(wilcoxon(values, alternative="greater", zero_method="zsplit").pvalue),
-        n=len(values),
-    )
+    p = wilcoxon(values, alternative="greater", zero_method="zsplit").pvalue
+    test = f"Wilcoxon signed-rank, {len(values):,} pairs of {differences.of}"
+    return _of_median(values, measure, test, null, p, least, most)
 
 
 def apart(higher: Sample, lower: Sample, measure: str, null: str, least: float = NEGLIGIBLE) -> Effect:
@@ -225,6 +203,24 @@ def advantage(better: Archives, worse: Archives, *, beyond_start: bool = True) -
 def _difference(first: Floats, second: Floats) -> Sample:
     one, other = sample(log_odds(first)), sample(log_odds(second))
     return Sample(one.values - other.values, one.of)
+
+
+def _of_median(
+    values: Floats, measure: str, test: str, null: str, p: float, least: float, most: float | None
+) -> Effect:
+    low, high = _interval(values)
+    return Effect(
+        measure=measure,
+        size=float(np.median(values)),
+        low=low,
+        high=high,
+        least=least,
+        most=most,
+        test=test,
+        null=null,
+        p=float(p),
+        n=len(values),
+    )
 
 
 def _interval(values: Floats) -> tuple[float | None, float | None]:
