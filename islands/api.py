@@ -13,12 +13,12 @@ from typing import Any
 
 from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import assemble
+from islands.archipelago.progress import Observe, observe_nothing
 from islands.classifiers.contract import Classifier
-from islands.config.files import resolve_run_config
 from islands.config.written import expand_path
+from islands.experiments.configure import resolve_run_config
 from islands.results import Results
-from islands.stages.evolve import Observe
-from islands.stages.launch import ignore, launch, run_in_store
+from islands.runs.launch import launch, run_in_store
 from islands.store.writer import require_free
 
 
@@ -43,7 +43,7 @@ def evolve(
     encoding: str | Mapping[str, Any] = "cppn",
     generations: int = 200,
     store: str | os.PathLike[str] | None = None,
-    observe: Observe = ignore,
+    observe: Observe = observe_nothing,
     **settings: Any,
 ) -> Results:
     """Evolve images that a network is sure of, one for each of its classes.

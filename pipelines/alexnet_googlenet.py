@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline, crossed
-from islands.report.findings import Certainty, Figure, Finding
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.pipeline import Pipeline, crossed
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare with section 3.5, second case."""
-    from islands.report.transfer_claims import transfers
+    from islands.experiments.findings.transfer_claims import transfers
 
     alexnet, googlenet = (f"torchvision:{name}@IMAGENET1K_V1 (ten-crop)" for name in ("alexnet", "googlenet"))
     return transfers(
@@ -42,7 +42,7 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn", "size": 256},
         "evolve": {"initial": 400, "children": 400, "generations": 5000, "generations_per_epoch": 10},
     },
-    stages=("fetch", "evolve", "score", "transfer", "test"),
+    stages=("fetch", "evolve", "transfer", "test"),
     variants=crossed(
         {
             "alexnet": {"name": "torchvision:alexnet@IMAGENET1K_V1", "view": "ten-crop"},

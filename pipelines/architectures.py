@@ -2,23 +2,23 @@
 
 Section 3.5 of the paper, second case, which has AlexNet and GoogLeNet (`alexnet_googlenet`); the networks
 here install as packages. Scoring all elites on two other networks takes longer than evolving them does, so
-there is no small form: `cluster/architectures.yaml` is for two cores and some hours.
+there is no small form: `pipelines/architectures.yaml` is for two cores and some hours.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline, crossed
-from islands.report.findings import Certainty, Figure, Finding
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.pipeline import Pipeline, crossed
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare with section 3.5, second case."""
-    from islands.report.transfer_claims import transfers
+    from islands.experiments.findings.transfer_claims import transfers
 
     return transfers(
         evidence,
@@ -38,7 +38,7 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn", "size": 256},
         "evolve": {"initial": 400, "children": 400, "generations": 5000, "generations_per_epoch": 10},
     },
-    stages=("fetch", "evolve", "score", "transfer", "test"),
+    stages=("fetch", "evolve", "transfer", "test"),
     variants=crossed(
         {
             "lite0": {"name": "efficientnet-lite0"},

@@ -1,6 +1,6 @@
 """No experiment of the paper: the file, or the Python call, says which network and which encoding."""
 
-from islands.pipelines.base import Pipeline
+from islands.experiments.pipeline import Pipeline
 
 PIPELINE = Pipeline(
     name="custom",

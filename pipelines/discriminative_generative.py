@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Finding, Tested, Verdict
-from islands.stages.parameters import FamiliesParameters
+from islands.experiments.findings.verdicts import Finding, Tested, Verdict
+from islands.experiments.parameters import FamiliesParameters
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 
 KINDS = {"direct": "Noise fools", "cppn": "Patterns that mean nothing fool"}
@@ -32,7 +32,7 @@ def findings(evidence: Evidence) -> list[Finding]:
 def _finding(claim: str, row: dict[str, Any], digits: dict[str, Any]) -> Finding:
     import numpy as np
 
-    from islands.report import effects
+    from islands.experiments.findings import effects
 
     ours = (
         f"median {row['median']:.2%}, {row['at_99']:.0%} at 99 %; log p(x) {row['log_likelihood']:,.0f} "

@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from islands.encodings.settings import CppnSettings
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Certainty, Figure, Finding
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 TUNED = CppnSettings(name="cppn", coordinates="normalized", seed_steps=9)
 SEED = TUNED.images_per_seed
@@ -32,7 +32,7 @@ ENCODINGS = {
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare every encoding with patterns."""
-    from islands.report.equal_budgets import compare
+    from islands.experiments.findings.equal_budgets import compare
 
     found = {name: evidence.archives(name) for name in ENCODINGS}
     networks = evidence.tested(evidence.config.network.label)

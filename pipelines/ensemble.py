@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Certainty, Figure, Finding
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 EVALUATIONS = 400 + 400 * 4000
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare with supplement B."""
-    from islands.report import imagenet_claims as claims
+    from islands.experiments.findings import imagenet_claims as claims
 
     found, networks = evidence.archives(), evidence.tested(evidence.config.network.label)
     return [
@@ -47,7 +47,7 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn", "size": 256},
         "evolve": {"initial": 400, "children": 400, "generations": 4000, "generations_per_epoch": 10},
     },
-    stages=("fetch", "evolve", "score", "test"),
+    stages=("fetch", "evolve", "test"),
     small={
         "network": {"precision": "bfloat16"},
         "encoding": {"size": 128},

@@ -4,7 +4,7 @@ The fitness is the probability that one LeNet gives, the mean over two (the pape
 three networks), or the lesser of the two; all are shown to a LeNet of yet another seed.
 """
 
-from islands.pipelines.base import Pipeline
+from islands.experiments.pipeline import Pipeline
 
 _HELD_OUT = [{"name": "lenet:2"}]
 
@@ -18,7 +18,7 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn"},
         "evolve": {"initial": 100, "children": 100, "generations": 100, "generations_per_epoch": 10},
     },
-    stages=("train", "evolve", "score", "transfer", "test"),
+    stages=("train", "evolve", "transfer", "test"),
     variants={
         "one": {"network": {"name": "lenet-mnist"}, "held_out": _HELD_OUT},
         "mean": {"network": {"name": "ensemble:lenet-mnist+lenet:1"}, "held_out": _HELD_OUT},

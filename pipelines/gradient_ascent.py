@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Certainty, Figure, Finding
-from islands.stages.parameters import AscentParameters
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.parameters import AscentParameters
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 CLAIMS = {
     "Gradient ascent makes images of 99.99 % confidence.": False,
@@ -30,9 +30,9 @@ def findings(evidence: Evidence) -> list[Finding]:
 
     import numpy as np
 
-    from islands.report import effects
+    from islands.experiments.findings import effects
 
-    items = evidence.results("ascend").values()
+    items = evidence.items("ascend").values()
     found = []
     for network in dict.fromkeys(item["network"] for item in items):
         ways: dict[str, dict[int, list[float]]] = {}

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Certainty, Figure, Finding
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 EVALUATIONS = 400 + 400 * 5000
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare with section 3.4."""
-    from islands.report import imagenet_claims as claims
+    from islands.experiments.findings import imagenet_claims as claims
 
     found, networks = evidence.archives(), evidence.tested(evidence.config.network.label)
     noise = evidence.others.get("imagenet_direct")
@@ -52,7 +52,7 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn", "size": 256},
         "evolve": {"initial": 400, "children": 400, "generations": 5000, "generations_per_epoch": 10},
     },
-    stages=("train", "evolve", "score", "test"),
+    stages=("train", "evolve", "test"),
     small={
         "runs": 1,
         "network": {"view": "whole", "precision": "bfloat16"},

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Certainty, Figure, Finding
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 EVALUATIONS = 200 + 200 * 20_000
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare with section 3.3."""
-    from islands.report import imagenet_claims as claims
+    from islands.experiments.findings import imagenet_claims as claims
 
     found, networks = evidence.archives(), evidence.tested(evidence.config.network.label)
     return [
@@ -49,7 +49,7 @@ PIPELINE = Pipeline(
         "encoding": {"name": "direct", "size": 256},
         "evolve": {"initial": 200, "children": 200, "generations": 20_000, "generations_per_epoch": 20},
     },
-    stages=("train", "evolve", "score", "test"),
+    stages=("train", "evolve", "test"),
     small={
         "runs": 1,
         "network": {"view": "whole", "precision": "bfloat16"},

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Finding
-from islands.stages.parameters import LabelOnlyParameters
+from islands.experiments.findings.verdicts import Finding
+from islands.experiments.parameters import LabelOnlyParameters
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 
 def findings(evidence: Evidence) -> list[Finding]:
@@ -22,10 +22,10 @@ def findings(evidence: Evidence) -> list[Finding]:
 
     import numpy as np
 
-    from islands.report import effects
+    from islands.experiments.findings import effects
 
     threshold = evidence.parameters.threshold
-    items = evidence.results("label-only").values()
+    items = evidence.items("label-only").values()
     found = []
     for attack in dict.fromkeys(item["attack"] for item in items):
         attempts = [item for item in items if item["attack"] == attack]

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline, crossed
-from islands.report.findings import Certainty, Figure, Finding
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.pipeline import Pipeline, crossed
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare with section 3.5, first case."""
-    from islands.report.transfer_claims import transfers
+    from islands.experiments.findings.transfer_claims import transfers
 
     generations = evidence.config.evolve.generations
     return transfers(
@@ -40,7 +40,7 @@ PIPELINE = Pipeline(
         "encoding": {"name": "cppn"},
         "evolve": {"initial": 100, "children": 100, "generations": 100, "generations_per_epoch": 10},
     },
-    stages=("train", "evolve", "score", "transfer", "test"),
+    stages=("train", "evolve", "transfer", "test"),
     variants=crossed({"a": {"name": "lenet-mnist"}, "b": {"name": "lenet:1"}}),
     small={"evolve": {"generations": 40}},
     full={"evolve": {"initial": 200, "children": 200, "generations": 200}},

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Certainty, Figure, Finding
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare with section 3.1."""
-    from islands.report.claims import every_run_reached, median_at
+    from islands.experiments.findings.claims import every_run_reached, median_at
 
     found, networks = evidence.archives(), evidence.tested(evidence.config.network.label)
     return [
@@ -47,7 +47,7 @@ PIPELINE = Pipeline(
         "encoding": {"name": "direct"},
         "evolve": {"initial": 200, "children": 200, "generations": 200, "generations_per_epoch": 10},
     },
-    stages=("train", "evolve", "score", "test"),
+    stages=("train", "evolve", "test"),
     small={"runs": 10},
     full={"runs": 50},
     findings=findings,

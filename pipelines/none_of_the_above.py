@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Finding, Tested, Verdict
-from islands.stages.parameters import GarbageParameters
+from islands.experiments.findings.verdicts import Finding, Tested, Verdict
+from islands.experiments.parameters import GarbageParameters
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.effects import Sample
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.effects import Sample
+    from islands.experiments.findings.evidence import Evidence
 
 
 KINDS = {"direct": "noise", "cppn": "patterns"}
@@ -26,7 +26,7 @@ PROTECTION = 0.1
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Return a finding for each kind of garbage and encoding, beside a network without such a class."""
-    items = evidence.results("garbage")
+    items = evidence.items("garbage")
     return [
         _unprotected(evidence.item("garbage", f"none {encoding}"), what)
         if source == "none"
@@ -37,7 +37,7 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 
 def _unprotected(row: dict[str, Any], what: str) -> Finding:
-    from islands.report import effects
+    from islands.experiments.findings import effects
 
     effect = effects.median(
         _by_run(row),
@@ -58,7 +58,7 @@ def _unprotected(row: dict[str, Any], what: str) -> Finding:
 
 
 def _protected(row: dict[str, Any], without: dict[str, Any] | None, what: str) -> Finding:
-    from islands.report import effects
+    from islands.experiments.findings import effects
 
     claim = f"A class for garbage made of {row['source']} protects a digit network from {what}."
     held_back = ", ".join(f"{name} {share:.0%}" for name, share in row["recognised"].items())
@@ -88,7 +88,7 @@ def _protected(row: dict[str, Any], without: dict[str, Any] | None, what: str) -
 def _by_run(row: dict[str, Any]) -> Sample:
     import numpy as np
 
-    from islands.report.effects import Sample
+    from islands.experiments.findings.effects import Sample
 
     return Sample(np.median(np.array(row["confidence"]), 1), "runs")
 

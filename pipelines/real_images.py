@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from islands.experiments.findings.verdicts import Finding
+from islands.experiments.pipeline import Pipeline
 from islands.pipelines import imagenet_cppn, imagenet_direct
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Finding
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 EVALUATIONS = {
     "mnist_direct": 200 + 200 * 200,
@@ -26,9 +26,9 @@ EVALUATIONS = {
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare with supplement F, and with what was evolved."""
-    from islands.report.yardstick import above_real_images, surer_where_right
+    from islands.experiments.findings.yardstick import above_real_images, surer_where_right
 
-    measured = [surer_where_right(evidence, name) for name in evidence.results("test")]
+    measured = [surer_where_right(evidence, name) for name in evidence.items("test")]
     compared = [
         above_real_images(evidence.others[name], evidence, evaluations)
         for name, evaluations in EVALUATIONS.items()

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Certainty, Figure, Finding, Verdict
-from islands.stages.parameters import RepetitionParameters
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding, Verdict
+from islands.experiments.parameters import RepetitionParameters
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 
 LEAST_LOSS = 0.01
@@ -27,9 +27,9 @@ def findings(evidence: Evidence) -> list[Finding]:
 
     import numpy as np
 
-    from islands.report import effects
+    from islands.experiments.findings import effects
 
-    items = list(evidence.results("repetition").values())
+    items = list(evidence.items("repetition").values())
     repeated = [item for item in items if item["copies"]]
     claim = "Removing the extra copies of a repeated element lowers the confidence, usually slightly."
     paper = Figure("lower, usually slightly", Certainty.RECALLED_MEDIUM)

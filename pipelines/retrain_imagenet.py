@@ -11,22 +11,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.parameters import RetrainImagesParameters
+from islands.experiments.pipeline import Pipeline
 from islands.pipelines.retrain_mnist import networks
-from islands.report.findings import Certainty, Figure, Finding
-from islands.stages.parameters import RetrainImagesParameters
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare with section 3.8."""
     import numpy as np
 
-    from islands.report import effects
+    from islands.experiments.findings import effects
 
-    items = evidence.results("retrain")
+    items = evidence.items("retrain")
     if evidence.parameters.iterations == 1:
         return []
     first, second = (

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Certainty, Figure, Finding, Tested, Verdict
-from islands.stages.parameters import RetrainMnistParameters
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding, Tested, Verdict
+from islands.experiments.parameters import RetrainMnistParameters
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.effects import Sample
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.effects import Sample
+    from islands.experiments.findings.evidence import Evidence
 
 _MEDIANS = (
     "99.99, 97.42, 99.83, 72.52, 97.55, 99.68, 76.13, 99.96, 99.51, 99.48, 98.62, 99.97, 99.93, 99.15, 99.15"
@@ -37,9 +37,9 @@ def findings(evidence: Evidence) -> list[Finding]:
     """Compare with section 3.7 and figure 11."""
     import numpy as np
 
-    from islands.report import effects
+    from islands.experiments.findings import effects
 
-    items = evidence.results("retrain")
+    items = evidence.items("retrain")
     original = evidence.item("retrain", "dnn-01")
     tested = networks(items)
     medians = [item["median"] for item in items.values()]
@@ -94,7 +94,7 @@ def findings(evidence: Evidence) -> list[Finding]:
 
 
 def _outcomes(item: dict[str, Any]) -> Sample:
-    from islands.report import effects
+    from islands.experiments.findings import effects
 
     n = item["test_images"]
     return effects.successes(round(item["accuracy"] * n), n, "test images")

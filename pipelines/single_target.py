@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from islands.pipelines.base import Pipeline
-from islands.report.findings import Certainty, Figure, Finding
+from islands.experiments.findings.verdicts import Certainty, Figure, Finding
+from islands.experiments.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from islands.report.evidence import Evidence
+    from islands.experiments.findings.evidence import Evidence
 
 CLASSES = 10
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Compare with Innovation Engines."""
-    from islands.report.equal_budgets import compare
-    from islands.report.imagenet_claims import switched_goals
+    from islands.experiments.findings.equal_budgets import compare
+    from islands.experiments.findings.imagenet_claims import switched_goals
 
     found = {name: evidence.archives(name) for name in PIPELINE.variants}
     networks = evidence.tested(evidence.config.network.label)

@@ -79,8 +79,9 @@ def make_config(store: Path, address: str, workers: int) -> RunConfig:
 def drive(settings: str, faults: int, seed: int) -> None:
     """Be the driver: go on with the run, or start it, and print a line for each epoch and each fault."""
     from islands.archipelago import committer
-    from islands.archipelago.driver import Progress
-    from islands.stages.launch import launch, resume
+    from islands.archipelago.progress import Progress
+    from islands.runs.launch import launch
+    from islands.runs.resume import resume
 
     config = RunConfig.model_validate_json(settings)
     last = -1

@@ -32,9 +32,10 @@ import islands
 from islands.archipelago.host import build_host
 from islands.archipelago.messages import Inbox, IslandKey
 from islands.config import RunConfig
-from islands.stages.launch import launch, resume
+from islands.runs.launch import launch
+from islands.runs.resume import resume
 from tests.accelerator import count_reads, pretend
-from tests.archipelago.conftest import small_config
+from tests.archipelago.conftest import small_config, stored_config
 from tests.chaos import digest
 
 _ROWS = re.findall(r"^ *(\w.*\S)  +(test_\w+)$", __doc__, re.MULTILINE)
@@ -52,7 +53,7 @@ def test_the_table_is_true() -> None:
 
 def stored(folder: Path, **sections: Any) -> RunConfig:
     workers = {"executor": "in-process"}
-    return small_config(store=str(folder), workers=workers, **sections)
+    return stored_config(folder, workers=workers, **sections)
 
 
 def test_a_resume_may_change_budget_workers_and_checkpoints(tmp_path: Path) -> None:

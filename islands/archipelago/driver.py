@@ -6,18 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from islands.archipelago.committer import Committer
 from islands.archipelago.executor import Executor, Finished, Lost
 from islands.archipelago.messages import IslandKey
 from islands.archipelago.mirror import RunMirror
+from islands.archipelago.progress import Observe, Progress
 from islands.archipelago.scoring import CommitScores, Scoring
-from islands.config import RunConfig
+from islands.config import WorkConfig
 from islands.evolution.checkpoint import Checkpoint
 
 _log = logging.getLogger(__name__)
@@ -29,43 +28,6 @@ It may be called again with a checkpoint for which it has raised: stored is it o
 """
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands.
-
-    Attributes:
-        epoch: the last epoch that every island has done; -1 before generation 0 is judged.
-        epochs: the last epoch of the budget.
-        generation: the generation that `epoch` ends with.
-        evaluations: images scored since the start, all runs.
-        evaluations_per_second: over the life of this process.
-        confidence: (runs, K) float32 of every cell.
-        next_checkpoint_s: seconds until the next commit.
-        losses: epochs that had to be repeated because a worker went away.
-        unscored: scores on held-out networks that the last checkpoint lacks.
-        parcels: sets of claims and of migrants that islands mailed, over the life of this process.
-        not_finite: images since the start that got no finite scores and were skipped, all runs.
-        commit_s: seconds that the last commit took; 0 before the first.
-        commit_failures: tries that the commit under way has failed.
-        efficiency: share of the workers' time in which they evolved, over the life of this process.
-    """
-
-    epoch: int
-    epochs: int
-    generation: int
-    evaluations: int
-    evaluations_per_second: float
-    confidence: npt.NDArray[np.float32]
-    next_checkpoint_s: float
-    losses: int
-    unscored: int = 0
-    parcels: int = 0
-    not_finite: int = 0
-    commit_s: float = 0.0
-    efficiency: float = 0.0
-    commit_failures: int = 0
-
-
 class Archipelago:
     """The driver: submits epochs, routes the mail, commits.
 
@@ -75,11 +37,11 @@ class Archipelago:
 
     def __init__(
         self,
-        config: RunConfig,
+        config: WorkConfig,
         class_count: int,
         executor: Executor,
         commit: Commit,
-        observe: Callable[[Progress], None],
+        observe: Observe,
         scoring: Scoring | None = None,
         commit_scores: CommitScores = lambda _: None,
     ) -> None:
@@ -89,7 +51,7 @@ class Archipelago:
         self._observe = observe
         self._scoring = scoring
         self._commit_scores = commit_scores
-        self._runs = [RunMirror(run, config, class_count) for run in range(config.runs)]
+        self._runs = [RunMirror(run, config.evolution, class_count) for run in range(config.runs)]
         self._idle = {IslandKey(run, i) for run, mirror in enumerate(self._runs) for i in mirror.islands}
         self._committed = -1  # the epoch of the last cut, which is committed or being committed
         self._barrier: int | None = None
@@ -114,10 +76,10 @@ class Archipelago:
             self._scoring.watch(checkpoint)
 
     def stop(self) -> None:
-        """Finish the epochs that run, commit, and return from `run`. May be called from a signal handler."""
+        """Finish the epochs that run, commit, and let `evolve` return; a signal handler may call this."""
         self._stop.set()
 
-    def run(self) -> bool:
+    def evolve(self) -> bool:
         """Evolve until the budget is spent or `stop` is called; return whether the budget is spent.
 
         The last consistent cut is committed before this returns or raises, but for a KeyboardInterrupt or a

@@ -12,7 +12,7 @@ from islands.archipelago.island import Island
 from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkFacts, StepResult
 from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier, require_differentiable
-from islands.config import RunConfig
+from islands.config import EvolutionSettings, WorkConfig
 from islands.devices import deferred_checks
 from islands.encodings.contract import Encoding
 from islands.errors import IslandFailedError, IslandsError, NotLoadedError
@@ -22,8 +22,8 @@ from islands.evolution.seeding import tuned
 class IslandHost:
     """Steps the islands it is asked for; knows neither threads nor Ray."""
 
-    def __init__(self, config: RunConfig, encoding: Encoding, classifier: Classifier) -> None:
-        self._config = config
+    def __init__(self, settings: EvolutionSettings, encoding: Encoding, classifier: Classifier) -> None:
+        self._settings = settings
         self._encoding = encoding
         self._classifier = classifier
         self._islands: dict[IslandKey, Island] = {}
@@ -35,7 +35,7 @@ class IslandHost:
 
     def load(self, key: IslandKey, state: IslandState | None) -> None:
         """Host `key` from now on; None: from before generation 0."""
-        island = Island(key, self._config, self._encoding, self._classifier)
+        island = Island(key, self._settings, self._encoding, self._classifier)
         if state is not None:
             island.load(state)
         self._islands[key] = island
@@ -67,12 +67,12 @@ class IslandHost:
             ) from error
 
 
-def build_host(config: RunConfig) -> IslandHost:
+def build_host(config: WorkConfig) -> IslandHost:
     """Build network and encoding as the configuration says, on the device and threads that it names."""
-    return IslandHost(config, *build_parts(config))
+    return IslandHost(config.evolution, *build_parts(config))
 
 
-def build_parts(config: RunConfig) -> tuple[Encoding, Classifier]:
+def build_parts(config: WorkConfig) -> tuple[Encoding, Classifier]:
     """Do the same, and return encoding and network by themselves."""
     from islands.classifiers.registry import load_classifier, resolve_device
 
@@ -85,16 +85,16 @@ def build_parts(config: RunConfig) -> tuple[Encoding, Classifier]:
     return _encoding_for(config, classifier), classifier
 
 
-def assemble(config: RunConfig, classifier: Classifier) -> IslandHost:
+def assemble(config: WorkConfig, classifier: Classifier) -> IslandHost:
     """Give a classifier the encoding that the configuration says, and see whether it scores as it should.
 
     Raises:
         NetworkError: it does not.
     """
-    return IslandHost(config, _encoding_for(config, classifier), classifier)
+    return IslandHost(config.evolution, _encoding_for(config, classifier), classifier)
 
 
-def _encoding_for(config: RunConfig, classifier: Classifier) -> Encoding:
+def _encoding_for(config: WorkConfig, classifier: Classifier) -> Encoding:
     from islands.encodings.factory import build_encoding
 
     size = config.encoding.size or classifier.input_size

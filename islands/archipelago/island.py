@@ -13,7 +13,7 @@ from torch import Tensor
 from islands.archipelago.messages import Delta, Inbox, IslandKey, IslandState, Outbox, StepResult
 from islands.classifiers.contract import Classifier
 from islands.classifiers.finite import require_finite
-from islands.config import RunConfig
+from islands.config import EvolutionSettings
 from islands.devices import require
 from islands.encodings.contract import Encoding, Operator
 from islands.encodings.genomes import Genomes, Replacement
@@ -21,6 +21,7 @@ from islands.errors import NetworkError, NotLoadedError
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors, descent
 from islands.evolution.archive import Archive, Batch, as_batch, winners
+from islands.evolution.checkpoint import Letter
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
 from islands.evolution.screening import score
@@ -31,6 +32,24 @@ from islands.migration.slices import class_slices
 
 _SMALL = 16_384
 """Values of a direct genome up to which ancestors are kept by default: 16 KB each."""
+
+
+class _Brood(NamedTuple):
+    """The genomes of a generation before they are judged, n rows.
+
+    Attributes:
+        epoch: in which they were made.
+        generation: likewise.
+        genomes: on the device.
+        parents: (n, 2) int64 ids; -1 where there is none.
+        operators: (n,) uint8, see `Operator`.
+    """
+
+    epoch: int
+    generation: int
+    genomes: Genomes
+    parents: Tensor
+    operators: Tensor
 
 
 class _Taken(NamedTuple):
@@ -68,20 +87,22 @@ class Island:
     `(seed, run, island, generation)`, so an epoch gives the same bits wherever and however often it runs.
     """
 
-    def __init__(self, key: IslandKey, config: RunConfig, encoding: Encoding, classifier: Classifier) -> None:
+    def __init__(
+        self, key: IslandKey, settings: EvolutionSettings, encoding: Encoding, classifier: Classifier
+    ) -> None:
         self._key = key
-        self._config = config
+        self._settings = settings
         self._encoding = encoding
         self._classifier = classifier
         self._device = classifier.device
         class_count = len(classifier.classes)
-        self._classes = class_slices(class_count, config.islands.count)[key.island]
-        self._children = config.children_of(key.island)
-        self._largest_batch = config.largest_batch
+        self._classes = class_slices(class_count, settings.islands.count)[key.island]
+        self._children = settings.children_of(key.island)
+        self._largest_batch = settings.largest_batch
         self._archive = self._new_archive()
         self._held: Elites | None = None
         self._held_genomes: Genomes | None = None
-        self._keeps_ancestors = _keeps_ancestors(config, encoding)
+        self._keeps_ancestors = _keeps_ancestors(settings, encoding)
         self.epoch = -1
 
     def load(self, state: IslandState) -> None:
@@ -106,7 +127,7 @@ class Island:
             self._first_generation(claims, log)
         else:
             self._archive.compact(self._encoding)
-            per_epoch = self._config.evolve.generations_per_epoch
+            per_epoch = self._settings.evolve.generations_per_epoch
             for generation in range((epoch - 1) * per_epoch + 1, epoch * per_epoch + 1):
                 self._generation(epoch, generation, claims, log)
         self.epoch = epoch
@@ -121,25 +142,27 @@ class Island:
             self._insert(batch, *winners(batch.fitness), log, claimed=True)
             cells = torch.tensor(inbox.claims.classes, device=self._device) - self._classes.start
             accepted = self._archive.columns["ids"][cells].cpu().numpy() == inbox.claims.ids
-            log.migrations.append(self._migration_rows(epoch, 0, inbox.claim_senders, inbox.claims, accepted))
+            log.migrations.append(
+                self._migration_rows(epoch, Letter.CLAIM, inbox.claim_senders, inbox.claims, accepted)
+            )
         if inbox.migrants is not None and inbox.migrant_senders is not None:
             assert self._held is not None
             own_ids = self._archive.columns["ids"].cpu().numpy()
             held, accepted = replace_migrants(
-                self._held, inbox.migrants, own_ids, self._config.islands.migration
+                self._held, inbox.migrants, own_ids, self._settings.islands.migration
             )
             self._hold(held)
             log.held_changed = True
             log.migrations.append(
-                self._migration_rows(epoch, 1, inbox.migrant_senders, inbox.migrants, accepted)
+                self._migration_rows(epoch, Letter.MIGRANT, inbox.migrant_senders, inbox.migrants, accepted)
             )
 
     def _first_generation(self, claims: Archive | None, log: _Log) -> None:
-        n = self._config.seeds_of(self._key.island)
+        n = self._settings.seeds_of(self._key.island)
         seeds = first_genomes(self._encoding, self._classifier, self._classes, n, self._stream(0))
         parents = torch.full((n, 2), -1, dtype=torch.int64, device=self._device)
-        log.evaluations += n * (self._config.encoding.images_per_seed - 1)  # what gradients cost
-        self._judge(0, 0, seeds.genomes, parents, seeds.operators, claims, log)
+        log.evaluations += n * (self._settings.encoding.images_per_seed - 1)  # what gradients cost
+        self._judge(_Brood(0, 0, seeds.genomes, parents, seeds.operators), claims, log)
         require(
             (self._archive.fitness > -torch.inf).any(),
             NetworkError(
@@ -161,48 +184,42 @@ class Island:
         children = self._encoding.vary(parents, partners, generation, stream)
         crossed = children.operators == Operator.CROSSOVER
         ids = torch.stack([parent_ids, torch.where(crossed, partner_ids, -1)], dim=1)
-        self._judge(epoch, generation, children.genomes, ids, children.operators, claims, log)
+        brood = _Brood(epoch, generation, children.genomes, ids, children.operators)
+        self._judge(brood, claims, log)
 
-    def _judge(
-        self,
-        epoch: int,
-        generation: int,
-        genomes: Genomes,
-        parents: Tensor,
-        operators: Tensor,
-        claims: Archive | None,
-        log: _Log,
-    ) -> None:
-        """Score a batch on every class and let it take cells, here and for the mail."""
-        n = len(genomes)
-        images, to_beat = self._encoding.render(genomes), self._to_beat(claims)
-        scores = score(self._classifier, images, self._config.evolve.tie_break, to_beat)
-        fitness, probabilities = scores
-        if self._config.network.not_finite == "skip":
+    def _judge(self, brood: _Brood, claims: Archive | None, log: _Log) -> None:
+        """Score a brood on every class and let it take cells, here and for the mail."""
+        n, generation = len(brood.genomes), brood.generation
+        images = self._encoding.render(brood.genomes)
+        # Before insertion: a child that only beats a brother of its own takes nothing.
+        scores = score(self._classifier, images, self._settings.evolve.tie_break, self._to_beat(claims))
+        if self._settings.not_finite == "skip":
+            # A sum on the device: to read it now would make the host wait for every generation.
             log.skipped.append((~scores.finite).sum())
         else:
             origin = f" that {self._encoding.name} drew in generation {generation}"
             require_finite(self._classifier.name, images, scores.finite, origin)
-        count = self._config.islands.count
-        start = first_id(generation, self._key.island, count, self._largest_batch)
+        # Ids count up by generation and island: no process needs to ask another for the next.
+        start = first_id(generation, self._key.island, self._settings.islands.count, self._largest_batch)
         batch = Batch(
-            genomes=genomes,
-            fitness=fitness,
-            probabilities=probabilities,
+            genomes=brood.genomes,
+            fitness=scores.fitness,
+            probabilities=scores.probabilities,
             columns={
                 "ids": torch.arange(start, start + n, device=self._device),
-                "parents": parents,
-                "operators": operators,
+                "parents": brood.parents,
+                "operators": brood.operators,
                 "islands": self._column(self._key.island, n),
-                "epochs": self._column(epoch, n),
+                "epochs": self._column(brood.epoch, n),
                 "generations": self._column(generation, n),
             },
         )
-        best, rows = winners(fitness)
+        best, rows = winners(scores.fitness)
         self._insert(batch, best, rows, log, claimed=False)
         log.evaluations += n
         if self._keeps_ancestors:
-            log.genomes[generation] = genomes
+            log.genomes[generation] = brood.genomes
+        # The same winners: own cells are at infinity there, so that only what beats the board is mailed.
         if claims is not None:
             claims.insert(batch, best, rows)
 
@@ -224,7 +241,7 @@ class Island:
 
     def _claims_archive(self, inbox: Inbox) -> Archive | None:
         """Return cells for all classes that only a child better than the board can take; none of its own."""
-        if not self._config.islands.claims or self._config.islands.count == 1:
+        if not self._settings.islands.claims or self._settings.islands.count == 1:
             return None
         claims = Archive(0, len(self._classifier.classes), len(self._classifier.classes), self._device)
         if inbox.board is not None:
@@ -245,12 +262,12 @@ class Island:
         )
 
     def _outbox(self, epoch: int, claims: Archive | None) -> Outbox:
-        migration = self._config.islands.migration
+        migration = self._settings.islands.migration
         migrants = None
-        if migration.size and self._config.islands.count > 1 and epoch % migration.every == 0:
+        if migration.size and self._settings.islands.count > 1 and epoch % migration.every == 0:
             own = self._archive.index(torch.arange(len(self._classes), device=self._device))
             stream = epoch_stream(
-                Purpose.SELECTION, self._config.seed, self._key.run, self._key.island, epoch
+                Purpose.SELECTION, self._settings.seed, self._key.run, self._key.island, epoch
             )
             chosen = torch.from_numpy(emigrants(own, migration, stream)).to(self._device)
             migrants = self._archive.elites(chosen, self._encoding)
@@ -271,7 +288,7 @@ class Island:
         lost = np.setdiff1d(descent(born_of, ids, parents), delta.elites.ids)
         if len(lost) == 0:
             return Ancestors(lost, parents[:0], {})
-        generations, places_in = places(lost, self._config.islands.count, self._largest_batch)
+        generations, places_in = places(lost, self._settings.islands.count, self._largest_batch)
         parts = [
             genomes[int(generation)].take(
                 torch.tensor(places_in[generations == generation], device=self._device)
@@ -325,7 +342,7 @@ class Island:
     def _migration_rows(
         self,
         epoch: int,
-        kind: int,
+        kind: Letter,
         senders: np.ndarray[tuple[int], np.dtype[np.int32]],
         elites: Elites,
         accepted: np.ndarray[tuple[int], np.dtype[np.bool_]],
@@ -346,13 +363,16 @@ class Island:
         return Archive(self._classes.start, len(self._classes), len(self._classifier.classes), self._device)
 
     def _stream(self, generation: int) -> torch.Generator:
-        return variation_stream(self._device, self._config.seed, self._key.run, self._key.island, generation)
+        return variation_stream(
+            self._device, self._settings.seed, self._key.run, self._key.island, generation
+        )
 
     def _column(self, value: int, n: int) -> Tensor:
         return torch.full((n,), value, dtype=torch.int32, device=self._device)
 
 
-def _keeps_ancestors(config: RunConfig, encoding: Encoding) -> bool:
-    if config.checkpoint.ancestors != "auto":
-        return config.checkpoint.ancestors == "genomes"
-    return config.encoding.name == "cppn" or encoding.channels * encoding.size**2 <= _SMALL
+def _keeps_ancestors(settings: EvolutionSettings, encoding: Encoding) -> bool:
+    if settings.ancestors != "auto":
+        return settings.ancestors == "genomes"
+    # A network is small however large the image that it draws.
+    return settings.encoding.is_network or encoding.channels * encoding.size**2 <= _SMALL

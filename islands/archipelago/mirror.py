@@ -13,9 +13,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from islands.archipelago.epoch_mail import Claims, EpochMail, stack
 from islands.archipelago.messages import Delta, Inbox, IslandState, StepResult
-from islands.archipelago.post import Claims, Post, stack
-from islands.config import RunConfig
+from islands.config import EvolutionSettings
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors, ancestors_among
 from islands.evolution.checkpoint import Letter, Mail, RunCheckpoint
@@ -42,16 +42,16 @@ class _IslandMirror:
 class RunMirror:
     """One run of `class_count` classes as the driver knows it."""
 
-    def __init__(self, run: int, config: RunConfig, class_count: int) -> None:
+    def __init__(self, run: int, settings: EvolutionSettings, class_count: int) -> None:
         self._run = run
-        self._config = config
-        self._slices = class_slices(class_count, config.islands.count)
+        self._settings = settings
+        self._slices = class_slices(class_count, settings.islands.count)
         self._class_count = class_count
-        self._topology = build_topology(config.islands)
+        self._topology = build_topology(settings.islands)
         self._islands = [_IslandMirror() for _ in self._slices]
         self._epoch = -1
         self._islands_at = Counter({-1: len(self._slices)})
-        self._posts: dict[int, Post] = {}
+        self._sent: dict[int, EpochMail] = {}
         self._routes: dict[int, tuple[int, tuple[int, ...]]] = {}
         # Of asynchronous islands, receiver -> sender -> the last epoch whose mail it has read, or reads now.
         self._read: list[dict[int, int]] = []
@@ -90,23 +90,23 @@ class RunMirror:
 
         Mail of epoch e is read at the start of epoch e + lag; asynchronous islands read what has come.
         """
-        if self._config.islands.asynchronous:
+        if self._settings.islands.asynchronous:
             return self._unread(island)
-        sent = self._islands[island].epoch + 1 - self._config.islands.lag
+        sent = self._islands[island].epoch + 1 - self._settings.islands.lag
         if sent < 0:
             return Inbox()
-        with_claims = self._config.islands.claims
+        with_claims = self._settings.islands.claims
         if with_claims and self._epoch < sent:
             return None
         senders = self._senders(island, sent)
         if any(self._islands[sender].epoch < sent for sender in senders):
             return None
-        post = self._posts[sent] if senders or with_claims else self._new_post()
-        claims, claim_senders = stack(list(post.claims.of(self._slices[island])))
+        mailed = self._sent[sent] if senders or with_claims else self._no_mail()
+        claims, claim_senders = stack(list(mailed.claims.of(self._slices[island])))
         migrants, migrant_senders = stack(
-            [(sender, post.migrants[sender]) for sender in senders if sender in post.migrants]
+            [(sender, mailed.migrants[sender]) for sender in senders if sender in mailed.migrants]
         )
-        return Inbox(post.board if with_claims else None, claims, claim_senders, migrants, migrant_senders)
+        return Inbox(mailed.board if with_claims else None, claims, claim_senders, migrants, migrant_senders)
 
     def record(self, island: int, result: StepResult) -> None:
         """Take note of an epoch that was done: from here on it counts."""
@@ -121,17 +121,17 @@ class RunMirror:
         while not self._islands_at[self._epoch]:
             del self._islands_at[self._epoch]
             self._epoch += 1
-        if self._config.islands.asynchronous:
+        if self._settings.islands.asynchronous:
             self._read[island] |= self._reading.pop(island, {})
         self.evaluations += delta.evaluations
         self.not_finite += delta.not_finite
         self.confidence[self._slices[island].start : self._slices[island].stop] = delta.confidence
-        post = self._posts.setdefault(delta.epoch, self._new_post())
-        post.boards[island] = outbox.board
+        mailed = self._sent.setdefault(delta.epoch, self._no_mail())
+        mailed.boards[island] = outbox.board
         if outbox.migrants is not None:
-            post.migrants[island] = outbox.migrants
+            mailed.migrants[island] = outbox.migrants
         if outbox.claims is not None:
-            post.claims.add(island, outbox.claims)
+            mailed.claims.add(island, outbox.claims)
 
     def cut(self, epoch: int) -> RunCheckpoint:
         """Return the run as it was when every island had done `epoch`, and forget what came before.
@@ -158,11 +158,11 @@ class RunMirror:
         self._settled_before = overruled
         self._evaluations_at_cut += sum(delta.evaluations for done in deltas for delta in done)
         self._not_finite_at_cut += sum(delta.not_finite for done in deltas for delta in done)
-        self._posts = {sent: post for sent, post in self._posts.items() if sent >= in_transit.start}
+        self._sent = {sent: mailed for sent, mailed in self._sent.items() if sent >= in_transit.start}
         mail = self._mail(own, overruled, in_transit)
         living = [own, elites, mail.elites]
         self._ancestors = None if known is None else ancestors_among(known, living, elites.ids)
-        if self._config.encoding.padded:
+        if self._settings.encoding.padded:
             elites, mail = elites.trimmed(), replace(mail, elites=mail.elites.trimmed())
             self._ancestors = None if self._ancestors is None else self._ancestors.trimmed()
         return RunCheckpoint(
@@ -195,24 +195,24 @@ class RunMirror:
         self.not_finite = self._not_finite_at_cut = checkpoint.not_finite
         self.confidence = own.confidence.copy()
         for offset, board in enumerate(reversed(mail.boards)):
-            self._posts[epoch - offset] = self._restore_post(mail, epoch - offset, board)
+            self._sent[epoch - offset] = self._restored(mail, epoch - offset, board)
         self._forget_reading(epoch - len(mail.boards))
 
-    def _new_post(self) -> Post:
-        return Post(Claims(self._class_count))
+    def _no_mail(self) -> EpochMail:
+        return EpochMail(Claims(self._class_count))
 
     def _forget_reading(self, epoch: int) -> None:
         """Let asynchronous islands have read the mail of all up to `epoch`."""
         self._reading = {}
-        if self._config.islands.asynchronous:
+        if self._settings.islands.asynchronous:
             self._read = [dict.fromkeys(self.islands, epoch) for _ in self.islands]
 
     def _senders(self, island: int, sent: int) -> tuple[int, ...]:
         """Return the islands whose migrants of epoch `sent` go to `island`."""
         if island in self._routes and self._routes[island][0] == sent:
             return self._routes[island][1]
-        config = self._config
-        senders = senders_to(island, self._topology, config.islands, config.seed, self._run, sent)
+        settings = self._settings
+        senders = senders_to(island, self._topology, settings.islands, settings.seed, self._run, sent)
         self._routes[island] = sent, senders
         return senders
 
@@ -225,32 +225,32 @@ class RunMirror:
         for sent in range(min(self._read[island].values()) + 1, max(latest.values()) + 1):
             claims += self._unread_claims(island, sent)
             migrants += [
-                (sender, self._posts[sent].migrants[sender])
+                (sender, self._sent[sent].migrants[sender])
                 for sender in self._senders(island, sent)
-                if sent > self._read[island][sender] and sender in self._posts[sent].migrants
+                if sent > self._read[island][sender] and sender in self._sent[sent].migrants
             ]
         board = np.concatenate(
             [
-                self._posts[latest[i]].boards[i]
+                self._sent[latest[i]].boards[i]
                 if latest[i] >= 0
                 else np.full(len(self._slices[i]), -np.inf, np.float32)
                 for i in self.islands
             ]
         )
-        return Inbox(board if self._config.islands.claims else None, *stack(claims), *stack(migrants))
+        return Inbox(board if self._settings.islands.claims else None, *stack(claims), *stack(migrants))
 
     def _unread_claims(self, receiver: int, sent: int) -> list[tuple[int, Elites]]:
         """Return by sender the claims of epoch `sent` that `receiver` has not read."""
-        claims = self._posts[sent].claims.of(self._slices[receiver])
-        if not self._config.islands.asynchronous:
+        claims = self._sent[sent].claims.of(self._slices[receiver])
+        if not self._settings.islands.asynchronous:
             return list(claims)
         return [(sender, part) for sender, part in claims if sent > self._read[receiver][sender]]
 
     def _first_in_transit(self, epoch: int) -> int:
         """Return the first epoch whose mail somebody has not read when all islands are at `epoch`."""
-        if self._config.islands.asynchronous:
+        if self._settings.islands.asynchronous:
             return min(min(read.values()) for read in self._read) + 1
-        return max(0, epoch + 1 - self._config.islands.lag)
+        return max(0, epoch + 1 - self._settings.islands.lag)
 
     def _genomes_known(self, epoch: int) -> list[Elites | Ancestors] | None:
         """Return all that the next cut's elites and mail may descend from; None where only ids are kept."""
@@ -263,10 +263,10 @@ class RunMirror:
                     if delta.ancestors is None:
                         return None
                     known += [delta.elites, delta.ancestors]
-        for sent, post in self._posts.items():
+        for sent, mailed in self._sent.items():
             if sent <= epoch:
-                known += post.claims.tables()
-                known += post.migrants.values()
+                known += mailed.claims.tables()
+                known += mailed.migrants.values()
         return known
 
     def _settle(self, own: Elites, in_transit: range) -> tuple[Elites, npt.NDArray[np.bool_]]:
@@ -284,12 +284,12 @@ class RunMirror:
     def _mail(self, own: Elites, overruled: npt.NDArray[np.bool_], in_transit: range) -> Mail:
         letters: list[tuple[Letter, int, int, int, Elites]] = []
         for sent in in_transit:
-            post = self._posts[sent]
+            mailed = self._sent[sent]
             for receiver in self.islands:
                 for sender, claims in self._unread_claims(receiver, sent):
                     letters.append((Letter.CLAIM, sender, receiver, sent, claims))
-            for sender in sorted(post.migrants):
-                letters.append((Letter.MIGRANT, sender, -1, sent, post.migrants[sender]))
+            for sender in sorted(mailed.migrants):
+                letters.append((Letter.MIGRANT, sender, -1, sent, mailed.migrants[sender]))
         for index, island in enumerate(self._islands):
             letters.append((Letter.HELD, -1, index, -1, _require(island.state).held))
         letters.append((Letter.OVERRULED, -1, -1, -1, own.take(overruled)))
@@ -300,19 +300,19 @@ class RunMirror:
             receivers=np.repeat(np.array([receiver for _, _, receiver, *_ in letters], np.int32), sizes),
             sent=np.repeat(np.array([sent for *_, sent, _ in letters], np.int32), sizes),
             elites=Elites.concatenate([elites for *_, elites in letters]),
-            boards=np.stack([self._posts[sent].board for sent in in_transit]),
+            boards=np.stack([self._sent[sent].board for sent in in_transit]),
         )
 
-    def _restore_post(self, mail: Mail, sent: int, board: npt.NDArray[np.float32]) -> Post:
-        post = self._new_post()
-        post.boards = {i: board[s.start : s.stop] for i, s in enumerate(self._slices)}
+    def _restored(self, mail: Mail, sent: int, board: npt.NDArray[np.float32]) -> EpochMail:
+        mailed = self._no_mail()
+        mailed.boards = {i: board[s.start : s.stop] for i, s in enumerate(self._slices)}
         claims = mail.take((mail.sent == sent) & (mail.kinds == Letter.CLAIM))
         for sender in np.unique(claims.senders).tolist():
-            post.claims.add(sender, claims.elites.take(claims.senders == sender))
+            mailed.claims.add(sender, claims.elites.take(claims.senders == sender))
         migrants = mail.take((mail.sent == sent) & (mail.kinds == Letter.MIGRANT))
         for sender in np.unique(migrants.senders).tolist():
-            post.migrants[sender] = migrants.elites.take(migrants.senders == sender)
-        return post
+            mailed.migrants[sender] = migrants.elites.take(migrants.senders == sender)
+        return mailed
 
 
 def _advance(state: IslandState | None, deltas: list[Delta]) -> IslandState | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
-from islands.config import RunConfig, ScorersConfig, WorkersConfig
+from islands.config import ScorersConfig, WorkConfig, WorkersConfig
 from islands.errors import ConfigError
 
 LOCAL_WAIT_S = 5.0
@@ -87,7 +87,7 @@ def reserve_for_scorers(scorers: ScorersConfig, limit_s: float) -> Any:
     return group
 
 
-def patience(config: RunConfig) -> float:
+def patience(config: WorkConfig) -> float:
     """Return the seconds to wait for resources: a local cluster offers at once all that it ever will."""
     wait_s = config.workers.wait_s
     return min(wait_s, LOCAL_WAIT_S) if config.ray.address == "local" else wait_s

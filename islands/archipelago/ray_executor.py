@@ -20,7 +20,7 @@ from islands.archipelago.host import IslandHost, build_host
 from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkFacts, StepResult
 from islands.archipelago.placement import Place, Placement, patience
 from islands.archipelago.ray_actors import Actors, Slot, ended
-from islands.config import RunConfig
+from islands.config import WorkConfig
 from islands.errors import NotLoadedError
 
 
@@ -33,7 +33,7 @@ class Worker:
     @cached_property
     def _host(self) -> IslandHost:
         # Built at the first call, not in the constructor: an error here then comes back as itself.
-        return build_host(RunConfig.model_validate(self._settings))
+        return build_host(WorkConfig.model_validate(self._settings))
 
     def facts(self) -> NetworkFacts:
         """See `IslandHost.facts`."""
@@ -73,7 +73,7 @@ class RayExecutor:
         ConfigError: the cluster cannot be reached, or lacks the resources that the workers ask for.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: WorkConfig) -> None:
         self._config = config
         self._hosts: dict[IslandKey, Any] = {}
         self._running: dict[Any, _Call] = {}
@@ -160,4 +160,4 @@ class RayExecutor:
             "resources": workers.resources,
             "scheduling_strategy": strategy,
         }
-        return kind.options(**options).remote(self._config.model_dump(mode="json"))
+        return kind.options(**options).remote(self._config.as_message())

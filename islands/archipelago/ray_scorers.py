@@ -21,7 +21,7 @@ from islands.archipelago.placement import patience, reserve_for_scorers
 from islands.archipelago.ray_actors import Actors, Slot, ended
 from islands.archipelago.scorer import Scorer, ScoreTask, build_scorer
 from islands.archipelago.scorers import Scored
-from islands.config import RunConfig
+from islands.config import WorkConfig
 from islands.evolution.scores import Scores
 
 BACKGROUND = 10
@@ -32,7 +32,7 @@ class ScoringWorker:
     """The actor. Its constructor takes a configuration, never weights: Ray must be able to restart it."""
 
     def __init__(self, settings: dict[str, Any], channels: int, size: int) -> None:
-        self._config = RunConfig.model_validate(settings)
+        self._config = WorkConfig.model_validate(settings)
         self._image = channels, size
         if self._config.scorers.cpus == 0:
             os.nice(BACKGROUND)
@@ -70,7 +70,7 @@ class RayScorers:
         InputError: a network cannot be had.
     """
 
-    def __init__(self, config: RunConfig, channels: int, size: int) -> None:
+    def __init__(self, config: WorkConfig, channels: int, size: int) -> None:
         self._config = config
         self._image = channels, size
         self._group: Any = None
@@ -86,7 +86,7 @@ class RayScorers:
                 self._start,
                 config.workers,
                 "scorers",
-                f"find the cause (memory?), then `islands resume {config.store}` scores what is missing",
+                "find the cause (memory?), then `islands resume STORE` scores what is missing",
             )
             started.callback(self.scorers.close)
             self.facts: tuple[NetworkFacts, ...] = self.scorers.first_facts()
@@ -141,4 +141,4 @@ class RayScorers:
                 self._group, placement_group_bundle_index=bundle
             )
         kind: Any = ray.remote(ScoringWorker)
-        return kind.options(**options).remote(self._config.model_dump(mode="json"), *self._image)
+        return kind.options(**options).remote(self._config.as_message(), *self._image)

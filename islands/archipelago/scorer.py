@@ -13,7 +13,7 @@ from islands.archipelago.host import repeatable_on_gpu
 from islands.archipelago.messages import NetworkFacts
 from islands.classifiers.apart import predict_each
 from islands.classifiers.contract import Classifier
-from islands.config import RunConfig
+from islands.config import WorkConfig
 from islands.encodings.contract import Encoding
 from islands.evolution.elites import Arrays
 from islands.evolution.outcomes import outcomes
@@ -75,7 +75,7 @@ class Scorer:
         )
 
 
-def build_scorer(config: RunConfig, channels: int, size: int) -> Scorer:
+def build_scorer(config: WorkConfig, channels: int, size: int) -> Scorer:
     """Build the held-out networks of a configuration, and the encoding of images (channels, size, size).
 
     Raises:

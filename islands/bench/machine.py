@@ -26,9 +26,10 @@ from islands.bench.simulation import CLASSES, simulate
 from islands.bench.timing import finish, interleaved, peak_memory_of, ratio
 from islands.classifiers.contract import Classifier
 from islands.classifiers.torch_classifier import TorchClassifier
-from islands.config import RunConfig
+from islands.config import WorkConfig
 from islands.devices import deferred_checks
 from islands.encodings.contract import Encoding
+from islands.encodings.cppn import CppnEncoding
 from islands.encodings.genomes import Genomes
 from islands.evolution.archive import COLUMN_TYPES, Archive, Batch, winners
 
@@ -55,7 +56,7 @@ class Bench:
     rows: list[Row]
 
 
-def bench(config: RunConfig, seconds: float = 10, trace: Path | None = None) -> Bench:
+def bench(config: WorkConfig, seconds: float = 10, trace: Path | None = None) -> Bench:
     """Measure one island, the driver, and unless the executor is `in-process` also workers on Ray.
 
     Args:
@@ -67,7 +68,7 @@ def bench(config: RunConfig, seconds: float = 10, trace: Path | None = None) -> 
         InputError: the configuration does not fit the network or the machine.
     """
     # As many children as an island has, whatever the number of islands that are measured.
-    config = config.model_copy(update={"evolve": config.island_budget})
+    config = config.model_copy(update={"evolve": config.evolution.island_budget})
     encoding, classifier = build_parts(config)
     with torch.inference_mode():
         island, memory = _begin(config, encoding, classifier)
@@ -93,7 +94,7 @@ class _MeasuredIsland:
     """One island that owns all classes, in epochs of `generations`."""
 
     def __init__(
-        self, config: RunConfig, encoding: Encoding, classifier: Classifier, generations: int
+        self, config: WorkConfig, encoding: Encoding, classifier: Classifier, generations: int
     ) -> None:
         self.encoding = encoding
         self.classifier = classifier
@@ -103,7 +104,7 @@ class _MeasuredIsland:
         self.generations = generations
         self._key = IslandKey(0, 0)
         self._epoch = 0
-        self._host = IslandHost(_single_island(config, generations), encoding, classifier)
+        self._host = IslandHost(_single_island(config, generations).evolution, encoding, classifier)
         self._host.load(self._key, None)
         self._host.step(self._key, 0, Inbox())
         self.images = encoding.render(population(encoding, self.children, self.device))
@@ -120,7 +121,7 @@ class _MeasuredIsland:
                 self.classifier.predict(self.images)
 
 
-def _begin(config: RunConfig, encoding: Encoding, classifier: Classifier) -> tuple[_MeasuredIsland, Row]:
+def _begin(config: WorkConfig, encoding: Encoding, classifier: Classifier) -> tuple[_MeasuredIsland, Row]:
     """Return an island with epochs short enough to repeat, and the memory that it needs.
 
     Must come before all that may need more memory.
@@ -141,14 +142,14 @@ def _begin(config: RunConfig, encoding: Encoding, classifier: Classifier) -> tup
     return island, Row("memory", memory, "GB", meaning)
 
 
-def _single_island(config: RunConfig, generations_per_epoch: int) -> RunConfig:
+def _single_island(config: WorkConfig, generations_per_epoch: int) -> WorkConfig:
     """Return `config` for one island of one run, with other epochs."""
     evolve = config.evolve.model_copy(update={"generations_per_epoch": generations_per_epoch})
     islands = config.islands.model_copy(update={"count": 1})
     return config.model_copy(update={"runs": 1, "evolve": evolve, "islands": islands})
 
 
-def _chunk(config: RunConfig, classifier: Classifier) -> int:
+def _chunk(config: WorkConfig, classifier: Classifier) -> int:
     """Return how many images pass through the network at a time, at most."""
     return classifier.batch_size if isinstance(classifier, TorchClassifier) else config.evolve.children
 
@@ -191,11 +192,11 @@ def _module_alone(island: _MeasuredIsland) -> Callable[[], object] | None:
     pixels = torch.randn((island.children, classifier.channels, size, size), device=island.device)
     pixels = pixels.to(island.precision, memory_format=torch.channels_last)
 
-    def run() -> None:
+    def pass_forward() -> None:
         for chunk in pixels.split(classifier.batch_size):
             module(chunk)
 
-    return run
+    return pass_forward
 
 
 def _parts(island: _MeasuredIsland, seconds: float) -> Iterator[Row]:
@@ -215,7 +216,7 @@ def _parts(island: _MeasuredIsland, seconds: float) -> Iterator[Row]:
     def row(name: str, per: int, unit: str, meaning: str) -> Row:
         return Row(name, 1e6 * times[name].typical / per, unit, meaning)
 
-    nodes = f" of {HIDDEN_NODES} hidden nodes" if encoding.name == "cppn" else ""
+    nodes = f" of {HIDDEN_NODES} hidden nodes" if isinstance(encoding, CppnEncoding) else ""
     size = f"{encoding.size} x {encoding.size} x {encoding.channels}"
     yield row("render", n, "us/image", f"drawing {size}{nodes}, in batches of {n}")
     yield row("vary", n, "us/image", "mutation and crossover")
@@ -246,7 +247,7 @@ def population(encoding: Encoding, n: int, device: torch.device) -> Genomes:
     """Return `n` genomes; of CPPNs, such as have `HIDDEN_NODES` hidden nodes, repeated as needed."""
     generator = torch.Generator(device).manual_seed(0)
     genomes = encoding.random(n, generator)
-    if encoding.name != "cppn":
+    if not isinstance(encoding, CppnEncoding):
         return genomes
     found: list[Genomes] = []
     while sum(map(len, found)) < n:
@@ -265,7 +266,7 @@ def _write_trace(island: _MeasuredIsland, file: Path) -> None:
     profile.export_chrome_trace(str(file))
 
 
-def _machine(config: RunConfig, classifier: Classifier) -> str:
+def _machine(config: WorkConfig, classifier: Classifier) -> str:
     device = classifier.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return (
@@ -282,7 +283,7 @@ def _processor() -> str:
     return models[0] if models else platform.processor() or platform.machine()
 
 
-def _setting(config: RunConfig, classifier: Classifier) -> str:
+def _setting(config: WorkConfig, classifier: Classifier) -> str:
     chunk = _chunk(config, classifier)
     network = config.network
     return (

@@ -15,10 +15,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from islands.archipelago.driver import Archipelago, Progress
-from islands.archipelago.factory import build_executor
-from islands.config import RunConfig
-from islands.config.files import resolve_run_config
+from islands.archipelago.driver import Archipelago
+from islands.archipelago.progress import Progress
+from islands.archipelago.start import build_executor
+from islands.config import WorkConfig
 from islands.evolution.checkpoint import Checkpoint
 from islands.memory import peak_memory
 
@@ -77,7 +77,7 @@ def simulate(
     with closing(build_executor(config)) as running:
         archipelago = Archipelago(config, CLASSES, running, watch.commit, watch.observe)
         watch.start()
-        archipelago.run()
+        archipelago.evolve()
         driver_s, later_s = watch.stop()
     steps = islands * (epochs + 1)
     return Simulation(
@@ -113,11 +113,9 @@ class _Watch:
         return now - self._started, now - self._at_half
 
 
-def _config(islands: int, epochs: int, executor: str, workers: int, children: int) -> RunConfig:
-    return resolve_run_config(
+def _config(islands: int, epochs: int, executor: str, workers: int, children: int) -> WorkConfig:
+    return WorkConfig.model_validate(
         {
-            "pipeline": "custom",
-            "store": "unused",
             "network": {"name": "islands.bench.simulation:NullNetwork"},
             "encoding": {"name": "direct"},
             "evolve": {
@@ -130,8 +128,7 @@ def _config(islands: int, epochs: int, executor: str, workers: int, children: in
             "islands": {"count": islands},
             "workers": {"executor": executor, "count": workers, "device": "cpu"},
             "checkpoint": {"every_s": 5.0},
-        },
-        "simulation",
+        }
     )
 
 

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from islands.archipelago.driver import Progress
 from islands.archipelago.host import build_parts
+from islands.archipelago.progress import Progress
 from islands.archipelago.ray_executor import RayExecutor
 from islands.archipelago.ray_session import connect
 from islands.bench.rows import Row
-from islands.config import RunConfig
-from islands.stages.evolve import evolve
+from islands.config import RunConfig, WorkConfig
+from islands.runs.evolve import evolve
 from islands.store.writer import StoreWriter
 
 WORKERS = 2
@@ -35,7 +35,7 @@ class _Pace(NamedTuple):
     driver: float
 
 
-def measure_workers(config: RunConfig, seconds: float, images_per_second: float) -> list[Row]:
+def measure_workers(config: WorkConfig, seconds: float, images_per_second: float) -> list[Row]:
     """Evolve one island on one worker and two on two, in turns, with mail and with commits to a store.
 
     Args:
@@ -80,7 +80,7 @@ def measure_workers(config: RunConfig, seconds: float, images_per_second: float)
 class _Network:
     """A worker that does nothing but score images that are drawn already."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: WorkConfig) -> None:
         torch.set_num_threads(config.workers.threads)
         encoding, self._classifier = build_parts(config)
         generator = torch.Generator(self._classifier.device).manual_seed(0)
@@ -95,7 +95,7 @@ class _Network:
         return done / (time.perf_counter() - started)
 
 
-def _scaling_of_the_network(config: RunConfig, seconds: float) -> float:
+def _scaling_of_the_network(config: WorkConfig, seconds: float) -> float:
     """Return images per second of several networks at once over as many times those of one alone."""
     import ray
 
@@ -112,10 +112,12 @@ def _scaling_of_the_network(config: RunConfig, seconds: float) -> float:
     return median(ratios)
 
 
-def _with_workers(config: RunConfig, count: int, generations: int, epochs: int, store: str) -> RunConfig:
-    """Return `config` with as many islands as workers, and a few epochs of so many generations."""
-    return config.model_copy(
-        update={
+def _with_workers(config: WorkConfig, count: int, generations: int, epochs: int, store: str) -> RunConfig:
+    """Return a run with as many islands as workers, and a few epochs of so many generations."""
+    return RunConfig(
+        **{
+            **dict(config),
+            "pipeline": "custom",
             "runs": 1,
             "store": store,
             "evolve": config.evolve.model_copy(

@@ -64,7 +64,9 @@ def _lite(number: int, size: int) -> NetworkEntry:
 NETWORKS: dict[str, NetworkEntry] = {
     entry.name: entry
     for entry in (
-        _digits("lenet-mnist", "the paper's LeNet for handwritten digits, trained by `islands.stages.train`"),
+        _digits(
+            "lenet-mnist", "the paper's LeNet for handwritten digits, trained by `islands.training.digits`"
+        ),
         _digits("linear-mnist", "logistic regression on the pixels of digits"),
         _digits("svm-mnist", "support vector machines with a Gaussian kernel on the pixels of digits"),
         _digits("generative-mnist", "a Gaussian for each digit, p(c|x) by Bayes' rule"),

@@ -10,8 +10,8 @@ from pathlib import Path
 from safetensors.torch import load
 from torch import nn
 
+from islands.classifiers.state_dicts import LocalFile, fill, read_state_dict, require_sha256
 from islands.classifiers.torch_classifier import Network, Preprocessing
-from islands.classifiers.verify import LocalFile, fill, read_state_dict, require_sha256
 from islands.errors import NetworkError
 from islands.folders import cache_directory
 
@@ -57,7 +57,7 @@ def trained_folder(seed: int) -> Path:
 
 
 def load_trained_lenet(seed: int) -> Network:
-    """Return the LeNet that was trained here with `seed`; see `islands.stages.train`.
+    """Return the LeNet that was trained here with `seed`; see `islands.training.digits`.
 
     Raises:
         NetworkError: it was not, or its weights are damaged.
@@ -66,7 +66,7 @@ def load_trained_lenet(seed: int) -> Network:
     if not (folder / "lenet-mnist.json").is_file():
         raise NetworkError(
             f"lenet:{seed} has not been trained here yet: a run that names it does it in a minute or two, "
-            f"and so does `python -m islands.stages.train --seed {seed} --out {folder}`"
+            f"and so does `python -m islands.training.digits --seed {seed} --out {folder}`"
         )
     return _recorded(folder)
 

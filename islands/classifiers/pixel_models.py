@@ -1,6 +1,6 @@
 """Shallow and generative models of MNIST's pixels: are they fooled as well?
 
-Their weights were fitted by `islands.stages.fit_pixels` and lie in this package.
+Their weights were fitted by `islands.training.fit_pixels` and lie in this package.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from islands.classifiers.lenet import CLASSES
+from islands.classifiers.state_dicts import require_sha256
 from islands.classifiers.torch_classifier import Network, Preprocessing
-from islands.classifiers.verify import require_sha256
 
 
 class KernelMachine(nn.Module):

@@ -11,6 +11,7 @@ from islands.classifiers.catalogue import parse_network
 from islands.classifiers.combinators import Ensemble, LabelOnly, Stability, Weakest
 from islands.classifiers.contract import Classifier
 from islands.classifiers.screened import MARGINS, ScreenedClassifier, full_batch
+from islands.classifiers.state_dicts import LocalFile
 from islands.classifiers.torch_classifier import (
     Network,
     NotFinite,
@@ -19,7 +20,6 @@ from islands.classifiers.torch_classifier import (
     View,
     build_classifier,
 )
-from islands.classifiers.verify import LocalFile
 from islands.errors import ConfigError, NetworkError
 from islands.memory import keep_freed_memory
 
@@ -185,13 +185,13 @@ def _timm(spec: str, weights: LocalFile | None) -> Network:
 
 
 def _torchscript(path: str, sha256: str | None) -> Network:
-    from islands.classifiers.programs import load_torchscript
+    from islands.classifiers.saved_programs import load_torchscript
 
     return load_torchscript(LocalFile(Path(path), sha256))
 
 
 def _exported(path: str, sha256: str | None) -> Network:
-    from islands.classifiers.programs import load_exported
+    from islands.classifiers.saved_programs import load_exported
 
     return load_exported(LocalFile(Path(path), sha256))
 

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from islands.classifiers.imagenet import imagenet_classes
+from islands.classifiers.state_dicts import LocalFile, fill, hash_in_name, read_state_dict
 from islands.classifiers.torch_classifier import Network, Preprocessing
 from islands.classifiers.torchvision_cpu import import_torchvision
-from islands.classifiers.verify import LocalFile, fill, hash_in_name, read_state_dict
 from islands.errors import NetworkError
 
 _PACKAGED = {"mobilenet_v2@IMAGENET1K_V1": "mobilenet_v2"}

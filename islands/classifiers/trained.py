@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,9 +14,10 @@ from safetensors.torch import load, save
 from torch import nn
 
 from islands.classifiers.lenet import build_lenet
+from islands.classifiers.state_dicts import fill, require_sha256
 from islands.classifiers.torch_classifier import Network, Preprocessing, fingerprint_of
-from islands.classifiers.verify import fill, require_sha256
 from islands.errors import NetworkError
+from islands.files import write_whole
 from islands.folders import cache_directory
 
 _DIGITS = 16
@@ -154,7 +154,7 @@ def keep(
     folder = _folder(record.fingerprint)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "network.safetensors", weights)
-    write_whole(folder / "network.json", record.as_json().encode())
+    write_whole(folder / "network.json", record.as_json())
     return record
 
 
@@ -176,14 +176,6 @@ def load_trained(fingerprint: str) -> Network:
     network = build_network(record.architecture, record.classes, record.preprocessing.input_size, 0)
     fill(network.module, load(weights), str(folder))
     return network._replace(preprocessing=record.preprocessing)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    unfinished.write_bytes(data)
-    unfinished.replace(path)
 
 
 def _folder(fingerprint: str) -> Path:

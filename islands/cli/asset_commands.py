@@ -16,7 +16,7 @@ from islands.cli.options import Json
 
 if TYPE_CHECKING:
     from islands.datasets.assets import Asset
-    from islands.datasets.download import Observe
+    from islands.datasets.download import Received
 
 assets = typer.Typer(help="Data and weights, from packages or their own addresses.", no_args_is_help=True)
 
@@ -72,7 +72,7 @@ def _places(asset: Asset) -> str:
 
 
 @contextmanager
-def _progress(asset: Asset, offline: bool) -> Iterator[Observe | None]:
+def _progress(asset: Asset, offline: bool) -> Iterator[Received | None]:
     """Show on a terminal how much has come; elsewhere, that something comes."""
     if offline or not asset.missing:
         yield None

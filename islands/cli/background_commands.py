@@ -11,7 +11,7 @@ from islands.cli.store_commands import Store
 from islands.errors import InputError, IslandsError
 
 if TYPE_CHECKING:
-    from islands.deploy.background import Note
+    from islands.deploy.background import BackgroundRun
 
 
 def logs(
@@ -21,52 +21,52 @@ def logs(
     """Show what a run in the background says."""
     from islands.deploy import background, detached, jobs
 
-    note = background.recall(store)
-    if note is None:
+    run = background.recall(store)
+    if run is None:
         raise InputError(
             f"no run with --detach or as a job was started from here for {store}; "
             f"`islands status {store}` says where it stands"
         )
-    if note.address is None:
-        for line in detached.lines(note, follow=follow):
+    if run.address is None:
+        for line in detached.lines(run, follow=follow):
             print(line, end="", flush=True)
     elif follow:
-        watch(note)
+        watch(run)
     else:
-        print(jobs.log(note), end="")
+        print(jobs.log(run), end="")
 
 
 def stop(store: Store) -> None:
     """Let a run commit and end; `resume` goes on with it."""
     from islands.deploy import background, detached, jobs
 
-    note = background.recall(store)
-    job = jobs.find(note) if note is not None and note.address else None
+    run = background.recall(store)
+    job = jobs.job_of(run) if run is not None and run.address else None
     again = f"islands resume {store}"
-    if note is not None and job is not None and job.state in ("PENDING", "RUNNING"):
-        state = jobs.stop(note).lower()
-        print(f"{note}: {state}; to go on: {again if jobs.can_be_resumed(note) else 'launch it again'}")
+    if run is not None and job is not None and job.state in ("PENDING", "RUNNING"):
+        state = jobs.stop(run).lower()
+        print(f"{run}: {state}; to go on: {again if jobs.can_be_resumed(run) else 'launch it again'}")
     else:
         print(f"asked {detached.stop(store)} to commit and end; to go on: {again}")
 
 
-def watch(note: Note) -> None:
+def watch(run: BackgroundRun) -> None:
     """Show the log of a job on stderr until it ends; a Ctrl-C stops the showing, not the job."""
     from islands.deploy import jobs
 
     try:
-        state = jobs.follow(note, lambda text: print(text, end="", file=sys.stderr, flush=True))
+        state = jobs.follow(run, lambda text: print(text, end="", file=sys.stderr, flush=True))
     except KeyboardInterrupt:
-        announce(note)
+        announce(run)
         return
     if state == "STOPPED":
         raise typer.Exit(130)
     if state == "FAILED":
-        raise IslandsError(f"{note} failed; its log says why: islands logs {note.store}")
+        raise IslandsError(f"{run} failed; its log says why: islands logs {run.store}")
 
 
-def announce(note: Note) -> None:
+def announce(run: BackgroundRun) -> None:
     """Say where a run goes on, and what one can do with it."""
-    store = note.store
-    print(f"{store} goes on as {note}")
+    store = run.store
+    print(f"{store} goes on as {run}")
     print(f"islands status {store}; islands logs {store} --follow; islands stop {store}")

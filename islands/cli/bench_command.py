@@ -33,10 +33,12 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure how fast FILE runs here: the network, all around it, workers and driver."""
-    from islands.config.files import load_run_config, resolve_run_config
+    from islands.config.files import resolve_work_config
+    from islands.experiments.catalogue import PIPELINES
+    from islands.experiments.configure import load_run_config
 
     if file is None:
-        config = resolve_run_config({"pipeline": "mnist_cppn", "store": "unused"}, "bench", overrides or ())
+        config = resolve_work_config(PIPELINES["mnist_cppn"].settings, overrides or ())
     else:
         config = load_run_config(file, overrides or ())
     from islands.bench import machine as stage

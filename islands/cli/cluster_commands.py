@@ -32,8 +32,8 @@ def cluster_file(
     ] = None,
 ) -> None:
     """Print a file that starts a cluster for the run that FILE describes."""
-    from islands.config.files import load_run_config
     from islands.deploy import cluster_files
+    from islands.experiments.configure import load_run_config
 
     config = load_run_config(file, overrides or ())
     match kind:

@@ -15,11 +15,11 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="A configuration, such
 
 def doctor(file: File, overrides: Overrides = None, as_json: Json = False) -> None:
     """Check networks, devices, Ray, store, disk and memory for the run that FILE describes."""
-    from islands.config.files import load_run_config
+    from islands.experiments.configure import load_run_config
 
     config = load_run_config(file, overrides or ())
     from islands.cli.run_commands import stdout_for_result
-    from islands.stages.doctor import examine
+    from islands.runs.doctor import examine
 
     with stdout_for_result():
         diagnoses = examine(config)

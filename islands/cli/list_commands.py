@@ -14,7 +14,7 @@ from islands.cli.options import Json
 from islands.errors import InputError
 
 if TYPE_CHECKING:
-    from islands.pipelines import Pipeline
+    from islands.experiments.pipeline import Pipeline
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them; made if need be.")]
 
@@ -36,9 +36,9 @@ def networks(as_json: Json = False) -> None:
 
 def pipelines(as_json: Json = False) -> None:
     """List the experiments that a configuration can name."""
-    from islands import pipelines as registry
+    from islands.experiments.catalogue import PIPELINES
 
-    listed = [registry.get(name) for name in registry.names()]
+    listed = list(PIPELINES.values())
     if as_json:
         print(json.dumps([_as_json(pipeline) for pipeline in listed]))
         return

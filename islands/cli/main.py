@@ -26,7 +26,7 @@ from islands.cli import (
     store_commands,
 )
 from islands.cli.panics import without_panics
-from islands.cli.streams import decoded, repair_streams
+from islands.cli.standard_streams import decoded, repair_streams
 from islands.errors import InputError, IslandsError
 from islands.folders import ensure_home
 
@@ -88,7 +88,7 @@ def main() -> None:
     repair_streams()
     ensure_home()
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    code = run(arguments or ["--help"], debug=len(arguments) < len(sys.argv) - 1)
+    code = execute(arguments or ["--help"], debug=len(arguments) < len(sys.argv) - 1)
     if "icechunk" not in sys.modules:
         sys.exit(code)
     # Icechunk's threads call back into Python; one that does so while Python shuts down aborts the process
@@ -98,7 +98,7 @@ def main() -> None:
     os._exit(code)
 
 
-def run(arguments: Sequence[str], *, debug: bool = False) -> int:
+def execute(arguments: Sequence[str], *, debug: bool = False) -> int:
     """Run a command line and return its exit code: 0, 1 for a failure, 2 for bad input, 130 for Ctrl-C.
 
     `~/` is the home directory at the beginning of a word, and after `--option=`, where shells leave it.

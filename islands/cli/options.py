@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from islands.cli.progress import Style
+from islands.cli.display import Style
 
 Overrides = Annotated[
     list[str] | None,

@@ -35,10 +35,10 @@ def paper(
     as_json: Json = False,
 ) -> None:
     """Run all experiments of the paper, or go on with them, and report claim by claim."""
-    from islands.cli.progress import observer
+    from islands.cli.display import observer
     from islands.cli.run_commands import stdout_for_result
-    from islands.report import paper as report
-    from islands.stages.paper import reproduce
+    from islands.experiments import paper_report as report
+    from islands.experiments.paper import reproduce
 
     folder = out / budget.value
     with stdout_for_result(), observer(progress) as observe:
@@ -63,10 +63,10 @@ def findings(
     as_json: Json = False,
 ) -> None:
     """Set what experiments found beside the paper's figures, from their folders alone."""
-    from islands.report.findings import as_text
-    from islands.stages.experiment import find
+    from islands.experiments.findings.verdicts import as_text
+    from islands.experiments.runner import findings_of
 
-    found = find(folders)
+    found = findings_of(folders)
     if as_json:
         print(json.dumps({name: [each.as_json() for each in rows] for name, rows in found.items()}))
         return

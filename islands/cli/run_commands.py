@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from islands.cli.background_commands import announce, watch
+from islands.cli.display import Style, observer
 from islands.cli.options import Detach, Json, Overrides, ProgressStyle
-from islands.cli.progress import Style, observer
 from islands.cli.store_commands import Store, status
 from islands.errors import InputError
 
 if TYPE_CHECKING:
     from islands.config import RunConfig
-    from islands.deploy.background import Note
-    from islands.stages.plan import Plan
+    from islands.deploy.background import BackgroundRun
+    from islands.runs.plan import Plan
     from islands.store.reader import StoreReader
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A configuration, such as cluster/local.yaml.")]
@@ -36,12 +36,12 @@ def launch(
     detach: Detach = False,
 ) -> None:
     """Start the experiment that FILE describes: one run, or several, and the other stages of its pipeline."""
-    from islands.config.files import load_run_config
+    from islands.experiments.configure import load_run_config
 
     config = load_run_config(file, overrides or ())
-    from islands import pipelines
+    from islands.experiments.catalogue import PIPELINES
 
-    pipeline = pipelines.get(config.pipeline)
+    pipeline = PIPELINES[config.pipeline]
     if config.ray.is_job_server and config.workers.executor == "ray":
         from islands.deploy import jobs
 
@@ -57,11 +57,11 @@ def launch(
     if pipeline.is_several:
         _run_experiment(config, progress, as_json)
         return
-    from islands.stages import launch as stage
+    from islands.runs import launch as operation
     from islands.store.location import Location
 
     with stdout_for_result(), observer(progress) as observe:
-        reader = stage.launch(config, observe)
+        reader = operation.launch(config, observe)
     _report(reader, as_json)
     if pipeline.findings is not None and Location.of(config.store).is_local:
         _conclude(config, as_json)
@@ -69,7 +69,7 @@ def launch(
 
 def _conclude(config: RunConfig, as_json: bool) -> None:
     """Do what is left of an experiment when its run is complete."""
-    from islands.stages.experiment import run_experiment
+    from islands.experiments.runner import run_experiment
 
     with stdout_for_result():
         run_experiment(config)
@@ -79,7 +79,7 @@ def _conclude(config: RunConfig, as_json: bool) -> None:
 
 def _run_experiment(config: RunConfig, progress: Style | None, as_json: bool) -> None:
     """Run what is missing of an experiment, and print what came out."""
-    from islands.stages.experiment import run_experiment
+    from islands.experiments.runner import run_experiment
 
     with stdout_for_result(), observer(progress) as observe:
         done = run_experiment(config, observe)
@@ -142,10 +142,10 @@ def resume(
 
         announce(detached.resume(store, arguments))
         return
-    from islands.stages import launch as stage
+    from islands.runs import resume as operation
 
     with stdout_for_result(), observer(progress) as observe:
-        reader = stage.resume(store, overrides or (), observe, break_lock=break_lock, at=at)
+        reader = operation.resume(store, overrides or (), observe, break_lock=break_lock, at=at)
     _report(reader, as_json)
 
 
@@ -156,13 +156,15 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what FILE would run, and how long that would take on machines like this one."""
-    from islands.config.files import load_run_config
+    from islands.experiments.catalogue import PIPELINES
+    from islands.experiments.configure import load_run_config, variants_of
 
     config = load_run_config(file, overrides or ())
-    from islands.stages.plan import plan as estimate
+    from islands.runs.plan import plan as estimate
 
+    configs = [*variants_of(config).values()] or [config]
     with stdout_for_result():
-        result = estimate(config, nodes)
+        result = estimate(configs, PIPELINES[config.pipeline].stages, nodes)
     print(json.dumps(asdict(result)) if as_json else _plan_text(result))
 
 
@@ -180,14 +182,14 @@ def stdout_for_result() -> Iterator[None]:
         os.close(kept)
 
 
-def _leave_or_watch(note: Note, detach: bool) -> None:
+def _leave_or_watch(run: BackgroundRun, detach: bool) -> None:
     if detach:
         from islands.deploy import jobs
 
-        jobs.wait_until_begun(note)
-        announce(note)
+        jobs.wait_until_begun(run)
+        announce(run)
     else:
-        watch(note)
+        watch(run)
 
 
 def _report(reader: StoreReader, as_json: bool) -> None:

@@ -59,10 +59,11 @@ def score(
     _require_sensible(images, at, full, out, ray)
     from islands.cli.run_commands import stdout_for_result
     from islands.config import ScorersConfig
-    from islands.stages.score import score_folder, score_store
+    from islands.runs.score import score_folder, score_store
+    from islands.store.location import is_store_folder
 
     with stdout_for_result():
-        if _is_store(images):
+        if is_store_folder(images):
             columns = score_store(
                 images,
                 read,
@@ -102,8 +103,8 @@ def transfer(
     if figure is not None and figure.suffix not in (".png", ".pdf", ".svg"):
         raise InputError(f"--figure {figure}: expected a file that ends in .png, .pdf or .svg")
     from islands.cli.run_commands import stdout_for_result
-    from islands.report.transfer_table import as_text, draw
-    from islands.stages.transfer import transfer as compare
+    from islands.runs.comparison import transfer as compare
+    from islands.transfer.tables import as_text, draw
 
     with stdout_for_result():
         found = compare(stores, threshold=threshold, controls=controls, trust_networks=trust_networks)
@@ -130,14 +131,12 @@ class _Remaining:
             print(f"{remaining:,} to score", file=sys.stderr, flush=True)
 
 
-def _is_store(images: Path) -> bool:
-    return (images / "snapshots").is_dir() and (images / "refs").is_dir()
-
-
 def _require_sensible(images: Path, at: str | None, full: bool, out: Path | None, ray: bool) -> None:
+    from islands.store.location import is_store_folder
+
     if not images.is_dir():
         raise InputError(f"{images} is no folder; expected a store or a folder of pictures")
-    if not _is_store(images) and (at is not None or ray):
+    if not is_store_folder(images) and (at is not None or ray):
         raise InputError(
             f"{images} is no store, and --at and --ray are for stores; expected a folder of a run"
         )

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from islands.cli.options import Class, Json, TrustNetworks
-from islands.cli.streams import require_encodable
+from islands.cli.standard_streams import require_encodable
 from islands.errors import InputError, StoreNotFoundError
 
 if TYPE_CHECKING:
-    from islands.deploy.background import Note
+    from islands.deploy.background import BackgroundRun
     from islands.store.images import Picture
     from islands.store.query import Table
     from islands.store.reader import StoreReader
@@ -69,8 +69,8 @@ def status(
     if store.startswith(("http://", "https://")):
         _print_jobs(store, as_json)
         return
-    note = background.recall(store)
-    job = _job(note) if note is not None and note.address is not None else None
+    started = background.recall(store)
+    job = _job(started) if started is not None and started.address is not None else None
     try:
         found = read_status(store)
     except StoreNotFoundError:
@@ -99,16 +99,16 @@ def _print_jobs(address: str, as_json: bool) -> None:
         _print_aligned(Table(columns, [tuple(job[name] for name in columns) for job in found]))
 
 
-def _job(note: Note) -> dict[str, str | None]:
+def _job(started: BackgroundRun) -> dict[str, str | None]:
     """Return what the server says of a job, or why it says nothing."""
-    from islands.deploy.jobs import find
+    from islands.deploy.jobs import job_of
 
     try:
-        job = find(note)
+        job = job_of(started)
         state, message = (job.state, job.message) if job else ("forgotten", "the server has no such job")
     except InputError as error:
         state, message = "unknown", str(error)
-    return {"id": note.job, "address": note.address, "state": state, "message": message}
+    return {"id": started.job, "address": started.address, "state": state, "message": message}
 
 
 def _job_text(store: str, job: dict[str, str | None]) -> str:
@@ -260,8 +260,8 @@ def verify(
         raise InputError("give --sample for some elites or --all for every one, not both")
     from dataclasses import asdict
 
-    from islands.stages.verify import SAMPLE
-    from islands.stages.verify import verify as check
+    from islands.runs.verify import SAMPLE
+    from islands.runs.verify import verify as check
 
     found = check(store, None if all_ else sample or SAMPLE, at, trust_networks=trust_networks)
     if as_json:
@@ -343,7 +343,7 @@ def _save_network(reader: StoreReader, run: int, class_: int, title: str, file: 
     from islands.report.figures import require_suffix
     from islands.report.network_drawing import draw_network
 
-    if reader.config.encoding.name != "cppn":
+    if not reader.config.encoding.is_network:
         raise InputError(f"{reader.path} holds {reader.config.encoding.name} images, which are no networks")
     require_suffix(file, ("png", "svg", "pdf"))
     draw_network(reader.genome(run, class_), reader.attributes["image"]["channels"], title, file)

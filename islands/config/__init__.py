@@ -274,54 +274,20 @@ class LoggersConfig(Section):
     """A project of Weights & Biases; `WANDB_MODE=offline` keeps it here."""
 
 
-class RunConfig(Section):
-    """A whole run: a pipeline's settings with the cluster file's on top."""
+Encoding = Annotated[DirectSettings | CppnSettings | DctSettings, Field(discriminator="name")]
 
-    pipeline: Name
-    store: Annotated[PathName, BeforeValidator(_path_text)]
-    """The folder that is written, or `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. In all paths `~` and
-    `$NAME` mean what they mean in a shell, and `$$` is a dollar sign; URLs stay as they are."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    runs: PositiveInt = 1
-    """Independent archives (the paper: 5)."""
-    network: NetworkConfig
-    encoding: Annotated[DirectSettings | CppnSettings | DctSettings, Field(discriminator="name")]
-    evolve: EvolveConfig = EvolveConfig()
-    islands: IslandsConfig = IslandsConfig()
-    held_out: list[HeldOut] = []
-    """Networks that take no part in evolution and say what they see in the elites."""
-    workers: WorkersConfig = WorkersConfig()
-    scorers: ScorersConfig = ScorersConfig()
-    ray: RayConfig = RayConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    loggers: LoggersConfig = LoggersConfig()
-    parameters: dict[str, Any] = {}
-    """What stages other than evolution are told; the pipeline has the schema."""
 
-    @model_validator(mode="after")
-    def _whole_seeds(self) -> RunConfig:
-        if self.evolve.initial % (cost := self.encoding.images_per_seed):
-            near = max(cost, self.evolve.initial // cost * cost)
-            raise ValueError(
-                f"evolve.initial is {self.evolve.initial}, but with encoding.seed_steps each genome of"
-                f" generation 0 costs {cost} images; use a multiple of that, such as {near}"
-            )
-        return self
+class EvolutionSettings(Section):
+    """What decides which images evolve: all that islands and the driver's mirrors of them know of a run."""
 
-    @model_validator(mode="after")
-    def _enough_for_islands(self) -> RunConfig:
-        count, cost = self.islands.count, self.encoding.images_per_seed
-        for key, images, least in (
-            ("initial", self.budget.initial, count * cost),
-            ("children", self.budget.children, count),
-        ):
-            if images < least:
-                raise ValueError(
-                    f"evolve.{key} is {images} for a run of {count} islands; expected at least {least}, for"
-                    " each island needs a share: raise it, lower islands.count, or set"
-                    " evolve.budget_per to island"
-                )
-        return self
+    seed: int
+    encoding: Encoding
+    evolve: EvolveConfig
+    islands: IslandsConfig
+    ancestors: Literal["auto", "genomes", "ids"]
+    """See `CheckpointConfig`."""
+    not_finite: Literal["error", "skip"]
+    """See `NetworkConfig`."""
 
     @property
     def budget(self) -> EvolveConfig:
@@ -365,6 +331,78 @@ class RunConfig(Section):
 
     def _share(self, total: int, island: int) -> int:
         return total // self.islands.count + (island < total % self.islands.count)
+
+
+class WorkConfig(Section):
+    """What workers and scorers are told: nothing of pipeline, store and loggers."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    runs: PositiveInt = 1
+    """Independent archives (the paper: 5)."""
+    network: NetworkConfig
+    encoding: Encoding
+    evolve: EvolveConfig = EvolveConfig()
+    islands: IslandsConfig = IslandsConfig()
+    held_out: list[HeldOut] = []
+    """Networks that take no part in evolution and say what they see in the elites."""
+    workers: WorkersConfig = WorkersConfig()
+    scorers: ScorersConfig = ScorersConfig()
+    ray: RayConfig = RayConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    def as_message(self) -> dict[str, Any]:
+        """Return what `WorkConfig.model_validate` reads, to be sent to another process."""
+        return self.model_dump(mode="json", include=set(WorkConfig.model_fields))
+
+    @property
+    def evolution(self) -> EvolutionSettings:
+        """What decides which images evolve."""
+        return EvolutionSettings(
+            seed=self.seed,
+            encoding=self.encoding,
+            evolve=self.evolve,
+            islands=self.islands,
+            ancestors=self.checkpoint.ancestors,
+            not_finite=self.network.not_finite or "error",
+        )
+
+    @model_validator(mode="after")
+    def _whole_seeds(self) -> WorkConfig:
+        if self.evolve.initial % (cost := self.encoding.images_per_seed):
+            near = max(cost, self.evolve.initial // cost * cost)
+            raise ValueError(
+                f"evolve.initial is {self.evolve.initial}, but with encoding.seed_steps each genome of"
+                f" generation 0 costs {cost} images; use a multiple of that, such as {near}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _enough_for_islands(self) -> WorkConfig:
+        count, cost = self.islands.count, self.encoding.images_per_seed
+        budget = self.evolution.budget
+        for key, images, least in (
+            ("initial", budget.initial, count * cost),
+            ("children", budget.children, count),
+        ):
+            if images < least:
+                raise ValueError(
+                    f"evolve.{key} is {images} for a run of {count} islands; expected at least {least}, for"
+                    " each island needs a share: raise it, lower islands.count, or set"
+                    " evolve.budget_per to island"
+                )
+        return self
+
+
+class RunConfig(WorkConfig):
+    """A whole run: a pipeline's settings with the cluster file's on top."""
+
+    pipeline: Name
+    store: Annotated[PathName, BeforeValidator(_path_text)]
+    """The folder that is written, or `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. In all paths `~` and
+    `$NAME` mean what they mean in a shell, and `$$` is a dollar sign; URLs stay as they are."""
+    loggers: LoggersConfig = LoggersConfig()
+    parameters: dict[str, Any] = {}
+    """What stages other than evolution are told; the pipeline has the schema."""
 
 
 def stored_run_config(values: Any) -> RunConfig:

@@ -46,16 +46,17 @@ def require_unchanged(before: RunConfig, after: RunConfig, allowed: Sequence[str
         if not may_change(key, allowed):
             got, expected = after.evolve.budget_per, before.evolve.budget_per
             if key in ("evolve.initial", "evolve.children") and got != expected:
+                had, has = before.evolution.budget.children, after.evolution.budget.children
                 raise ConfigError(
                     f"evolve.budget_per: got {got}, but the run was started with {expected}, which scores"
-                    f" {before.budget.children} children in a generation instead of {after.budget.children};"
+                    f" {had} children in a generation instead of {has};"
                     f" set evolve.budget_per to {expected}, or launch a new run"
                 )
             raise changes_meaning(key, allowed)
 
 
 def _meaning(config: RunConfig) -> dict[str, Any]:
-    return config.model_copy(update={"evolve": config.budget}).model_dump(mode="json")
+    return config.model_copy(update={"evolve": config.evolution.budget}).model_dump(mode="json")
 
 
 def may_change(key: str, allowed: Sequence[str] = MAY_CHANGE) -> bool:

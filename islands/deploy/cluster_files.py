@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from islands.config import RayConfig, RunConfig
-from islands.config.files import as_written, resolve_run_config
-from islands.deploy.sizes import EPOCHS_BETWEEN, driver_bytes, guessed
 from islands.errors import ConfigError
+from islands.experiments.configure import as_written, resolve_run_config
+from islands.runs.sizes import EPOCHS_BETWEEN, driver_bytes, guessed
 from islands.store.location import Location
 
 HEAD_PORT = 6379

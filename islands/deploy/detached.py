@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO
 
 from islands.config import RunConfig
-from islands.config.files import as_written
-from islands.deploy.background import PATIENCE_S, Note, error_of, remember
+from islands.deploy.background import PATIENCE_S, BackgroundRun, error_of, remember
 from islands.errors import InputError, IslandsError, StoreError, StoreLockedError
+from islands.experiments.configure import as_written
 from islands.store.location import Location
 from islands.store.owner import Owner
 from islands.store.reader import StoreReader
@@ -27,7 +27,7 @@ from islands.store.reader import StoreReader
 _POLL_S = 0.2
 
 
-def launch(config: RunConfig) -> Note:
+def launch(config: RunConfig) -> BackgroundRun:
     """Start `config` in a process of its own, and return when it has made its store.
 
     Raises:
@@ -36,7 +36,7 @@ def launch(config: RunConfig) -> Note:
     return _start(config.store, ("launch", "-"), json.dumps(as_written(config)))
 
 
-def resume(store: str, arguments: Sequence[str]) -> Note:
+def resume(store: str, arguments: Sequence[str]) -> BackgroundRun:
     """Resume `store` in a process of its own, and return when it writes; see `launch`."""
     return _start(store, ("resume", store, *arguments), "")
 
@@ -83,9 +83,9 @@ def _terminate(owner: Owner, writes: Callable[[], bool]) -> bool:
     return True
 
 
-def lines(note: Note, *, follow: bool) -> Iterator[str]:
+def lines(run: BackgroundRun, *, follow: bool) -> Iterator[str]:
     """Yield the lines of a process's log; `follow`: until the process ends."""
-    with Path(note.log).open(encoding="utf-8", errors="replace") as file:
+    with Path(run.log).open(encoding="utf-8", errors="replace") as file:
         while True:
             running = follow and not _lock(file)
             yield from file
@@ -94,7 +94,7 @@ def lines(note: Note, *, follow: bool) -> Iterator[str]:
             time.sleep(_POLL_S)
 
 
-def _start(store: str, arguments: Sequence[str], configuration: str) -> Note:
+def _start(store: str, arguments: Sequence[str], configuration: str) -> BackgroundRun:
     log = _log_file(store)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as output:
@@ -112,17 +112,17 @@ def _start(store: str, arguments: Sequence[str], configuration: str) -> Note:
     assert process.stdin is not None
     process.stdin.write(configuration)
     process.stdin.close()
-    note = Note(store, log=str(log.absolute()))
-    remember(note)
+    run = BackgroundRun(store, log=str(log.absolute()))
+    remember(run)
     deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
         if _writes(process.pid, store):
-            return note
+            return run
         time.sleep(_POLL_S)
     if process.returncode:
         error = InputError if process.returncode == 2 else IslandsError
         raise error(error_of(log.read_text(encoding="utf-8")) or f"the run failed; see {log}")
-    return note
+    return run
 
 
 def _lock(file: IO[str]) -> bool:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from islands import pipelines
 from islands.archipelago.ray_session import refused, warn_if_open
 from islands.config import RayConfig, RunConfig
-from islands.config.files import as_written
-from islands.deploy.background import PATIENCE_S, Note, error_of, remember
+from islands.deploy.background import PATIENCE_S, BackgroundRun, error_of, remember
 from islands.errors import ConfigError, InputError, IslandsError
+from islands.experiments.catalogue import PIPELINES
+from islands.experiments.configure import as_written
 from islands.observe import PROGRESS
 from islands.store.location import Location
 
@@ -48,7 +48,7 @@ class Job:
     started: str | None
 
 
-def launch(config: RunConfig) -> Note:
+def launch(config: RunConfig) -> BackgroundRun:
     """Submit `config` to the job server at `ray.address`, and return when its driver runs.
 
     Raises:
@@ -59,31 +59,31 @@ def launch(config: RunConfig) -> Note:
     there = config.model_copy(update={"ray": RayConfig(address="auto")})
     settings = shlex.quote(json.dumps(as_written(there)))
     command = f"echo {settings} | python -m islands launch - --progress plain"
-    resumable = False if pipelines.get(config.pipeline).is_several else None
+    resumable = False if PIPELINES[config.pipeline].is_several else None
     return _submit(config.ray, config.store, command, resumable)
 
 
-def resume(ray: RayConfig, store: str, arguments: Sequence[str]) -> Note:
+def resume(ray: RayConfig, store: str, arguments: Sequence[str]) -> BackgroundRun:
     """Submit a resume of `store`; see `launch`."""
     _require_lasting(store)
     words = ("python", "-m", "islands", "resume", store, *arguments, "--set", "ray.address=auto")
     return _submit(ray, store, shlex.join((*words, "--progress", "plain")), resumable=True)
 
 
-def follow(note: Note, show: Callable[[str], None]) -> str:
+def follow(run: BackgroundRun, show: Callable[[str], None]) -> str:
     """Show the log of a job until it ends, and return its state then; a Ctrl-C leaves the job alone."""
-    client = _client(_address(note))
+    client = _client(_address(run))
 
     async def read() -> None:
-        pieces: AsyncIterator[str] = client.tail_job_logs(note.job)
+        pieces: AsyncIterator[str] = client.tail_job_logs(run.job)
         async for piece in pieces:
             show(piece)
 
     asyncio.run(read())
-    return _wait(client, note.job, _ENDED)
+    return _wait(client, run.job, _ENDED)
 
 
-def wait_until_begun(note: Note) -> None:
+def wait_until_begun(run: BackgroundRun) -> None:
     """Return when the run of a job evolves, has ended, or takes very long to start.
 
     Of an experiment of several runs, whose first stage may be another, return at once.
@@ -91,41 +91,41 @@ def wait_until_begun(note: Note) -> None:
     Raises:
         IslandsError: it failed before that; the message is its own.
     """
-    client, deadline = _client(_address(note)), time.monotonic() + PATIENCE_S
-    while note.resumable is not False and time.monotonic() < deadline:
-        state, said = str(client.get_job_status(note.job).value), client.get_job_logs(note.job)
+    client, deadline = _client(_address(run)), time.monotonic() + PATIENCE_S
+    while run.resumable is not False and time.monotonic() < deadline:
+        state, said = str(client.get_job_status(run.job).value), client.get_job_logs(run.job)
         if state == "FAILED":
-            raise IslandsError(error_of(said) or f"{note} failed: {client.get_job_info(note.job).message}")
+            raise IslandsError(error_of(said) or f"{run} failed: {client.get_job_info(run.job).message}")
         if state in _ENDED or _evolves(said):
             return
         time.sleep(_POLL_S)
 
 
-def can_be_resumed(note: Note) -> bool:
+def can_be_resumed(run: BackgroundRun) -> bool:
     """Tell whether `resume` goes on with a job; otherwise it is launched again."""
-    return _evolves(log(note)) if note.resumable is None else note.resumable
+    return _evolves(log(run)) if run.resumable is None else run.resumable
 
 
 def _evolves(log: str) -> bool:
     return any(line.startswith(PROGRESS) for line in log.splitlines())
 
 
-def log(note: Note) -> str:
+def log(run: BackgroundRun) -> str:
     """Return what a job has written so far."""
-    text: str = _client(_address(note)).get_job_logs(note.job)
+    text: str = _client(_address(run)).get_job_logs(run.job)
     return text
 
 
-def stop(note: Note) -> str:
+def stop(run: BackgroundRun) -> str:
     """Ask a job to commit and end, wait for that, and return its state."""
-    client = _client(_address(note))
-    client.stop_job(note.job)
-    return _wait(client, note.job, _ENDED)
+    client = _client(_address(run))
+    client.stop_job(run.job)
+    return _wait(client, run.job, _ENDED)
 
 
-def find(note: Note) -> Job | None:
-    """Return the job of a note; None if the server does not know it any more."""
-    return next((job for job in jobs(_address(note)) if job.id == note.job), None)
+def job_of(run: BackgroundRun) -> Job | None:
+    """Return the job of a run; None if the server does not know it any more."""
+    return next((job for job in jobs(_address(run)) if job.id == run.job), None)
 
 
 def jobs(address: str) -> list[Job]:
@@ -149,7 +149,7 @@ def jobs(address: str) -> list[Job]:
     ]
 
 
-def _submit(ray: RayConfig, store: str, command: str, resumable: bool | None) -> Note:
+def _submit(ray: RayConfig, store: str, command: str, resumable: bool | None) -> BackgroundRun:
     client = _client(ray.address)
     if _is_open(ray.address):
         warn_if_open(ray.address)
@@ -168,11 +168,11 @@ def _submit(ray: RayConfig, store: str, command: str, resumable: bool | None) ->
             f"ray.address: {ray.address} cannot start the job: {_first_line(error)}; look into "
             "/tmp/ray/session_latest/logs on its head, or try again"
         ) from error
-    note = Note(store, ray.address, job, resumable=resumable)
-    remember(note)
+    run = BackgroundRun(store, ray.address, job, resumable=resumable)
+    remember(run)
     if _wait(client, job, ("RUNNING", *_ENDED)) == "FAILED":
-        raise IslandsError(f"{note} failed: {client.get_job_info(job).message}")
-    return note
+        raise IslandsError(f"{run} failed: {client.get_job_info(job).message}")
+    return run
 
 
 def _wait(client: Any, job: str, states: Sequence[str]) -> str:
@@ -220,10 +220,10 @@ def _require_lasting(store: str) -> None:
         )
 
 
-def _address(note: Note) -> str:
-    if note.address is None:
-        raise InputError(f"{note.store} is written by {note}, not by a job")
-    return note.address
+def _address(run: BackgroundRun) -> str:
+    if run.address is None:
+        raise InputError(f"{run.store} is written by {run}, not by a job")
+    return run.address
 
 
 def _time(milliseconds: int | None) -> str | None:

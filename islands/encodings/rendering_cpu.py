@@ -182,7 +182,7 @@ def fill_inputs(values: Floats, start: int, count: int, axis: Floats, unit: Floa
         part = slice(done, done + run)
         copy(values[0, part], axis[column : column + run])
         fill(values[1, part], axis[row])
-        measure(values[2, part], unit[column : column + run], unit[row])
+        distances(values[2, part], unit[column : column + run], unit[row])
         fill(values[3, part], ONE)
         done += run
 
@@ -195,7 +195,7 @@ def copy(into: Floats, source: Floats) -> None:
 
 
 @kernel
-def measure(into: Floats, x: Floats, y: np.float32) -> None:
+def distances(into: Floats, x: Floats, y: np.float32) -> None:
     """Write the distances of (x, y) from (0, 0)."""
     for i in range(into.size):
         into[i] = np.sqrt(x[i] * x[i] + y * y)

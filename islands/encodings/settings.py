@@ -33,6 +33,8 @@ class EncodingSettings(BaseModel):
     released_code: ClassVar[dict[str, Any]] = {"colour": "hls"}
     padded: ClassVar[bool] = False
     """Whether genomes vary in length, and their arrays are padded with zeros that mean nothing."""
+    is_network: ClassVar[bool] = False
+    """Whether a genome is a network, which can be drawn as a graph and is small whatever the image."""
 
     variant: Variant = "paper"
     """Which defaults apply where the paper and its released code differ."""
@@ -94,6 +96,7 @@ class CppnSettings(EncodingSettings):
     """
 
     padded: ClassVar[bool] = True
+    is_network: ClassVar[bool] = True
 
     name: Literal["cppn"] = "cppn"
     coordinates: Literal["pixels", "normalized"] = "pixels"

@@ -25,7 +25,7 @@ HISTORY: Schema = {
 
 MIGRATIONS: Schema = {
     "epoch": (np.int32, ()),  # in which it was received
-    "kind": (np.uint8, ()),  # 0 claim, 1 migrant
+    "kind": (np.uint8, ()),  # `checkpoint.Letter`: CLAIM or MIGRANT
     "sender": (np.int32, ()),
     "receiver": (np.int32, ()),
     "class": (np.int32, ()),

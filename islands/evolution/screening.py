@@ -1,4 +1,4 @@
-"""Scores a batch for insertion; with a screened classifier, only those children exactly that might win.
+"""Judgement a batch for insertion; with a screened classifier, only those children exactly that might win.
 
 The log-odds of the replica are off by at most a margin, so each child has an interval of fitness for each
 class. A child is scored again in float32 if for some class its interval reaches above the cell's fitness and
@@ -22,7 +22,7 @@ _ROUNDING = 4 * torch.finfo(torch.float32).eps
 """Relative difference that two ways to compute one probability may have."""
 
 
-class Scores(NamedTuple):
+class Judgement(NamedTuple):
     """What insertion needs of B children: fitness (B, K) and probabilities (B, K), float32.
 
     Of children whose scores are not finite, fitness is -inf and probabilities are NaN.
@@ -37,7 +37,7 @@ class Scores(NamedTuple):
         return ~self.probabilities[:, 0].isnan()
 
 
-def score(classifier: Classifier, images: Tensor, tie_break: TieBreak, to_beat: Tensor) -> Scores:
+def score(classifier: Classifier, images: Tensor, tie_break: TieBreak, to_beat: Tensor) -> Judgement:
     """Score children for insertion.
 
     Args:
@@ -47,23 +47,23 @@ def score(classifier: Classifier, images: Tensor, tie_break: TieBreak, to_beat: 
         to_beat: (K,) fitness that a child must exceed to be of use; inf where none is.
 
     Returns:
-        Scores; of children that cannot win, fitness -inf and probabilities 0.
+        Judgement; of children that cannot win, fitness -inf and probabilities 0.
     """
     if not isinstance(classifier, ScreenedClassifier):
         return _scores(classifier.predict(images), tie_break)
     odds = log_odds(classifier.screen(images).logits)
     rows = contenders(odds, classifier.margin, tie_break, to_beat).nonzero().squeeze(1)
-    scores = Scores(torch.full_like(odds, -torch.inf), torch.zeros_like(odds))
+    scores = Judgement(torch.full_like(odds, -torch.inf), torch.zeros_like(odds))
     if len(rows):
         for column, found in zip(scores, _scores(classifier.rescore(images[rows]), tie_break), strict=True):
             column[rows] = found
     return scores
 
 
-def _scores(prediction: Prediction, tie_break: TieBreak) -> Scores:
+def _scores(prediction: Prediction, tie_break: TieBreak) -> Judgement:
     finite = prediction.finite[:, None]
     fitness = fitness_of(prediction, tie_break).where(finite, -torch.inf)
-    return Scores(fitness, prediction.probabilities.where(finite, torch.nan))
+    return Judgement(fitness, prediction.probabilities.where(finite, torch.nan))
 
 
 def contenders(odds: Tensor, margin: float, tie_break: TieBreak, to_beat: Tensor) -> Tensor:

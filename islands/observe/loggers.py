@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from islands.archipelago.driver import Progress
+from islands.archipelago.progress import Observe, Progress
 from islands.config import RunConfig
 from islands.errors import ConfigError
 from islands.observe.metrics import values
-
-Observe = Callable[[Progress], None]
 
 
 @contextmanager

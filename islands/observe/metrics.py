@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from islands.archipelago.driver import Progress
+from islands.archipelago.progress import Progress
 from islands.config import RunConfig
 
 METRICS: Mapping[str, tuple[str, Callable[[Progress], float]]] = {

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from islands.archipelago.driver import Progress
+from islands.archipelago.progress import Observe, Progress
 from islands.config import RunConfig
 from islands.observe.journal import journal
 from islands.observe.loggers import LOGGERS
 from islands.observe.metrics import ray_metrics
 
 _log = logging.getLogger(__name__)
-
-Observe = Callable[[Progress], None]
 
 
 @contextmanager

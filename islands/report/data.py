@@ -16,13 +16,13 @@ from islands.store.genealogy import Ancestor, Genealogy
 from islands.store.query import network_names, table
 from islands.store.reader import StoreReader
 from islands.store.schema import THRESHOLDS
+from islands.transfer.measures import DOGS_AND_CATS
 
 _CURVE_POINTS = 120
 _CLASS_CURVE_POINTS = 40
 _TOP = 5
 _STRIP = 8
 _STRIP_PICTURES = 4000
-_DOGS_AND_CATS = slice(157, 287)
 
 
 class Pictures(Protocol):
@@ -160,10 +160,10 @@ def _band(runs: list[_Run], k: int) -> dict[str, float] | None:
         return None
     confidence = np.stack([run.confidence for run in runs])
     inside = np.zeros(k, bool)
-    inside[_DOGS_AND_CATS] = True
+    inside[list(DOGS_AND_CATS)] = True
     return {
-        "first": _DOGS_AND_CATS.start,
-        "last": _DOGS_AND_CATS.stop - 1,
+        "first": DOGS_AND_CATS.start,
+        "last": DOGS_AND_CATS.stop - 1,
         "inside": float(np.median(confidence[:, inside])),
         "outside": float(np.median(confidence[:, ~inside])),
     }
@@ -234,7 +234,7 @@ def _ancestor(ancestor: Ancestor, picture: str | None) -> dict[str, Any]:
 
 
 def _drawings(reader: StoreReader, rows: list[tuple[_Run, int]]) -> list[Any] | None:
-    if reader.config.encoding.name != "cppn":
+    if not reader.config.encoding.is_network:
         return None
     channels = reader.attributes["image"]["channels"]
     genomes = [reader.genomes(run) for run in range(reader.runs)]

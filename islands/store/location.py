@@ -14,6 +14,9 @@ from islands.errors import StoreError
 SCHEMES = ("s3", "gs", "az")
 """Amazon S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
 
+SNAPSHOTS = "snapshots"
+"""The folder of a store that has a file for each commit."""
+
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):/{1,2}(?P<bucket>[^/]+)/*(?P<prefix>.*?)/*")
 
 
@@ -102,6 +105,11 @@ class Location:
                 )
             case _:
                 return icechunk.local_filesystem_storage(self.text)
+
+
+def is_store_folder(folder: Path) -> bool:
+    """Tell whether a folder is laid out as a store is: as Icechunk lays out a repository."""
+    return all((folder / part).is_dir() for part in (SNAPSHOTS, "refs"))
 
 
 def _s3(bucket: str, prefix: str) -> icechunk.Storage:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from islands.errors import InputError
+from islands.evolution.checkpoint import Letter
 from islands.evolution.scores import HeldOutScores, Scores, told_apart
 from islands.store import schema
 from islands.store.reader import StoreReader
@@ -376,7 +377,7 @@ def _migrations(reader: StoreReader) -> Columns:
 
 def _migrations_of(reader: StoreReader, run: int) -> Columns:
     rows = reader.migrations(run)
-    return {**rows, "kind": np.array(["claim", "migrant"], object)[rows["kind"]]}
+    return {**rows, "kind": np.array([Letter(kind).name.lower() for kind in range(2)], object)[rows["kind"]]}
 
 
 def _curves(reader: StoreReader) -> Columns:

@@ -16,7 +16,7 @@ import zarr
 from zarr.errors import BaseZarrError
 
 from islands.errors import StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
-from islands.store.location import Location
+from islands.store.location import SNAPSHOTS, Location, is_store_folder
 from islands.store.schema import READABLE
 
 # Icechunk 1.x prints warnings on stdout, in the midst of what a script would parse.
@@ -74,7 +74,7 @@ def open_repository(location: Location | Path) -> icechunk.Repository:
         raise StoreNotFoundError(
             f"there is no store at {location}; check the path, or `islands launch` to make one"
         )
-    if location.is_local and not all((location.path / part).is_dir() for part in ("snapshots", "refs")):
+    if location.is_local and not is_store_folder(location.path):
         raise StoreNotFoundError(
             f"{location} is not an Islands store; expected a directory made by `islands launch`"
         )
@@ -133,7 +133,7 @@ def find_checkpoints(path: Location | Path, repository: icechunk.Repository) -> 
             tags = _tags(repository)
     location = Location.of(path)
     # Only a commit says which came before it: after a damaged one, what is on the disk says which there are.
-    names = [file.name for file in (location.path / "snapshots").iterdir()] if location.is_local else tags
+    names = [file.name for file in (location.path / SNAPSHOTS).iterdir()] if location.is_local else tags
     commits = []
     for name in names:
         with suppress(StoreDamagedError), reading(path, f"commit {name}"):

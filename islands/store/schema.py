@@ -101,6 +101,10 @@ class Column:
         return {"description": self.description, **units}
 
 
+def _letters(*kinds: Letter) -> str:
+    return ", ".join(f"{kind.value} {kind.name.lower()}" for kind in kinds)
+
+
 _OPERATOR = "how the child was made: " + ", ".join(f"{code} {name}" for code, name in enumerate(OPERATORS))
 
 ELITES: Mapping[str, Column] = {
@@ -127,7 +131,7 @@ ELITES: Mapping[str, Column] = {
 _FIELDS = dict(zip((name for name in ELITES if name != "confidence"), COLUMNS, strict=True))
 
 MAIL: Mapping[str, Column] = {
-    "kind": Column(np.uint8, ", ".join(f"{kind.value} {kind.name.lower()}" for kind in Letter)),
+    "kind": Column(np.uint8, _letters(*Letter)),
     "sender": Column(np.int32, "island that mailed the row"),
     "receiver": Column(np.int32, "island that receives it; -1: routing is derived again"),
     "sent": Column(np.int32, "epoch of mailing"),
@@ -146,7 +150,7 @@ _RECORDS = {
     "generation": ELITES["generation"].description,
     "claimed": "the child came by mail",
     "confidence": ELITES["confidence"].description,
-    "kind": "0 claim, 1 migrant",
+    "kind": _letters(Letter.CLAIM, Letter.MIGRANT),
     "sender": MAIL["sender"].description,
     "receiver": "island that received it",
     "accepted": "took the cell, or joined the held migrants",

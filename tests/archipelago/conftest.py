@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,24 +15,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from islands.archipelago.driver import Archipelago, Progress
+from islands.archipelago.driver import Archipelago
 from islands.archipelago.executor import Executor, InProcessExecutor
 from islands.archipelago.host import IslandHost, build_host
+from islands.archipelago.progress import Progress
 from islands.archipelago.scorers import Scorers
 from islands.archipelago.scoring import Scoring
 from islands.classifiers.contract import Classifier, Prediction
-from islands.config import RunConfig
+from islands.config import RunConfig, WorkConfig
 from islands.encodings.contract import Encoding
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.elites import COLUMNS
 from islands.evolution.scores import HeldOutScores
 
 
-def small_config(**sections: Any) -> RunConfig:
+def small_config(**sections: Any) -> WorkConfig:
     """Return a run of a few seconds: 3 islands, 2 runs, 6 epochs of 2 generations of 10 children."""
     settings: dict[str, Any] = {
-        "pipeline": "mnist_cppn",
-        "store": "unused",
         "seed": 5,
         "runs": 2,
         "network": {"name": "lenet-mnist"},
@@ -43,7 +43,13 @@ def small_config(**sections: Any) -> RunConfig:
     for name, section in sections.items():
         merged = {**settings[name], **section} if isinstance(settings.get(name), dict) else section
         settings[name] = merged
-    return RunConfig.model_validate(settings)
+    return WorkConfig.model_validate(settings)
+
+
+def stored_config(store: Path | str, **sections: Any) -> RunConfig:
+    """Return the same run with a store."""
+    work = small_config(**sections).model_dump(mode="json")
+    return RunConfig.model_validate({**work, "pipeline": "mnist_cppn", "store": str(store)})
 
 
 def digest(checkpoint: Checkpoint) -> str:
@@ -73,7 +79,7 @@ class Evolution:
 
 
 def evolve(
-    config: RunConfig,
+    config: WorkConfig,
     executor: Executor,
     *,
     checkpoint: Checkpoint | None = None,
@@ -105,7 +111,7 @@ def evolve(
         )
         if checkpoint is not None:
             archipelago.restore(checkpoint)
-        evolution.complete = archipelago.run()
+        evolution.complete = archipelago.evolve()
     return evolution
 
 
@@ -133,18 +139,18 @@ class Recorder:
         return prediction
 
 
-def recording_host(config: RunConfig, fail_at: int | None = None) -> tuple[IslandHost, Recorder]:
+def recording_host(config: WorkConfig, fail_at: int | None = None) -> tuple[IslandHost, Recorder]:
     encoding, classifier = parts(config)
     recorder = Recorder(classifier, fail_at)
-    return IslandHost(config, encoding, recorder), recorder  # type: ignore[arg-type]
+    return IslandHost(config.evolution, encoding, recorder), recorder  # type: ignore[arg-type]
 
 
-def parts(config: RunConfig) -> tuple[Encoding, Classifier]:
+def parts(config: WorkConfig) -> tuple[Encoding, Classifier]:
     host = build_host(config)
     return host._encoding, host._classifier
 
 
-def in_process(config: RunConfig, workers: int = 1, host: IslandHost | None = None) -> Evolution:
+def in_process(config: WorkConfig, workers: int = 1, host: IslandHost | None = None) -> Evolution:
     """Run `config` on threads of this process."""
     return evolve(config, InProcessExecutor(host or build_host(config), workers, threads=1))
 

@@ -10,7 +10,8 @@ import logging
 import time
 from typing import Any
 
-from islands.archipelago.driver import Archipelago, Progress
+from islands.archipelago.driver import Archipelago
+from islands.archipelago.progress import Progress
 from islands.archipelago.ray_executor import RayExecutor
 from tests.archipelago.conftest import digest, evolve, in_process, small_config
 from tests.archipelago.nodes import lose

@@ -81,7 +81,7 @@ class Failing:
 def test_what_is_wrong_in_an_epoch_is_told_at_its_end() -> None:
     config = small_config(islands={"count": 1})
     encoding, classifier = parts(config)
-    host, key = IslandHost(config, encoding, Failing(classifier, 2)), IslandKey(0, 0)
+    host, key = IslandHost(config.evolution, encoding, Failing(classifier, 2)), IslandKey(0, 0)
     host.load(key, None)
     host.step(key, 0, Inbox())
     with pytest.raises(NetworkError, match="island 0 of run 0 failed in epoch 1: not finite"):
@@ -136,7 +136,7 @@ def test_a_generation_needs_no_value_of_any_tensor(
         encoding=encoding, islands={"count": 1}, evolve={"tie_break": "margin"}, network=network
     )
     encoding_ = build_encoding(config.encoding, 1, 28)
-    island = Island(IslandKey(0, 0), config, encoding_, MetaClassifier())
+    island = Island(IslandKey(0, 0), config.evolution, encoding_, MetaClassifier())
     log = island_module._Log(changed=torch.zeros(10, dtype=torch.bool, device="meta"))
     claims = island._new_archive()
     parents = torch.empty((10, 2), dtype=torch.int64, device="meta")
@@ -144,7 +144,8 @@ def test_a_generation_needs_no_value_of_any_tensor(
 
     def evolve_a_little() -> None:
         with deferred_checks():
-            island._judge(0, 0, encoding_.random(10, MetaGenerator()), parents, operators, claims, log)
+            brood = island_module._Brood(0, 0, encoding_.random(10, MetaGenerator()), parents, operators)
+            island._judge(brood, claims, log)
             island._held_genomes = island._archive.genomes
             island._held_ids = island._archive.columns["ids"]
             for generation in (1, 2, 3):

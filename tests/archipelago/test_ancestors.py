@@ -16,7 +16,7 @@ from islands.classifiers.contract import Classifier, Prediction
 from islands.evolution.checkpoint import Checkpoint, RunCheckpoint
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
-from tests.archipelago.conftest import Evolution, in_process, parts, small_config
+from tests.archipelago.conftest import Evolution, in_process, parts, small_config, stored_config
 from tests.store.comparing import assert_same
 
 MANY = {"budget_per": "island", "initial": 10, "children": 20, "generations": 40, "generations_per_epoch": 4}
@@ -43,7 +43,7 @@ def witnessed(encoding: str, **sections: Any) -> tuple[Evolution, Witness]:
     config = small_config(encoding={"name": encoding}, evolve=MANY, **sections)
     coder, classifier = parts(config)
     witness = Witness(classifier)
-    return in_process(config, host=IslandHost(config, coder, witness)), witness  # type: ignore[arg-type]
+    return in_process(config, host=IslandHost(config.evolution, coder, witness)), witness  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module", params=["cppn", "direct"])
@@ -107,7 +107,7 @@ def test_a_store_gives_back_what_every_commit_kept(
 ) -> None:
     """Appended, widened, thinned out: the reader sees the table of the commit, and few rows are dead."""
     name, evolution, _ = evolved
-    config = small_config(encoding={"name": name}, evolve=MANY, store=str(tmp_path / "run"))
+    config = stored_config(tmp_path / "run", encoding={"name": name}, evolve=MANY)
     with StoreWriter.create(
         tmp_path / "run", config, [str(i) for i in range(10)], "f" * 64, channels=1, size=28
     ) as writer:
@@ -129,7 +129,7 @@ def test_a_store_gives_back_what_every_commit_kept(
 def test_ids_alone_can_be_kept(tmp_path: Path) -> None:
     only_ids = in_process(small_config(checkpoint={"ancestors": "ids"}))
     assert [run.ancestors for run in only_ids.last.runs] == [None, None]
-    config = small_config(store=str(tmp_path / "run"))
+    config = stored_config(tmp_path / "run")
     with StoreWriter.create(
         tmp_path / "run", config, [str(i) for i in range(10)], "f" * 64, channels=1, size=28
     ) as writer:

@@ -21,14 +21,15 @@ from islands.archipelago import committer
 from islands.archipelago.driver import Archipelago
 from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import IslandHost, build_host
-from islands.config import RunConfig
+from islands.config import RunConfig, WorkConfig
 from islands.errors import IslandFailedError, StoreError, StoreLockedError
 from islands.evolution import records
 from islands.evolution.checkpoint import Checkpoint
-from islands.stages.launch import launch, resume
+from islands.runs.launch import launch
+from islands.runs.resume import resume
 from islands.store.location import Location
 from islands.store.reader import StoreReader
-from tests.archipelago.conftest import Evolution, evolve, recording_host, small_config
+from tests.archipelago.conftest import Evolution, evolve, recording_host, small_config, stored_config
 from tests.archipelago.conftest import digest as digest_of
 from tests.chaos import digest
 from tests.store.comparing import assert_same
@@ -48,7 +49,7 @@ ROOT = Path(__file__).parents[2]
 def stored(store: Path | str, **sections: Any) -> RunConfig:
     chosen: dict[str, Any] = {"runs": 1, "checkpoint": {"every_s": 1e-3}, **sections}
     chosen["workers"] = {"executor": "in-process", **sections.get("workers", {})}
-    return small_config(store=str(store), **chosen)
+    return stored_config(store, **chosen)
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ class Disturbed(NamedTuple):
     error: BaseException | None
 
 
-def disturbed(config: RunConfig, failures: Sequence[Exception], host: IslandHost | None = None) -> Disturbed:
+def disturbed(config: WorkConfig, failures: Sequence[Exception], host: IslandHost | None = None) -> Disturbed:
     """Let the first tries to commit the second checkpoint and those after it fail so."""
     commits: list[Checkpoint] = []
     left = iter(failures)
@@ -110,7 +111,7 @@ def disturbed(config: RunConfig, failures: Sequence[Exception], host: IslandHost
     error = None
     with closing(InProcessExecutor(host or build_host(config), 2, 1)) as executor:
         try:
-            Archipelago(config, 10, executor, commit, lambda _: None).run()
+            Archipelago(config, 10, executor, commit, lambda _: None).evolve()
         except Exception as raised:
             error = raised
     return Disturbed(commits, tries, error)
@@ -239,7 +240,7 @@ def test_in_a_bucket(whole: str, seed: int, impatient: None) -> None:
 SMALL_FILES = """
 import resource, sys
 from islands.config import RunConfig
-from islands.stages.launch import launch
+from islands.runs.launch import launch
 
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 failures = 0

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from islands.archipelago.driver import Archipelago, Progress
+from islands.archipelago.driver import Archipelago
 from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import build_host
+from islands.archipelago.progress import Progress
 from islands.config import RunConfig
 from tests.archipelago.conftest import Evolution, digest, evolve, in_process, recording_host, small_config
 

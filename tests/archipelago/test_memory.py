@@ -11,9 +11,10 @@ from contextlib import closing
 
 import psutil
 
-from islands.archipelago.driver import Archipelago, Progress
+from islands.archipelago.driver import Archipelago
 from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import build_host
+from islands.archipelago.progress import Progress
 from tests.archipelago.conftest import small_config
 
 LAG = 2
@@ -41,7 +42,7 @@ def evolve_long(epochs: int, observe: Callable[[Archipelago, Progress], None]) -
             lambda checkpoint, complete: None,
             lambda progress: observe(archipelago, progress),
         )
-        assert archipelago.run()
+        assert archipelago.evolve()
 
 
 def size_of(archipelago: Archipelago) -> int:
@@ -58,7 +59,7 @@ def test_what_a_commit_holds_is_forgotten() -> None:
         cuts.add(cut)
         for mirror in archipelago._runs:
             assert all(delta.epoch > cut for island in mirror._islands for delta in island.pending)
-            assert all(sent >= cut + 1 - LAG for sent in mirror._posts)
+            assert all(sent >= cut + 1 - LAG for sent in mirror._sent)
 
     evolve_long(300, check)
     assert len(cuts) > 3
@@ -67,11 +68,11 @@ def test_what_a_commit_holds_is_forgotten() -> None:
 def test_what_the_driver_holds_does_not_grow() -> None:
     sizes: dict[int, int] = {}
 
-    def measure(archipelago: Archipelago, progress: Progress) -> None:
+    def note_memory(archipelago: Archipelago, progress: Progress) -> None:
         if archipelago._committed == progress.epoch:
             sizes[progress.epoch] = size_of(archipelago)
 
-    evolve_long(600, measure)
+    evolve_long(600, note_memory)
     early = max(size for epoch, size in sizes.items() if 20 <= epoch <= 300)
     late = min(size for epoch, size in sizes.items() if epoch > 300)
     assert late <= early

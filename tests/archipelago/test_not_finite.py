@@ -16,10 +16,10 @@ from islands.archipelago.host import build_host
 from islands.archipelago.scorer import build_scorer
 from islands.archipelago.scorers import InProcessScorers
 from islands.classifiers.registry import load_classifier
-from islands.config import NetworkConfig, RunConfig
+from islands.config import NetworkConfig, WorkConfig
 from islands.errors import NetworkError
-from islands.stages.diagnosis import diagnose_source
-from islands.stages.score import score_folder
+from islands.runs.diagnosis import diagnose_source
+from islands.runs.score import score_folder
 from islands.store.images import render_elite
 from tests.accelerator import pretend
 from tests.archipelago.conftest import digest, evolve, in_process, small_config
@@ -59,7 +59,7 @@ def write(file: Path, least: float = 0.2, seed: int = 0) -> str:
     return f"file:{file}:Net"
 
 
-def config_of(network: str, not_finite: str | None = "skip", **sections: Any) -> RunConfig:
+def config_of(network: str, not_finite: str | None = "skip", **sections: Any) -> WorkConfig:
     settings = {"name": network, "not_finite": not_finite}
     return small_config(network=settings, runs=1, islands={"count": 2, "lag": 1}, **sections)
 

@@ -6,8 +6,8 @@ import pytest
 
 from islands.archipelago.placement import bundle, describe_lack
 from islands.config import WorkersConfig
-from islands.config.files import resolve_run_config
 from islands.errors import ConfigError
+from islands.experiments.configure import resolve_run_config
 
 
 def test_what_is_missing_is_told_for_each_node() -> None:

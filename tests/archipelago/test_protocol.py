@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from islands.archipelago.messages import Delta, Inbox, IslandState, Outbox, StepResult
 from islands.archipelago.mirror import RunMirror
-from islands.config import RunConfig
+from islands.config import WorkConfig
 from islands.evolution import records
 from islands.evolution.checkpoint import RunCheckpoint
 from islands.evolution.elites import COLUMNS, Elites
@@ -113,7 +113,7 @@ def step(island: int, state: IslandState | None, epoch: int, inbox: Inbox) -> tu
 class PostOffice:
     """Does every epoch of all islands in turn, keeps all mail for ever, and looks up what is asked for."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: WorkConfig) -> None:
         self._config = config
         self._topology = build_topology(config.islands)
         self.states: list[list[IslandState]] = []
@@ -195,7 +195,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         }
         self.config = small_config(runs=1, encoding={"name": "direct"}, islands=islands)
         self.reference = PostOffice(self.config)
-        self.mirror = RunMirror(0, self.config, CLASSES)
+        self.mirror = RunMirror(0, self.config.evolution, CLASSES)
         self.under: dict[int, Under] = {}
         self.kept: tuple[int, bytes] | None = None
 
@@ -245,7 +245,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         assert self.kept is not None
         epoch, stored = self.kept
         checkpoint: RunCheckpoint = pickle.loads(stored)
-        self.mirror = RunMirror(0, self.config, CLASSES)
+        self.mirror = RunMirror(0, self.config.evolution, CLASSES)
         self.mirror.restore(epoch, checkpoint)
         self.under.clear()
 
@@ -261,7 +261,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     @invariant()
     def no_more_is_kept_than_islands_may_ask_for(self) -> None:
         if hasattr(self, "mirror") and self.kept is not None and self.mirror.epoch == self.kept[0]:
-            assert min(self.mirror._posts) >= self.mirror.epoch + 1 - self.config.islands.lag
+            assert min(self.mirror._sent) >= self.mirror.epoch + 1 - self.config.islands.lag
 
     def _settled(self, epoch: int) -> Elites:
         """Return the best of each class: own cells, and claims in the mail."""

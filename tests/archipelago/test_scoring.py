@@ -15,31 +15,32 @@ import torch
 from torch import Tensor
 
 import islands
-from islands.archipelago.driver import Archipelago, Progress
+from islands.archipelago.driver import Archipelago
 from islands.archipelago.executor import InProcessExecutor
-from islands.archipelago.factory import build_scorers
 from islands.archipelago.host import build_host
 from islands.archipelago.messages import NetworkFacts
+from islands.archipelago.progress import Progress
 from islands.archipelago.scorer import Scorer, build_scorer
 from islands.archipelago.scorers import InProcessScorers
+from islands.archipelago.start import build_scorers
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier
-from islands.config import NetworkConfig, RunConfig
+from islands.config import NetworkConfig, WorkConfig
 from islands.encodings.factory import build_encoding
 from islands.errors import ConfigError, IslandsError, WorkersLostError
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.scores import HeldOutScores
-from islands.stages.score import score_store
+from islands.runs.score import score_store
 from tests.archipelago.conftest import Evolution, digest, evolve, small_config
 
 HELD_OUT = ["linear-mnist", "svm-mnist"]
 
 
-def scored_config(**sections: Any) -> RunConfig:
+def scored_config(**sections: Any) -> WorkConfig:
     return small_config(held_out=HELD_OUT, checkpoint={"every_s": 1e-6}, **sections)
 
 
-def executor(config: RunConfig) -> InProcessExecutor:
+def executor(config: WorkConfig) -> InProcessExecutor:
     return InProcessExecutor(build_host(config), workers=1, threads=1)
 
 
@@ -58,7 +59,7 @@ class Hindered:
         return self._classifier.predict(images)
 
 
-def hindered_scorers(config: RunConfig, hinder: Any) -> InProcessScorers:
+def hindered_scorers(config: WorkConfig, hinder: Any) -> InProcessScorers:
     networks = [load_classifier(n.name, device=torch.device("cpu")) for n in config.held_out]
     scorer = Scorer(build_encoding(config.encoding, 1, 28), [Hindered(n, hinder) for n in networks])  # type: ignore[misc]
     return InProcessScorers(scorer, count=1, threads=1)
@@ -69,7 +70,7 @@ def final_scores(evolution: Evolution) -> dict[str, HeldOutScores]:
     return {network.name: network for commit in evolution.scores for network in commit}
 
 
-def assert_complete(config: RunConfig, evolution: Evolution) -> None:
+def assert_complete(config: WorkConfig, evolution: Evolution) -> None:
     """Check that all elites of the last checkpoint are scored, and that a fresh scorer says the same."""
     found = final_scores(evolution)
     assert list(found) == HELD_OUT

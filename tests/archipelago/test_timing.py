@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from islands.archipelago.driver import Archipelago, Progress
+from islands.archipelago.driver import Archipelago
 from islands.archipelago.executor import Finished, Lost, StateSource
 from islands.archipelago.host import IslandHost, build_host
 from islands.archipelago.messages import Inbox, IslandKey, NetworkFacts
+from islands.archipelago.progress import Progress
 from tests.archipelago.conftest import Evolution, digest, evolve, in_process, small_config
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from islands.archipelago.driver import Archipelago, Progress
+from islands.archipelago.driver import Archipelago
+from islands.archipelago.progress import Progress
 from islands.errors import ConfigError, WorkersLostError
 from tests.archipelago.conftest import Evolution, digest, evolve, small_config
 

@@ -12,7 +12,7 @@ from islands.bench import machine as stage
 from islands.bench.machine import HIDDEN_NODES, population
 from islands.bench.simulation import simulate
 from islands.bench.timing import interleaved, ratio
-from islands.cli.main import run
+from islands.cli.main import execute
 from tests.encodings.conftest import CASES
 
 SMALL = [
@@ -31,7 +31,7 @@ def test_the_efficiency_comes_first_and_a_trace_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trace = tmp_path / "trace.json"
-    assert run(["bench", "--json", "--trace", str(trace), *SMALL]) == 0
+    assert execute(["bench", "--json", "--trace", str(trace), *SMALL]) == 0
     result = json.loads(capsys.readouterr().out)
     rows = {row["name"]: row["value"] for row in result["rows"]}
     assert list(rows)[:2] == ["efficiency", "efficiency_cpu"]
@@ -41,7 +41,7 @@ def test_the_efficiency_comes_first_and_a_trace_is_written(
 
 
 def test_the_table_tells_machine_setting_and_units(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["bench", *SMALL, "--set", "encoding.name=direct"]) == 0
+    assert execute(["bench", *SMALL, "--set", "encoding.name=direct"]) == 0
     machine, setting, _, first, *_ = capsys.readouterr().out.splitlines()
     assert f"torch {torch.__version__}" in machine
     assert setting.startswith("direct, lenet-mnist on cpu, float32")
@@ -49,7 +49,7 @@ def test_the_table_tells_machine_setting_and_units(capsys: pytest.CaptureFixture
 
 
 def test_what_does_not_fit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["bench", "--set", "network.name=lenet-mnits"]) == 2
+    assert execute(["bench", "--set", "network.name=lenet-mnits"]) == 2
     assert "lenet-mnist" in capsys.readouterr().err
 
 

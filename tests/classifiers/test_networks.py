@@ -10,7 +10,7 @@ import torch
 
 from islands.classifiers.catalogue import NETWORKS
 from islands.classifiers.registry import load_classifier, resolve_device
-from islands.classifiers.verify import require_sha256
+from islands.classifiers.state_dicts import require_sha256
 from islands.datasets.mnist import load_mnist
 from islands.errors import ConfigError, NetworkError
 from tests.classifiers.photographs import of_foolbox, right

@@ -11,7 +11,7 @@ import pytest
 
 import islands
 from islands.cli import list_commands
-from islands.cli.main import run
+from islands.cli.main import execute
 from islands.errors import ConfigError, IslandFailedError
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def test_tests_import_this_checkout() -> None:
 
 def test_help_lists_all_commands_and_imports_nothing_slow() -> None:
     code = (
-        "import sys; from islands.cli.main import run; code = run(['--help']);"
+        "import sys; from islands.cli.main import execute; code = execute(['--help']);"
         f"print('slow:', sorted({SLOW_TO_IMPORT!r} & sys.modules.keys()), code)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -42,7 +42,7 @@ def test_help_lists_all_commands_and_imports_nothing_slow() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS + COMMANDS_TO_LOOK)
 def test_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([command, "--help"]) == 0
+    assert execute([command, "--help"]) == 0
     assert f"islands {command}" in capsys.readouterr().out
 
 
@@ -66,7 +66,7 @@ def test_no_arguments_give_the_help() -> None:
 def test_bad_input_is_told_in_one_line(
     arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(arguments) == 2
+    assert execute(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = captured.err.splitlines()
@@ -77,7 +77,7 @@ def test_bad_input_is_told_in_one_line(
 def test_several_mistakes_are_told_in_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "f.yaml"
     path.write_text("pipeline: mnist_cppn\nruns: 0\n")
-    assert run(["launch", str(path), "--set", "sead=1"]) == 2
+    assert execute(["launch", str(path), "--set", "sead=1"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert [line.removeprefix(f"error: {path}") for line in lines] == [
         ":2:1: runs: expected an integer of at least 1, got 0",
@@ -106,7 +106,7 @@ class TestFailure:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         self.fail_with(error, monkeypatch)
-        assert run(["init", "x"]) == code
+        assert execute(["init", "x"]) == code
         assert capsys.readouterr().err == f"{line}\n"
 
     def test_has_a_traceback_with_debug(
@@ -118,7 +118,7 @@ class TestFailure:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         self.fail_with(error, monkeypatch)
-        assert run(["init", "x"], debug=True) == code
+        assert execute(["init", "x"], debug=True) == code
         lines = capsys.readouterr().err.splitlines()
         assert lines[0].startswith("Traceback")
         assert lines[-1] == line
@@ -135,7 +135,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(list_commands, "cluster_folder", interrupt)
-    assert run(["init", "x"]) == 130
+    assert execute(["init", "x"]) == 130
 
 
 def test_debug_may_stand_anywhere() -> None:

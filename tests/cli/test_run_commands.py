@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import islands.stages
-from islands.archipelago.driver import Progress
+import islands.runs
+from islands.archipelago.progress import Progress
 from islands.cli import run_commands
-from islands.cli.main import run
+from islands.cli.main import execute
 from islands.config import RunConfig
-from islands.config.files import resolve_run_config
 from islands.errors import StoreNotFoundError, WorkersLostError
+from islands.experiments.configure import resolve_run_config
 
 SETTINGS = {"pipeline": "custom", "network": {"name": "lenet-mnist"}, "encoding": {"name": "cppn"}}
 CONFIG = resolve_run_config({**SETTINGS, "store": "runs/x", "runs": 2})
@@ -68,7 +68,7 @@ class PlanLike:
 
 @dataclass
 class Stage:
-    """Stands in for `islands.stages.launch` and `islands.stages.plan`."""
+    """Stands in for `islands.runs.launch` and `islands.runs.plan`."""
 
     reader: Reader = field(default_factory=Reader)
     error: Exception | None = None
@@ -106,9 +106,9 @@ class Stage:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     stand_in = Stage()
-    for name in ("islands.stages.launch", "islands.stages.plan"):
-        monkeypatch.setitem(sys.modules, name, stand_in)
-    monkeypatch.setattr(islands.stages, "launch", stand_in, raising=False)
+    for name in ("launch", "resume", "plan"):
+        monkeypatch.setitem(sys.modules, f"islands.runs.{name}", stand_in)
+        monkeypatch.setattr(islands.runs, name, stand_in, raising=False)
     monkeypatch.setattr(
         run_commands, "status", lambda store, as_json: print(json.dumps([str(store), as_json]))
     )
@@ -124,31 +124,31 @@ def file(tmp_path: Path) -> str:
 
 class TestLaunch:
     def test_hands_over_the_configuration(self, stage: Stage, file: str) -> None:
-        assert run(["launch", file, "--set", "runs=2", "--set", "seed=0"]) == 0
+        assert execute(["launch", file, "--set", "runs=2", "--set", "seed=0"]) == 0
         assert stage.calls == [(CONFIG,)]
 
     @pytest.mark.usefixtures("stage")
     @pytest.mark.parametrize("as_json", [False, True])
     def test_stdout_holds_the_status_only(self, file: str, as_json: bool, capfd: Capture) -> None:
         """Ray's processes print on stdout, whatever they are told."""
-        assert run(["launch", file, *["--json"] * as_json]) == 0
+        assert execute(["launch", file, *["--json"] * as_json]) == 0
         captured = capfd.readouterr()
         assert json.loads(captured.out) == ["runs/x", as_json]
         assert "(raylet)" in captured.err
 
     def test_interrupted_run_is_130(self, stage: Stage, file: str, capfd: Capture) -> None:
         stage.reader = Reader(complete=False)
-        assert run(["launch", file]) == 130
+        assert execute(["launch", file]) == 130
         assert "runs/x" in capfd.readouterr().out
 
     def test_failed_run_is_1(self, stage: Stage, file: str, capfd: Capture) -> None:
         stage.error = WorkersLostError("9 workers crashed")
-        assert run(["launch", file]) == 1
+        assert execute(["launch", file]) == 1
         assert capfd.readouterr().err == "error: 9 workers crashed\n"
 
     @pytest.mark.usefixtures("stage")
     def test_progress_in_plain_lines(self, file: str, capfd: Capture) -> None:
-        run(["launch", file, "--progress", "plain"])
+        execute(["launch", file, "--progress", "plain"])
         lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("epoch")]
         assert lines == [
             "epoch 0/20, generation 0, 0 images: median 50.0000%, 0 cells at .9, 0 at .99,"
@@ -159,7 +159,7 @@ class TestLaunch:
 
     @pytest.mark.usefixtures("stage")
     def test_progress_rich(self, file: str, capfd: Capture) -> None:
-        run(["launch", file, "--progress", "rich"])
+        execute(["launch", file, "--progress", "rich"])
         last = capfd.readouterr().err.splitlines()[-3:]
         assert last[0].startswith("epoch 20/20 ")
         assert last[0].endswith("median 50.0000%, 0 cells at .9, 0 at .99,")
@@ -167,32 +167,32 @@ class TestLaunch:
 
     @pytest.mark.usefixtures("stage")
     def test_progress_none(self, file: str, capfd: Capture) -> None:
-        run(["launch", file, "--progress", "none"])
+        execute(["launch", file, "--progress", "none"])
         assert capfd.readouterr().err == "(raylet) A worker died\n"
 
 
 class TestResume:
     def test_hands_over_store_and_overrides(self, stage: Stage) -> None:
-        assert run(["resume", "runs/x", "--set", "evolve.generations=400"]) == 0
+        assert execute(["resume", "runs/x", "--set", "evolve.generations=400"]) == 0
         assert stage.calls == [("runs/x", "evolve.generations=400")]
 
     def test_breaks_a_lock_when_told(self, stage: Stage) -> None:
-        assert run(["resume", "runs/x", "--break-lock"]) == 0
+        assert execute(["resume", "runs/x", "--break-lock"]) == 0
         assert stage.calls == [("runs/x", "--break-lock")]
 
     def test_goes_back_when_told(self, stage: Stage) -> None:
-        assert run(["resume", "runs/x", "--at", "7"]) == 0
+        assert execute(["resume", "runs/x", "--at", "7"]) == 0
         assert stage.calls == [("runs/x", "--at", "7")]
 
     def test_missing_store_is_2(self, stage: Stage, capfd: Capture) -> None:
         stage.error = StoreNotFoundError("there is no store at runs/x")
-        assert run(["resume", "runs/x"]) == 2
+        assert execute(["resume", "runs/x"]) == 2
         assert capfd.readouterr().err == "error: there is no store at runs/x\n"
 
 
 class TestPlan:
     def test_in_words(self, stage: Stage, file: str, capfd: Capture) -> None:
-        assert run(["plan", file, "--set", "runs=2", "--nodes", "2"]) == 0
+        assert execute(["plan", file, "--set", "runs=2", "--nodes", "2"]) == 0
         assert stage.calls == [(CONFIG, 2)]
         assert capfd.readouterr().out.splitlines() == [
             "stages          evolve",
@@ -211,5 +211,5 @@ class TestPlan:
 
     @pytest.mark.usefixtures("stage")
     def test_as_json(self, file: str, capfd: Capture) -> None:
-        assert run(["plan", file, "--json"]) == 0
+        assert execute(["plan", file, "--json"]) == 0
         assert json.loads(capfd.readouterr().out)["evaluations"] == 40_200

@@ -13,9 +13,9 @@ import pytest
 import ray.autoscaler
 import yaml
 
-from islands.cli.main import run
-from islands.config.files import load_run_config, resolve_run_config
+from islands.cli.main import execute
 from islands.deploy.cluster_files import ray_cluster, rayjob, slurm
+from islands.experiments.configure import load_run_config, resolve_run_config
 from tests.config.test_shipped import FILES
 
 RAY_SCHEMA = json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text())
@@ -128,8 +128,8 @@ def test_a_slurm_script_is_sound(tmp_path: Path) -> None:
 
 def test_pods_need_a_store_that_outlives_them(capsys: pytest.CaptureFixture[str]) -> None:
     local = str(Path(__file__).parents[2] / "cluster/local.yaml")
-    assert run(["cluster-file", "rayjob", local, "--image", "islands:cpu"]) == 2
+    assert execute(["cluster-file", "rayjob", local, "--image", "islands:cpu"]) == 2
     assert "s3://BUCKET/PREFIX" in capsys.readouterr().err
-    assert run(["cluster-file", "rayjob", local]) == 2
-    assert run(["cluster-file", "slurm", local, "--nodes", "3"]) == 0
+    assert execute(["cluster-file", "rayjob", local]) == 2
+    assert execute(["cluster-file", "slurm", local, "--nodes", "3"]) == 0
     assert "#SBATCH --nodes=3" in capsys.readouterr().out

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from islands.config.files import resolve_run_config
-from islands.stages.launch import launch
+from islands.experiments.configure import resolve_run_config
+from islands.runs.launch import launch
 from islands.store.reader import StoreReader
 from tests.cluster.heads import CHECKOUT, Head, head
 from tests.test_end_to_end import archive, wait_for_checkpoint

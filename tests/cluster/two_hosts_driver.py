@@ -13,9 +13,10 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from islands.archipelago.driver import Archipelago, Progress
+from islands.archipelago.driver import Archipelago
+from islands.archipelago.progress import Progress
 from islands.archipelago.ray_executor import RayExecutor
-from islands.config import RunConfig
+from islands.config import WorkConfig
 from islands.evolution.checkpoint import Checkpoint
 from tests.archipelago.conftest import digest, in_process, small_config
 
@@ -54,7 +55,7 @@ def main() -> None:
 class Run:
     """One run, from its first epoch on."""
 
-    def __init__(self, config: RunConfig, observe: Callable[[Progress], None]) -> None:
+    def __init__(self, config: WorkConfig, observe: Callable[[Progress], None]) -> None:
         commits: list[Checkpoint] = []
         self.losses = 0
         started: list[float] = []
@@ -70,7 +71,7 @@ class Run:
             archipelago = Archipelago(
                 config, 10, executor, lambda checkpoint, complete: commits.append(checkpoint), watch
             )
-            archipelago.run()
+            archipelago.evolve()
             self.seconds = time.monotonic() - started[0]
         self.digest = digest(commits[-1])
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from islands import pipelines
 from islands.config import RunConfig
-from islands.config.files import load_run_config, override_run_config, resolve_run_config
+from islands.config.files import override_run_config
 from islands.encodings.settings import CppnSettings
 from islands.errors import ConfigError
+from islands.experiments.catalogue import PIPELINES
+from islands.experiments.configure import load_run_config, resolve_run_config
 
 Write = Callable[[str], Path]
 
@@ -238,9 +239,9 @@ class TestDictionaries:
         assert settings["evolve"] == {"children": 3}
 
     def test_every_pipeline_is_complete_but_for_the_store(self) -> None:
-        for name in set(pipelines.names()) - {"custom"}:
+        for name in set(PIPELINES) - {"custom"}:
             config = resolve_run_config({"pipeline": name, "store": "x"})
-            assert pipelines.get(name).name == config.pipeline == name
+            assert PIPELINES[name].name == config.pipeline == name
 
     def test_configuration_survives_json(self) -> None:
         config = resolve_run_config({"pipeline": "imagenet_cppn", "store": "x"})

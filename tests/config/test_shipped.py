@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from islands.cli.list_commands import cluster_folder
-from islands.config.files import load_run_config
 from islands.errors import ConfigError
+from islands.experiments.configure import load_run_config
 
 FILES = sorted(cluster_folder().glob("*.yaml"))
 SCRAPS = [
@@ -42,7 +42,7 @@ def test_gpu_file_is_the_experiment_of_the_paper() -> None:
 
 def test_pipelines_import_neither_torch_nor_ray() -> None:
     code = (
-        "import sys; from islands import pipelines; [pipelines.get(n) for n in pipelines.names()];"
+        "import sys; from islands import pipelines; [PIPELINES[n] for n in PIPELINES];"
         "print(sorted({'torch', 'ray', 'zarr', 'numpy'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

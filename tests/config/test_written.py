@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 import islands
-from islands.cli.main import run
+from islands.cli.main import execute
 from islands.config import RunConfig
-from islands.config.files import as_written, load_run_config, read_networks, resolve_run_config
+from islands.config.files import read_networks
 from islands.datasets.evolved import EvolvedImages
 from islands.errors import ConfigError, StoreNotFoundError
+from islands.experiments.configure import as_written, load_run_config, resolve_run_config
 
 
 def loaded(tmp_path: Path, *overrides: str, pipeline: str = "mnist_cppn", lines: str = "") -> RunConfig:
@@ -165,13 +166,13 @@ class TestPaths:
         assert (config.store, config.loggers.mlflow) == ("a$PART/$$", "s3://b/$c")
 
     def test_of_commands(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert run(["status", "~/none"]) == 2
+        assert execute(["status", "~/none"]) == 2
         assert f"no store at {tmp_path}/home/none;" in capsys.readouterr().err
         for text in ("~/none", "$HOME/none"):
             for look in (islands.open, EvolvedImages):
                 with pytest.raises(StoreNotFoundError, match=f"no store at {tmp_path}/home/none;"):
                     look(text)
         (tmp_path / "home").mkdir()
-        assert run(["paper", "--only=nothing", "--out=~/p"]) == 2
-        assert run(["init", "~/files"]) == 0
+        assert execute(["paper", "--only=nothing", "--out=~/p"]) == 2
+        assert execute(["init", "~/files"]) == 0
         assert (tmp_path / "home/files/local.yaml").is_file()

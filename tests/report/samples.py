@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from islands.config.files import resolve_run_config
-from islands.report.archives import Archives, Rows
-from islands.report.evidence import Evidence
-from islands.report.findings import Tested
-from islands.stages.experiment import parameters_of
-from islands.store.results import Item
+from islands.experiments.configure import parameters_of, resolve_run_config
+from islands.experiments.findings.archives import Archives, Rows
+from islands.experiments.findings.evidence import Evidence
+from islands.experiments.findings.verdicts import Tested
+from islands.experiments.items import Item
 
 TESTED = Tested("sample", 0.875, 200, "test images")
 
@@ -53,15 +52,15 @@ class Made(Evidence):
     """Evidence that was made up."""
 
     made: Mapping[str, Archives] = field(default_factory=dict)
-    items: Mapping[str, Mapping[str, Item]] = field(default_factory=dict)
+    stages: Mapping[str, Mapping[str, Item]] = field(default_factory=dict)
     documents: Mapping[str, Any] = field(default_factory=dict)
     kept: Mapping[tuple[str, str], dict[str, npt.NDArray[Any]]] = field(default_factory=dict)
 
     def archives(self, variant: str = "") -> Archives:
         return self.made[variant]
 
-    def results(self, stage: str) -> dict[str, Item]:
-        return dict(self.items.get(stage, {}))
+    def items(self, stage: str) -> dict[str, Item]:
+        return dict(self.stages.get(stage, {}))
 
     def arrays(self, stage: str, item: str) -> dict[str, npt.NDArray[Any]] | None:
         return self.kept.get((stage, item))

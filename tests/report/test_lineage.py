@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from islands.cli.main import run as islands
+from islands.cli.main import execute as islands
 from islands.store.genealogy import Genealogy, newick
 from islands.store.images import Studio
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
-from tests.archipelago.conftest import in_process, small_config
+from tests.archipelago.conftest import in_process, stored_config
 from tests.report.conftest import NAMES
 
 
@@ -150,7 +150,7 @@ class TestCommand:
         assert told in capsys.readouterr().err
 
     def test_ids_alone_cannot_be_drawn(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        config = small_config(store=str(tmp_path / "run"), checkpoint={"ancestors": "ids"})
+        config = stored_config(tmp_path / "run", checkpoint={"ancestors": "ids"})
         with StoreWriter.create(tmp_path / "run", config, NAMES, "f" * 64, channels=1, size=28) as writer:
             writer.commit(in_process(config).last, complete=True)
         assert islands(["lineage", str(tmp_path / "run"), "--class", "3"]) == 0

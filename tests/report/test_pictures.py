@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from islands.cli.main import run as islands
+from islands.cli.main import execute as islands
 from islands.encodings.cppn import CODES, CppnEncoding
 from islands.encodings.settings import CppnSettings
 from islands.report.figures import FIGURES

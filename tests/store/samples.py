@@ -18,7 +18,9 @@ from islands.store.writer import StoreWriter
 FINGERPRINT = "f" * 64
 
 
-def make_config(store: Path, runs: int = 2, encoding: str = "cppn", generations: int = 200) -> RunConfig:
+def make_config(
+    store: Path | str, runs: int = 2, encoding: str = "cppn", generations: int = 200
+) -> RunConfig:
     """A configuration with 10 generations per epoch."""
     return RunConfig(
         pipeline="sample",

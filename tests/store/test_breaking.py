@@ -179,7 +179,7 @@ def test_a_process_that_pauses_anywhere_damages_nothing(
 ) -> None:
     """It goes on when the new writer is about to move the branch, or has moved it several times and swept."""
     location, original = f"{places}/{uuid.uuid4().hex}/run", icechunk.Session.commit
-    config = make_config(Path("unused"), runs=1).model_copy(update={"store": location})
+    config = make_config(location, runs=1)
     with StoreWriter.create(location, config, make_names(10), FINGERPRINT, channels=3, size=16) as writer:
         writer.commit(make_checkpoint(1, 3, runs=1), complete=False)
     said: list[str] = []

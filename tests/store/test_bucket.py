@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import zarr
 
-from islands.cli.main import run
-from islands.config.files import load_run_config
+from islands.cli.main import execute
 from islands.errors import StoreError, StoreExistsError, StoreLockedError, StoreNotFoundError
-from islands.stages.launch import launch, resume
+from islands.experiments.configure import load_run_config
+from islands.runs.launch import launch
+from islands.runs.resume import resume
 from islands.store.location import Location
 from islands.store.query import query
 from islands.store.reader import StoreReader
@@ -51,7 +52,7 @@ def url() -> str:
 
 
 def create(url: str) -> StoreWriter:
-    config = make_config(Path("unused")).model_copy(update={"store": url})
+    config = make_config(url)
     return StoreWriter.create(url, config, make_names(10), FINGERPRINT, channels=3, size=16)
 
 
@@ -76,7 +77,7 @@ def test_what_was_committed_is_read_back(url: str) -> None:
 
 def test_old_commits_are_forgotten_and_freed(url: str) -> None:
     commit(url, epochs=4)
-    assert run(["gc", url, "--keep", "2"]) == 0
+    assert execute(["gc", url, "--keep", "2"]) == 0
     assert [info.epoch for info in StoreReader(url).checkpoints()] == [2, 3]
     with StoreWriter.open(url) as writer:
         writer.commit(make_checkpoint(1, 4), complete=True)

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 import zarr
 
-from islands.cli.main import run
+from islands.cli.main import execute
 from islands.errors import StoreDamagedError, StoreError
 from islands.store.reader import StoreReader
 from islands.store.repository import open_repository, reading
@@ -89,7 +89,7 @@ def test_damaged_stores_are_right_or_refused(
         damage(store, random.Random(seed))
         refused += not reads_right(store)
         commands = (["status", str(store), "--json"], ["query", str(store), "select * from elites"])
-        code = run(commands[seed % 2])
+        code = execute(commands[seed % 2])
         error = capfd.readouterr().err
         assert (code, error) == (0, "") or (code == 2 and is_one_line(error)), (seed, code, error)
         if seed % 4 == 0:
@@ -183,6 +183,6 @@ def test_json_is_json_or_nothing(whole: Path, tmp_path: Path, capfd: pytest.Capt
         store = tmp_path / str(seed)
         shutil.copytree(whole, store)
         damage(store, random.Random(seed))
-        code = run(["status", str(store), "--json"])
+        code = execute(["status", str(store), "--json"])
         answer = capfd.readouterr().out
         assert (code == 0 and json.loads(answer)) or answer == ""

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from islands.cli.main import run
+from islands.cli.main import execute
 from islands.errors import InputError, StoreDamagedError
-from islands.stages.launch import launch, resume
+from islands.runs.launch import launch
+from islands.runs.resume import resume
 from islands.store.reader import StoreReader
 from islands.store.repository import open_repository
 from islands.store.writer import StoreWriter
-from tests.archipelago.conftest import small_config
+from tests.archipelago.conftest import stored_config
 from tests.chaos import digest
 from tests.store.comparing import assert_resumes
 from tests.store.samples import make_checkpoint, make_store
@@ -112,9 +113,9 @@ def test_whatever_is_damaged_of_the_latest(template: Path, tmp_path: Path, first
 def test_a_run_goes_back_and_comes_to_the_same_bits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = tmp_path / "run"
     workers = {"executor": "in-process"}
-    launch(small_config(store=str(store), runs=1, workers=workers, checkpoint={"every_s": 1e-3}))
+    launch(stored_config(store, runs=1, workers=workers, checkpoint={"every_s": 1e-3}))
     expected, (first, *_, last) = digest(store), StoreReader(store).checkpoints()
-    assert run(["resume", str(store), "--at", str(first.epoch), "--progress", "none"]) == 0
+    assert execute(["resume", str(store), "--at", str(first.epoch), "--progress", "none"]) == 0
     assert digest(store) == expected
     name = f"left-{last.id[:8].lower()}"
     assert f"from an earlier checkpoint; those that came after it stay: --at {name}" in caplog.text

@@ -12,7 +12,7 @@ import torch
 import zarr
 from PIL import Image
 
-from islands.cli.main import run as islands
+from islands.cli.main import execute as islands
 from islands.errors import InputError, StoreError
 from islands.evolution.checkpoint import Checkpoint
 from islands.store.export import Layout, export

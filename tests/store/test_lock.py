@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import islands
-from islands.cli.main import run
+from islands.cli.main import execute
 from islands.errors import StoreLockedError
 from islands.store.lock import StoreLock, read_owner
 from islands.store.reader import StoreReader
@@ -101,27 +101,27 @@ class TestWhoWrites:
         """As after `kill -9` of the writer, when the system has given its number again."""
         own(store, stranger.pid)
         assert read_status(store).written_by is None
-        assert run(["stop", str(store)]) == 2
+        assert execute(["stop", str(store)]) == 2
         assert "nothing writes" in capsys.readouterr().err
         with StoreWriter.open(store):
             text = json.loads((store / "LOCK").read_text())
             own(store, **{**text, "pid": stranger.pid})
             assert read_status(store).written_by is None
-            assert run(["stop", str(store)]) == 2
+            assert execute(["stop", str(store)]) == 2
             own(store, stranger.pid)
-            assert run(["stop", str(store)]) == 2
+            assert execute(["stop", str(store)]) == 2
         assert stranger.poll() is None
 
     @pytest.mark.parametrize("pid", [-1, 0, 10**30, 1.5, "1", None])
     def test_what_is_no_process_is_not_signalled(self, held: Path, pid: object) -> None:
         own(held, pid)
-        assert run(["stop", str(held)]) == 2
+        assert execute(["stop", str(held)]) == 2
 
     def test_a_writer_on_another_host_is_not_signalled(
         self, held: Path, stranger: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
     ) -> None:
         own(held, stranger.pid, "elsewhere")
-        assert run(["stop", str(held)]) == 2
+        assert execute(["stop", str(held)]) == 2
         assert f"kill -TERM {stranger.pid}" in capsys.readouterr().err
         assert stranger.poll() is None
 
@@ -149,7 +149,7 @@ signal.pause()
 
 REUSE = f"""
 import os, subprocess, sys
-from islands.cli.main import run
+from islands.cli.main import execute
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
 command = [sys.executable, "-c", {TAKE!r}, sys.argv[1]]
@@ -167,7 +167,7 @@ for _ in range(1000):
     stranger.wait()
 assert stranger.pid == writer.pid
 assert StoreReader(sys.argv[1]).writer is None
-assert run(["stop", sys.argv[1]]) == 2
+assert execute(["stop", sys.argv[1]]) == 2
 assert stranger.poll() is None
 StoreWriter.open(sys.argv[1]).close()
 stranger.kill()
@@ -203,7 +203,7 @@ def places(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def place(places: str) -> str:
     """A store."""
     location = f"{places}/{uuid.uuid4().hex}/run"
-    config = make_config(Path("unused")).model_copy(update={"store": location})
+    config = make_config(location)
     StoreWriter.create(location, config, make_names(10), FINGERPRINT, channels=3, size=16).close()
     return location
 
@@ -238,7 +238,7 @@ def test_a_living_writer_is_stopped_and_its_lock_broken(place: str) -> None:
             assert found is not None
             assert found.pid == writer.pid
             if end == "stop":
-                assert run(["stop", place]) == 0
+                assert execute(["stop", place]) == 0
                 assert writer.wait() == -signal.SIGTERM
             else:
                 StoreWriter.open(place, break_lock=True).close()
@@ -253,7 +253,7 @@ def test_the_command_takes_the_flag(tmp_path: Path, capsys: pytest.CaptureFixtur
     with (store / "LOCK").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         own(store, os.getpid(), "elsewhere")
-        assert run(["resume", str(store), *more]) == 2
+        assert execute(["resume", str(store), *more]) == 2
         assert "--break-lock" in capsys.readouterr().err
-        assert run(["resume", str(store), *more, "--break-lock"]) == 0
+        assert execute(["resume", str(store), *more, "--break-lock"]) == 0
     assert StoreReader(store).complete

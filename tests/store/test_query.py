@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from islands.cli.main import run
+from islands.cli.main import execute
 from islands.errors import InputError, StoreError
 from islands.store import schema
 from islands.store.query import READY, TABLES, ask, named, query, schemas, table
@@ -269,7 +269,7 @@ class TestColumnsOfOneName:
     @pytest.mark.parametrize("format_", ["json", "csv"])
     def test_and_is_printed(self, store: Path, capsys: pytest.CaptureFixture[str], format_: str) -> None:
         joined = "select e.name, c.name from elites e join classes c using (class) limit 1"
-        assert run(["query", str(store), joined, "--format", format_]) == 0
+        assert execute(["query", str(store), joined, "--format", format_]) == 0
         text = capsys.readouterr().out
         if format_ == "json":
             assert [list(row) for row in json.loads(text)] == [["name", "name_1"]]

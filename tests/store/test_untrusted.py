@@ -16,9 +16,9 @@ import pytest
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 
-from islands.cli.main import run
-from islands.config.files import load_run_config
+from islands.cli.main import execute
 from islands.errors import ConfigError, StoreDamagedError
+from islands.experiments.configure import load_run_config
 from islands.store.reader import StoreReader
 from tests.store.samples import make_checkpoint, make_store
 
@@ -101,9 +101,9 @@ def test_paths_in_a_store_are_not_opened_by_those_who_only_read(stranger: Path, 
 import sys
 opened = []
 sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
-from islands.cli.main import run
+from islands.cli.main import execute
 for command in (["status"], ["query", "select count(*) from elites"], ["export", "out", "--layout", "zarr"]):
-    assert run([command[0], {str(stranger)!r}, *command[1:]]) == 0, command
+    assert execute([command[0], {str(stranger)!r}, *command[1:]]) == 0, command
 assert not {{{str(module)!r}, {str(weights)!r}}} & set(opened)
 """
     done = subprocess.run(
@@ -124,7 +124,7 @@ def test_yaml_runs_nothing(tmp_path: Path) -> None:
     file.write_text(f"pipeline: mnist_cppn\nstore: !!python/object/apply:os.mkdir ['{made}']\n")
     with pytest.raises(ConfigError):
         load_run_config(file)
-    assert run(["launch", str(file)]) == 2
+    assert execute(["launch", str(file)]) == 2
     assert not made.exists()
 
 

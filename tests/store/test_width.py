@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from islands.cli.main import run as islands
+from islands.cli.main import execute as islands
 from islands.errors import StoreDamagedError
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.elites import Elites

@@ -1,0 +1,1 @@
+"""What pipelines are made of, and how they run."""

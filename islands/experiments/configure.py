@@ -1,0 +1,65 @@
+"""Configurations of the pipelines in the catalogue, and the runs that a pipeline makes of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from islands.config import RunConfig, files
+from islands.experiments.catalogue import PIPELINES
+
+
+def load_run_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration file, `-` for standard input; `overrides` are `KEY=VALUE` texts that win over it.
+
+    Raises:
+        ConfigError: with a line for each mistake.
+    """
+    return files.load_run_config(PIPELINES, path, overrides)
+
+
+def resolve_run_config(
+    settings: Mapping[str, Any],
+    source: str = "settings",
+    overrides: Sequence[str] = (),
+    *,
+    written: bool = False,
+) -> RunConfig:
+    """Lay settings over those of the pipeline that they name; see `islands.config.files`.
+
+    Raises:
+        ConfigError: with a line for each mistake.
+    """
+    return files.resolve_run_config(PIPELINES, settings, source, overrides, written=written)
+
+
+def as_written(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that `load_run_config` reads as `config` again, wherever `$` is in a path."""
+    return files.as_written(PIPELINES, config)
+
+
+def variants_of(config: RunConfig) -> dict[str, RunConfig]:
+    """Return the runs side by side that the pipeline is made of, by name; empty where it is a single run."""
+    pipeline = PIPELINES.get(config.pipeline)
+    variants = {} if pipeline is None else pipeline.variants
+    return {name: _variant(config, name, settings) for name, settings in variants.items()}
+
+
+def _variant(config: RunConfig, name: str, settings: Mapping[str, Any]) -> RunConfig:
+    held_out = [network.model_dump(mode="json") for network in config.held_out]
+    own = {
+        **settings,
+        "parameters": {},
+        "store": str(Path(config.store) / name),
+        "held_out": [*settings.get("held_out", ()), *held_out],
+    }
+    return files.lay_over(config, own, f"pipeline {config.pipeline}, variant {name}")
+
+
+def parameters_of(config: RunConfig) -> object:
+    """Return `config.parameters` in the pipeline's schema; None where it has none."""
+    pipeline = PIPELINES.get(config.pipeline)
+    schema = None if pipeline is None else pipeline.parameters
+    return None if schema is None else schema.model_validate(config.parameters)

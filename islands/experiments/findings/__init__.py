@@ -1,0 +1,1 @@
+"""What an experiment shows: evidence, effects and verdicts on the claims of the paper."""

@@ -1,0 +1,56 @@
+"""What an experiment is: data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from islands.config import Section
+from islands.experiments.findings.verdicts import Finding
+
+if TYPE_CHECKING:
+    from islands.experiments.findings.evidence import Evidence
+
+
+EVOLVING = frozenset({"fetch", "train", "evolve", "test"})
+"""Stages whose results are in the stores of runs, or follow from them."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """An experiment: settings that a configuration file completes and may override."""
+
+    name: str
+    summary: str
+    paper: str
+    """The section and figure of Nguyen, Yosinski and Clune (CVPR 2015)."""
+    settings: Mapping[str, Any]
+    """As in a configuration file; a file's own settings win."""
+    stages: tuple[str, ...] = ("evolve",)
+    """What is done, in order; names of `islands.experiments.runner.STAGES`."""
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Runs side by side, by name: settings laid over those above and the file's. Each has a store of its own,
+    which its name is, in the folder that `store` names; held-out networks of the file come in addition."""
+    parameters: type[Section] | None = None
+    """The schema of the section `parameters`: what stages other than evolution are told."""
+    small: Mapping[str, Any] | None = None
+    """Laid over `settings` by `islands paper --budget small`: a minute or two of two cores. None: the
+    experiment has no small form."""
+    full: Mapping[str, Any] = field(default_factory=dict)
+    """The same by `--budget full`: what a launch has less of than the paper."""
+    findings: Callable[[Evidence], Sequence[Finding]] | None = None
+    """Computes the closing table from stores and results alone, so that it can be computed again offline."""
+
+    @property
+    def is_several(self) -> bool:
+        """Whether it is more than a single run, whose store is then the folder of the experiment."""
+        return bool(self.variants) or "evolve" not in self.stages or bool(set(self.stages) - EVOLVING)
+
+
+def crossed(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return a variant for each network: evolved against it, scored on all others."""
+    return {
+        name: {"network": network, "held_out": [other for key, other in networks.items() if key != name]}
+        for name, network in networks.items()
+    }

@@ -1,0 +1,1 @@
+"""What is done with one run: launch, resume, score, verify, plan, examine."""

@@ -1,0 +1,42 @@
+"""What the bits of a run depend on beside its configuration: a resume that changes it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from islands.archipelago.messages import NetworkFacts
+from islands.archipelago.scorers import Scorers
+from islands.config import WorkConfig
+from islands.store.reader import StoreReader
+from islands.store.writer import StoreWriter
+
+
+def of_workers(config: WorkConfig, facts: NetworkFacts) -> dict[str, Any]:
+    """Return what the bits of evolution depend on beside the configuration's own meaning."""
+    return {"threads": config.workers.threads, **facts.conditions}
+
+
+def of_scorers(config: WorkConfig, scorers: Scorers | None) -> dict[str, Any]:
+    """Return the same of the scores of held-out networks; nothing where there are none."""
+    if scorers is None:
+        return {}
+    device = scorers.facts[0].conditions.get("device")
+    return {"scorers.threads": config.scorers.threads, "scorers.device": device}
+
+
+def note_conditions(reader: StoreReader, writer: StoreWriter, found: Mapping[str, Any]) -> list[str]:
+    """Let the next commit store what bits depend on from the next epoch on; return a line for each change."""
+    *before, last = reader.conditions
+    epoch = 0 if reader.epoch is None else reader.epoch + 1
+    changed = {key: value for key, value in found.items() if key in last and last[key] != value}
+    new = {**last, **found}
+    if changed and epoch > last["epoch"]:
+        writer.set_conditions([*before, last, {**new, "epoch": epoch}])
+    elif new != last:
+        writer.set_conditions([*before, new])
+    return [
+        f"from epoch {epoch} on, {key} is {value}, where it was {last[key]}: float sums depend on it, so "
+        "results may differ in bits from those of an undisturbed run"
+        for key, value in changed.items()
+    ]

@@ -1,0 +1,273 @@
+"""Examines the networks of a configuration: whether their scores can be trusted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from islands.archipelago.messages import NetworkFacts
+from islands.archipelago.start import SOURCE, require_comparable
+from islands.classifiers.checks import require_sound
+from islands.classifiers.contract import Classifier
+from islands.classifiers.finite import describe_picture
+from islands.classifiers.registry import load_classifier, resolve_device
+from islands.classifiers.screened import ScreenedClassifier
+from islands.classifiers.torch_classifier import TorchClassifier
+from islands.config import NetworkConfig, WorkConfig
+from islands.datasets.assets import ASSETS, pull
+from islands.datasets.mnist import load_mnist
+from islands.datasets.pictures import read_picture
+from islands.datasets.real import photograph_labels
+from islands.encodings.factory import build_encoding
+from islands.errors import DataError, InputError
+from islands.evolution.fitness import log_odds
+from islands.migration.slices import class_slices
+from islands.training.digits import missing_seeds
+
+_BATCH = 8
+_DRIFT = 1e-3
+_DIGITS = 500
+_SCREENED = 16
+_NARROW = 0.1
+"""Black and white closer than this: some network divided by 255, or by a std of bytes, once too often."""
+_ALIKE = 1e-4
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a check found.
+
+    Attributes:
+        subject: what was checked.
+        verdict: `failed` means that the run would fail or mean nothing.
+        text: what was found, and what to do.
+    """
+
+    subject: str
+    verdict: Literal["ok", "warning", "failed", "skipped"]
+    text: str
+
+
+def diagnose_source(config: WorkConfig) -> tuple[Classifier | None, list[Diagnosis]]:
+    """Load the source network, show it noise, and known pictures where there are any; may fetch those.
+
+    Returns:
+        The network, None where it cannot be had, and what was found.
+    """
+    if missing_seeds(config.network):
+        return None, [Diagnosis("network", "skipped", _untrained(config.network))]
+    try:
+        with _remarks("network") as remarks:
+            source = _load(config.network, config.workers.device)
+        class_slices(len(source.classes), config.islands.count)
+    except InputError as error:
+        return None, [Diagnosis("network", "failed", str(error))]
+    return source, [Diagnosis("network", "ok", _description(source)), *remarks, *_scores(source, config)]
+
+
+def _load(network: NetworkConfig, device: str) -> Classifier:
+    return load_classifier(**network.model_dump(), device=resolve_device(device))
+
+
+@contextmanager
+def _remarks(subject: str) -> Iterator[list[Diagnosis]]:
+    """Collect what loading a network warns of."""
+    found: list[Diagnosis] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(Diagnosis(subject, "warning", record.getMessage()))
+
+    logger, handler = logging.getLogger("islands.classifiers"), Handler(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+
+
+def _untrained(network: NetworkConfig) -> str:
+    return f"{network.label} has not been trained here yet: the run begins with that, a minute or two"
+
+
+def _description(classifier: Classifier) -> str:
+    return (
+        f"{classifier.name}: {len(classifier.classes)} classes, {classifier.channels} x "
+        f"{classifier.input_size} x {classifier.input_size}, "
+        f"fingerprint {classifier.fingerprint[:12]}, on {classifier.device}"
+    )
+
+
+def diagnose_held_out(config: WorkConfig, source: Classifier) -> Iterator[Diagnosis]:
+    """Load each held-out network, as scorers will, and show it the same."""
+    size = config.encoding.size or source.input_size
+    facts = NetworkFacts.of(source, size)
+    others = {facts.fingerprint: SOURCE}
+    for place, network in enumerate(config.held_out):
+        key = f"held_out.{place}"
+        if missing_seeds(network):
+            yield Diagnosis(key, "skipped", _untrained(network))
+            continue
+        try:
+            network = network.as_held_out
+            with _remarks(key) as remarks:
+                classifier = _load(network, config.scorers.device)
+            require_comparable(f"got {network.label}", NetworkFacts.of(classifier, size), facts, others)
+            require_sound(classifier, _pictures(classifier, size), network.not_finite)
+        except InputError as error:
+            yield Diagnosis(key, "failed", str(error))
+            continue
+        others[classifier.fingerprint] = key
+        yield Diagnosis(key, "ok", _description(classifier))
+        yield from remarks
+        yield replace(_preprocessing(classifier), subject=key)
+
+
+def _scores(classifier: Classifier, config: WorkConfig) -> Iterator[Diagnosis]:
+    size = config.encoding.size or classifier.input_size
+    images = _pictures(classifier, size)
+    try:
+        finite = require_sound(classifier, images, config.network.not_finite).finite.cpu()
+        yield _finiteness(images, finite)
+        images = images[finite]
+        yield _batch_dependence(classifier, images)
+        yield _range(classifier, images)
+        if isinstance(classifier, ScreenedClassifier):
+            yield _screen(classifier, config, size)
+    except InputError as error:
+        yield Diagnosis("scores", "failed", str(error))
+        return
+    yield _preprocessing(classifier)
+
+
+def _finiteness(images: Tensor, finite: Tensor) -> Diagnosis:
+    if finite.all():
+        text = (
+            "finite probabilities that sum to 1, black and white included; repeatable; each image by itself"
+        )
+        return Diagnosis("scores", "ok", text)
+    return Diagnosis(
+        "scores",
+        "warning",
+        f"no finite scores for {int((~finite).sum())} of {len(images)} pictures, first for "
+        f"{describe_picture(images[~finite][0])}: they are skipped; the others get probabilities that sum to "
+        "1; repeatable; each image by itself",
+    )
+
+
+def _pictures(classifier: Classifier, size: int) -> Tensor:
+    """Return noise, with one black and one white picture among it."""
+    images = torch.randint(
+        256,
+        (_BATCH, classifier.channels, size, size),
+        dtype=torch.uint8,
+        generator=torch.Generator().manual_seed(0),
+    )
+    images[0], images[1] = 0, 255
+    return images
+
+
+def _batch_dependence(classifier: Classifier, images: Tensor) -> Diagnosis:
+    together = classifier.predict(images).probabilities
+    alone = torch.cat([classifier.predict(image[None]).probabilities for image in images])
+    drift = (together - alone).abs().max().item()
+    text = f"probabilities change by at most {drift:.1g} with the size of the batch"
+    if drift > _DRIFT:
+        return Diagnosis(
+            "batch", "warning", f"{text}; expected under {_DRIFT:g}: use network.precision float32"
+        )
+    return Diagnosis("batch", "ok", text)
+
+
+def _range(classifier: Classifier, images: Tensor) -> Diagnosis:
+    """Find pixels that are scaled twice or not at all, where no picture of a known class tells."""
+    logits = classifier.predict(images).logits
+    spread = (logits - logits[:1]).abs().max().item()
+    fed = ""
+    if isinstance(classifier, TorchClassifier):
+        black, white = classifier.input_range
+        fed = f"black is fed as {black:.3g} and white as {white:.3g}"
+        if abs(white - black) < _NARROW:
+            return Diagnosis(
+                "range",
+                "failed",
+                f"{fed}, so that all pictures look alike; expected them further apart: give mean and std of "
+                "pixels in [0, 1], not of bytes",
+            )
+        fed += "; "
+    if spread < _ALIKE:
+        return Diagnosis(
+            "range",
+            "failed",
+            f"{fed}got the same scores for black, white and noise; expected scores that depend on the image: "
+            "load the weights, and check mean and std",
+        )
+    return Diagnosis("range", "ok", f"{fed}logits of black, white and noise differ by up to {spread:.3g}")
+
+
+def _screen(classifier: ScreenedClassifier, config: WorkConfig, size: int) -> Diagnosis:
+    """Measure the low precision on the images of generation 0."""
+    encoding = build_encoding(config.encoding, classifier.channels, size)
+    stream = torch.Generator(classifier.device).manual_seed(0)
+    images = encoding.render(encoding.random(_SCREENED, stream))
+    apart = log_odds(classifier.screen(images).logits) - log_odds(classifier.predict(images).logits)
+    apart = apart[apart.isfinite().all(1)]
+    if len(apart) == 0:
+        return Diagnosis(
+            "screen",
+            "warning",
+            "no image gets finite scores in low precision, so that all are scored again; leave "
+            "network.screen out",
+        )
+    typical, largest = apart.square().mean().sqrt().item(), apart.abs().max().item()
+    text = f"log-odds are off by {typical:.2g} as a rule, at most by {largest:.2g}; the margin is"
+    if typical > classifier.margin / 4:
+        return Diagnosis(
+            "screen",
+            "warning",
+            f"{text} {classifier.margin:g}; set network.screen_margin to {4 * typical:.2g}, or leave "
+            "network.screen out: winners may be missed",
+        )
+    return Diagnosis("screen", "ok", f"{text} {classifier.margin:g}")
+
+
+def _preprocessing(classifier: Classifier) -> Diagnosis:
+    """Classify pictures whose class is known: a wrong normalisation shows in nothing else."""
+    try:
+        if classifier.channels == 3 and (labels := photograph_labels(classifier.classes)):
+            right, n, least = _photographs_right(classifier, labels), len(labels), len(labels) // 2
+        elif classifier.classes == tuple("0123456789") and classifier.channels == 1:
+            digits = load_mnist("test")
+            top = classifier.predict(digits.images[:_DIGITS]).logits.argmax(1).cpu()
+            right, n, least = int((top == digits.labels[:_DIGITS]).sum()), _DIGITS, _DIGITS * 4 // 5
+        else:
+            return Diagnosis("preprocessing", "skipped", "no pictures of these classes are known here")
+    except DataError as error:
+        return Diagnosis("preprocessing", "skipped", str(error))
+    if right < least:
+        return Diagnosis(
+            "preprocessing",
+            "failed",
+            f"got {right} of {n} known pictures right; expected at least {least}: the weights are untrained, "
+            "or mean and std are wrong or applied twice",
+        )
+    return Diagnosis("preprocessing", "ok", f"{right} of {n} known pictures are classified right")
+
+
+def _photographs_right(classifier: Classifier, labels: Sequence[int]) -> int:
+    folder = pull(ASSETS["photographs"])
+    right = 0
+    for name, label in zip(ASSETS["photographs"].digests, labels, strict=True):
+        picture = Image.fromarray(read_picture(folder / name, channels=3))
+        picture = picture.resize((classifier.input_size,) * 2)
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+        right += int(classifier.predict(pixels).logits.argmax().item() == label)
+    return right

@@ -1,0 +1,61 @@
+"""The stage that evolves the archives."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from islands.archipelago.driver import Archipelago
+from islands.archipelago.executor import Executor
+from islands.archipelago.progress import Observe
+from islands.archipelago.scorers import Scorers
+from islands.archipelago.scoring import Scoring
+from islands.config import RunConfig
+from islands.store.writer import StoreWriter
+
+
+def evolve(
+    config: RunConfig,
+    writer: StoreWriter,
+    executor: Executor,
+    observe: Observe,
+    scorers: Scorers | None = None,
+) -> bool:
+    """Evolve from the last checkpoint of the store to the end of the budget; return whether it is spent.
+
+    Scorers, where there are any, score the elites of each checkpoint on the held-out networks meanwhile.
+
+    The first Ctrl-C or SIGTERM finishes the epochs that run and commits; the second stops at once, and the
+    last commit stands.
+    """
+    class_count = len(executor.facts.classes)
+    scoring = None if scorers is None else Scoring(config.held_out, scorers, config.runs, class_count)
+    archipelago = Archipelago(
+        config, class_count, executor, writer.commit, observe, scoring, writer.commit_scores
+    )
+    checkpoint = writer.load()
+    if checkpoint is not None:
+        archipelago.restore(checkpoint)
+    with _stopped_by_signals(archipelago.stop):
+        return archipelago.evolve()
+
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python delivers signals to the main thread only
+        return
+
+    def on_signal(_number: int, _frame: object) -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

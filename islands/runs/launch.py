@@ -1,0 +1,77 @@
+"""Starts and resumes runs: what `islands launch` and `resume` call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from islands.archipelago.executor import Executor
+from islands.archipelago.messages import NetworkFacts
+from islands.archipelago.progress import Observe, observe_nothing
+from islands.archipelago.scorers import Scorers
+from islands.archipelago.start import build_executor, build_scorers
+from islands.classifiers.catalogue import class_count
+from islands.config import RunConfig, WorkConfig
+from islands.migration.slices import class_slices
+from islands.observe.observers import observing
+from islands.runs.conditions import of_scorers, of_workers
+from islands.runs.evolve import evolve
+from islands.store.reader import StoreReader
+from islands.store.writer import StoreWriter, require_free
+from islands.training.digits import train_missing
+
+_log = logging.getLogger(__name__)
+
+
+def launch(config: RunConfig, observe: Observe = observe_nothing) -> StoreReader:
+    """Make a store, evolve until the budget is spent or a signal comes, and return the store.
+
+    Raises:
+        InputError: the store exists, or configuration, network and machine do not fit; nothing was written.
+        IslandsError: the run failed; the last commit stands.
+    """
+    require_fit(config)
+    require_free(config.store)
+    train_missing([config.network, *config.held_out])
+    with closing(build_executor(config)) as executor:
+        return run_in_store(config, executor, observe)
+
+
+def run_in_store(config: RunConfig, executor: Executor, observe: Observe) -> StoreReader:
+    """Make the store, evolve on `executor`, and return the store; see `launch`."""
+    facts = executor.facts
+    class_slices(len(facts.classes), config.islands.count)
+    with (
+        scorers_for(config, facts) as scorers,
+        StoreWriter.create(
+            config.store,
+            config,
+            facts.classes,
+            facts.fingerprint,
+            channels=facts.channels,
+            size=facts.size,
+        ) as writer,
+        observing(config, observe) as tell,
+    ):
+        found = {**of_workers(config, facts), **of_scorers(config, scorers)}
+        writer.set_conditions([{"epoch": 0, **found}])
+        evolve(config, writer, executor, tell, scorers)
+    return StoreReader(config.store)
+
+
+@contextmanager
+def scorers_for(config: RunConfig, source: NetworkFacts) -> Iterator[Scorers | None]:
+    """Give the scorers of a configuration, and stop them in the end; see `build_scorers`."""
+    scorers = build_scorers(config, source)
+    try:
+        yield scorers
+    finally:
+        if scorers is not None:
+            scorers.close()
+
+
+def require_fit(config: WorkConfig) -> None:
+    """Check against the catalogue what needs no worker."""
+    if (count := class_count(config.network.name)) is not None:
+        class_slices(count, config.islands.count)

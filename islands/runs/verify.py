@@ -1,0 +1,126 @@
+"""Checks a store against the network: what `islands verify` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from islands.classifiers.apart import one_thread, predict_each
+from islands.classifiers.contract import Classifier
+from islands.classifiers.registry import load_classifier, resolve_device
+from islands.errors import NetworkError, StoreDamagedError, StoreError
+from islands.evolution.elites import Elites
+from islands.runs.trust import require_trusted
+from islands.store.images import stored_encoding
+from islands.store.reader import StoreReader
+
+TOLERANCE = 1e-4
+"""Difference up to which two probabilities are the same: batches of evolution sum floats in another order."""
+
+SAMPLE = 100
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a check of a store found.
+
+    Attributes:
+        elites: how many were drawn and scored again.
+        largest_difference: between a probability that is stored and one found again, over all classes.
+        mismatches: a line for each run or elite that is not what it should be.
+    """
+
+    elites: int
+    largest_difference: float
+    mismatches: tuple[str, ...]
+
+
+def verify(
+    location: Path | str,
+    sample: int | None = SAMPLE,
+    at: str | None = None,
+    *,
+    trust_networks: bool = False,
+) -> Verification:
+    """Check every run against its sha256, then draw and score elites again.
+
+    Args:
+        location: the store.
+        sample: elites per run at most, the same ones at every call; None: all.
+        at: an earlier checkpoint.
+        trust_networks: whether to load the network even if it is code or a file that the store names.
+
+    Raises:
+        StoreError: the store cannot be read, or holds no checkpoint.
+        NetworkError: the stored network is not here, or is not to be loaded.
+    """
+    reader = StoreReader(location, at)
+    if reader.epoch is None:
+        raise StoreError(f"{reader.path} has no checkpoint yet: there is nothing to verify")
+    if not trust_networks:
+        require_trusted(reader.path, [reader.config.network])
+    classifier = _stored_classifier(reader)
+    checked, largest, mismatches = 0, 0.0, list[str]()
+    for run in range(reader.runs):
+        try:
+            elites = reader.resumable(run).elites
+        except StoreDamagedError as error:
+            mismatches.append(str(error))
+            continue
+        rows = _sample(elites, sample)
+        differences = _differences(reader, classifier, elites.take(rows))
+        checked += len(rows)
+        largest = max(largest, float(differences.max(initial=0)))
+        mismatches += _described(reader, run, rows, differences)
+    return Verification(checked, largest, tuple(mismatches))
+
+
+def _stored_classifier(reader: StoreReader) -> Classifier:
+    network = reader.config.network
+    classifier = load_classifier(**network.model_dump(), device=resolve_device("auto"))
+    stored = reader.attributes["fingerprint"]
+    if classifier.fingerprint != stored:
+        raise NetworkError(
+            f"{network.name} has fingerprint {classifier.fingerprint[:12]} here, but {reader.path} was made"
+            f" with {stored[:12]}; verify with the same weights and versions"
+        )
+    return classifier
+
+
+def _sample(elites: Elites, size: int | None) -> npt.NDArray[np.intp]:
+    filled = np.flatnonzero(elites.ids >= 0)
+    if size is None or size >= len(filled):
+        return filled
+    return np.sort(np.random.default_rng(0).choice(filled, size, replace=False))
+
+
+def _differences(reader: StoreReader, classifier: Classifier, elites: Elites) -> npt.NDArray[np.float32]:
+    """Return for each row the largest difference over all classes; not a number counts as 1."""
+    encoding = stored_encoding(reader)
+    found = np.empty_like(elites.probabilities)
+    with torch.inference_mode(), one_thread():
+        for start in range(0, len(elites), _BATCH):
+            rows = slice(start, start + _BATCH)
+            arrays = {name: array[rows] for name, array in elites.genomes.items()}
+            images = encoding.render(encoding.from_arrays(arrays, classifier.device))
+            found[rows] = predict_each(classifier, images).probabilities.cpu().numpy()
+    largest: npt.NDArray[np.float32] = np.abs(found - elites.probabilities).max(1, initial=0)
+    return np.nan_to_num(largest, nan=1.0)
+
+
+def _described(
+    reader: StoreReader, run: int, rows: npt.NDArray[np.intp], differences: npt.NDArray[np.float32]
+) -> Iterator[str]:
+    for row, difference in zip(rows, differences, strict=True):
+        if difference > TOLERANCE:
+            yield (
+                f"{reader.path}: run {run}, class {row} ({reader.classes[row]}): the image scores otherwise"
+                f" than stored, by {difference:.3g} where {TOLERANCE:g} is allowed"
+            )

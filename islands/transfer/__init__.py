@@ -1,0 +1,1 @@
+"""From scores to numbers: how images that evolved against one network do on others. Pure functions."""
