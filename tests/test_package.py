@@ -39,7 +39,7 @@ def test_folders_of_a_user_go_on_working(installed: Path, tmp_path: Path) -> Non
         (tmp_path / name / "augment.py").write_text("STRENGTH = 3\n")
     own = "; ".join(f"from {name}.augment import STRENGTH" for name in names)
     code = (
-        f"{own}; from islands.config.files import resolve_run_config;"
+        f"{own}; from islands.experiments.configure import resolve_run_config;"
         "print(STRENGTH, resolve_run_config({'pipeline': 'mnist_cppn', 'store': 'x'}, 'test').pipeline)"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed)}

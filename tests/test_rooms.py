@@ -48,8 +48,10 @@ WITHOUT = {
 """Libraries that rooms do without."""
 
 OF_TWO_ROOMS = {
+    "catalogue.py": "what there is of a room's own kind, by name",
     "contract.py": "the protocol of a room's own kind",
     "label_only.py": "an experiment, and the stage that it is",
+    "real_images.py": "an experiment, and the stage that it is",
     "repetition.py": "an experiment, and the stage that it is",
 }
 """Files of different rooms that share a name, and why they may."""

@@ -33,7 +33,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure how fast FILE runs here: the network, all around it, workers and driver."""
-    from islands.config.files import resolve_work_config
+    from islands.config.resolve import resolve_work_config
     from islands.experiments.catalogue import PIPELINES
     from islands.experiments.configure import load_run_config
 

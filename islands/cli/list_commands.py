@@ -16,6 +16,8 @@ from islands.errors import InputError
 if TYPE_CHECKING:
     from islands.experiments.pipeline import Pipeline
 
+_PACKAGE = Path(__file__).parents[1]
+
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them; made if need be.")]
 
 
@@ -59,7 +61,7 @@ def _as_json(pipeline: Pipeline) -> dict[str, Any]:
 
 def init(folder: Folder) -> None:
     """Copy the configurations that come with Islands into DIR, to be edited and launched."""
-    files = sorted(cluster_folder().glob("*.yaml"))
+    files = shipped_files()
     if present := [folder / file.name for file in files if (folder / file.name).exists()]:
         raise InputError(f"{present[0]} exists and is left as it is; choose another folder, or move the file")
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,8 +82,14 @@ def version() -> None:
         print("unknown: this checkout is not installed")
 
 
+def shipped_files() -> list[Path]:
+    """Return the configurations that come with Islands: where to run, and experiments."""
+    return sorted(
+        file for folder in (cluster_folder(), _PACKAGE / "pipelines") for file in folder.glob("*.yaml")
+    )
+
+
 def cluster_folder() -> Path:
-    """Return the folder of the shipped files: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "cluster"
-    return installed if installed.is_dir() else package.parent / "cluster"
+    """Return the folder of files that say where to run: in the package, or in a checkout beside it."""
+    installed = _PACKAGE / "cluster"
+    return installed if installed.is_dir() else _PACKAGE.parent / "cluster"

@@ -53,7 +53,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score the images of a run, or a folder of pictures, on networks that they were not evolved against."""
-    from islands.config.files import read_networks
+    from islands.config.resolve import read_networks
 
     read = read_networks(networks)
     _require_sensible(images, at, full, out, ray)

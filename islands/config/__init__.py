@@ -393,13 +393,18 @@ class WorkConfig(Section):
         return self
 
 
-class RunConfig(WorkConfig):
-    """A whole run: a pipeline's settings with the cluster file's on top."""
+class _Named(Section):
+    """What a file begins with."""
 
     pipeline: Name
     store: Annotated[PathName, BeforeValidator(_path_text)]
     """The folder that is written, or `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. In all paths `~` and
     `$NAME` mean what they mean in a shell, and `$$` is a dollar sign; URLs stay as they are."""
+
+
+class RunConfig(WorkConfig, _Named):
+    """A whole run: a pipeline's settings with the cluster file's on top."""
+
     loggers: LoggersConfig = LoggersConfig()
     parameters: dict[str, Any] = {}
     """What stages other than evolution are told; the pipeline has the schema."""

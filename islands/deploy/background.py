@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from islands.config import RayConfig
-from islands.config.files import resolve_ray_config
+from islands.config.resolve import resolve_ray_config
 from islands.folders import state_directory
 from islands.store.location import Location
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from islands.config import RunConfig, files
+from islands.config import RunConfig, resolve
 from islands.experiments.catalogue import PIPELINES
 
 
@@ -17,7 +17,7 @@ def load_run_config(path: str | os.PathLike[str], overrides: Sequence[str] = ())
     Raises:
         ConfigError: with a line for each mistake.
     """
-    return files.load_run_config(PIPELINES, path, overrides)
+    return resolve.load_run_config(PIPELINES, path, overrides)
 
 
 def resolve_run_config(
@@ -27,17 +27,17 @@ def resolve_run_config(
     *,
     written: bool = False,
 ) -> RunConfig:
-    """Lay settings over those of the pipeline that they name; see `islands.config.files`.
+    """Lay settings over those of the pipeline that they name; see `islands.config.resolve`.
 
     Raises:
         ConfigError: with a line for each mistake.
     """
-    return files.resolve_run_config(PIPELINES, settings, source, overrides, written=written)
+    return resolve.resolve_run_config(PIPELINES, settings, source, overrides, written=written)
 
 
 def as_written(config: RunConfig) -> dict[str, Any]:
     """Return the settings that `load_run_config` reads as `config` again, wherever `$` is in a path."""
-    return files.as_written(PIPELINES, config)
+    return resolve.as_written(PIPELINES, config)
 
 
 def variants_of(config: RunConfig) -> dict[str, RunConfig]:
@@ -55,7 +55,7 @@ def _variant(config: RunConfig, name: str, settings: Mapping[str, Any]) -> RunCo
         "store": str(Path(config.store) / name),
         "held_out": [*settings.get("held_out", ()), *held_out],
     }
-    return files.lay_over(config, own, f"pipeline {config.pipeline}, variant {name}")
+    return resolve.lay_over(config, own, f"pipeline {config.pipeline}, variant {name}")
 
 
 def parameters_of(config: RunConfig) -> object:

@@ -13,7 +13,7 @@ from islands.archipelago.progress import Observe, observe_nothing
 from islands.archipelago.start import build_executor
 from islands.config import NetworkConfig, RunConfig
 from islands.config.changes import changes_meaning, may_change, require_same_meaning
-from islands.config.files import override_run_config
+from islands.config.resolve import override_run_config
 from islands.errors import ConfigError, InputError, StoreExistsError
 from islands.observe.lines import say
 from islands.observe.observers import observing

@@ -13,8 +13,16 @@ from islands.archipelago.driver import Archipelago
 from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import build_host
 from islands.archipelago.progress import Progress
-from islands.config import RunConfig
-from tests.archipelago.conftest import Evolution, digest, evolve, in_process, recording_host, small_config
+from islands.config import RunConfig, WorkConfig
+from tests.archipelago.conftest import (
+    Evolution,
+    digest,
+    evolve,
+    in_process,
+    recording_host,
+    small_config,
+    stored_config,
+)
 
 
 @pytest.mark.parametrize("workers", [2, 5])
@@ -97,8 +105,9 @@ def test_an_actor_is_built_from_little(ray_cluster: None) -> None:
 
 
 def test_a_configuration_survives_its_json_form() -> None:
-    config = small_config()
+    config = stored_config("run")
     assert RunConfig.model_validate(config.model_dump(mode="json")) == config
+    assert WorkConfig.model_validate(config.as_message()) == small_config()
 
 
 class TestAsynchronousIslands:

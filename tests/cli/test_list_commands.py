@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from islands.classifiers.catalogue import class_count
-from islands.cli.list_commands import cluster_folder
+from islands.cli.list_commands import shipped_files
 from islands.cli.main import execute
 from islands.experiments.catalogue import PIPELINES
 from islands.experiments.configure import load_run_config
@@ -20,9 +20,7 @@ class TestInit:
     def test_copies_files_that_are_valid_and_says_what_next(self, tmp_path: Path, capsys: Capture) -> None:
         folder = tmp_path / "new" / "cluster"
         assert execute(["init", str(folder)]) == 0
-        assert {file.name for file in folder.iterdir()} == {
-            file.name for file in cluster_folder().glob("*.yaml")
-        }
+        assert {file.name for file in folder.iterdir()} == {file.name for file in shipped_files()}
         for file in folder.iterdir():
             load_run_config(file)
         assert capsys.readouterr().out.splitlines()[-1] == f"next: islands launch {folder}/local.yaml"

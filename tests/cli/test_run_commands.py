@@ -89,8 +89,8 @@ class Stage:
         words = [*(["--break-lock"] if break_lock else []), *(["--at", at] if at else [])]
         return self._run(observe, store, *overrides, *words)
 
-    def plan(self, config: RunConfig, nodes: int) -> PlanLike:
-        self.calls.append((config, nodes))
+    def plan(self, configs: list[RunConfig], stages: tuple[str, ...], nodes: int) -> PlanLike:
+        self.calls.append((*configs, nodes))
         return PlanLike()
 
     def _run(self, observe: Callable[[Progress], None], *call: Any) -> Reader:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from islands.config import RunConfig
-from islands.config.files import override_run_config
+from islands.config.resolve import override_run_config
 from islands.encodings.settings import CppnSettings
 from islands.errors import ConfigError
 from islands.experiments.catalogue import PIPELINES

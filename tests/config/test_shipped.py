@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from islands.cli.list_commands import cluster_folder
+from islands.cli.list_commands import cluster_folder, shipped_files
 from islands.errors import ConfigError
 from islands.experiments.configure import load_run_config
 
-FILES = sorted(cluster_folder().glob("*.yaml"))
+FILES = shipped_files()
 SCRAPS = [
     *":#-{}[]&*!|>'\"%@`,?\n\t\x00é",
     *(": ", "\n- ", "\n  ", "null", "~", "1e400", ".nan", "-1", "0o7"),
@@ -28,9 +28,8 @@ def test_shipped_file_is_valid(file: Path) -> None:
 
 
 def test_files_are_those_of_the_readme() -> None:
-    assert {"local", "local-imagenet", "gpu", "multi-gpu", "multi-node", "s3"} <= {
-        file.stem for file in FILES
-    }
+    named = {"local", "local-imagenet", "gpu", "multi-gpu", "multi-node", "s3", "lenet-pair", "architectures"}
+    assert named <= {file.stem for file in FILES}
 
 
 def test_gpu_file_is_the_experiment_of_the_paper() -> None:
@@ -42,7 +41,7 @@ def test_gpu_file_is_the_experiment_of_the_paper() -> None:
 
 def test_pipelines_import_neither_torch_nor_ray() -> None:
     code = (
-        "import sys; from islands import pipelines; [PIPELINES[n] for n in PIPELINES];"
+        "import sys; from islands.experiments.catalogue import PIPELINES; [*PIPELINES.values()];"
         "print(sorted({'torch', 'ray', 'zarr', 'numpy'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import pytest
 import islands
 from islands.cli.main import execute
 from islands.config import RunConfig
-from islands.config.files import read_networks
+from islands.config.resolve import read_networks
 from islands.datasets.evolved import EvolvedImages
 from islands.errors import ConfigError, StoreNotFoundError
 from islands.experiments.configure import as_written, load_run_config, resolve_run_config
