@@ -1,7 +1,56 @@
 """Settings of all tests."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # No test asserts a time: the first example may wait for a kernel to compile, and machines are busy.
-settings.register_profile("islands", deadline=None)
+settings.register_profile("islands", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None, max_examples=400)
 settings.load_profile("islands")
+
+TESTS = Path(__file__).parent
+
+STARTS_RAY = {
+    "archipelago/test_bench_workers.py",
+    "archipelago/test_commit_faults.py",
+    "archipelago/test_determinism.py",
+    "archipelago/test_not_finite.py",
+    "archipelago/test_scoring.py",
+    "archipelago/test_workers.py",
+    "cluster/test_cluster_files.py",
+    "cluster/test_jobs.py",
+    "cluster/test_two_hosts.py",
+    "observe/test_observers.py",
+    "runs/test_doctor.py",
+    "store/test_bucket.py",
+    "test_chaos.py",
+    "test_end_to_end.py",
+    "test_surroundings.py",
+}
+"""Files whose tests start clusters. Two on one machine share the port of Ray's job agent: the second takes no
+jobs."""
+
+
+SHARE_FIXTURES = {"report"}
+"""Folders whose tests share a store and a browser."""
+
+
+def examples(few: int) -> int:
+    """Return how many examples of a property that takes long are drawn: `few`, or 16 times as many.
+
+    `pytest --hypothesis-profile thorough` asks for many.
+    """
+    return 16 * few if settings.get_current_profile_name() == "thorough" else few
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process what shares fixtures: a file, or a folder; and all that starts Ray."""
+    for item in items:
+        file = item.path.relative_to(TESTS).as_posix()
+        folder = file.partition("/")[0]
+        shared = folder if folder in SHARE_FIXTURES else file
+        item.add_marker(pytest.mark.xdist_group("ray" if file in STARTS_RAY else shared))

@@ -35,6 +35,7 @@ with ThreadPoolExecutor(1) as pool:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator is told anything")
 def test_forward_passes_ask_the_system_for_no_memory() -> None:
     """On the main thread and on others; by default the same pass has more than 100,000 page faults."""

@@ -56,6 +56,7 @@ def stored(folder: Path, **sections: Any) -> RunConfig:
     return stored_config(folder, workers=workers, **sections)
 
 
+@pytest.mark.slow
 def test_a_resume_may_change_budget_workers_and_checkpoints(tmp_path: Path) -> None:
     """Ray cannot restore a job that was changed: a larger budget meant to start anew."""
     whole = launch(stored(tmp_path / "whole"))

@@ -53,6 +53,7 @@ def test_closed_streams_take_nothing_in(closed: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_an_ascii_terminal_gets_text_escaped_and_no_pictures(tmp_path: Path) -> None:
     with make_store(tmp_path / "run", k=8) as writer:
         writer.commit(make_checkpoint(1, 0, k=8), complete=False)

@@ -50,6 +50,7 @@ class Committer:
             try:
                 self._persist(what, commit)
             except BaseException as error:
+                # Kept and not raised: nobody asks for the result of this thread. See `require_sound`.
                 self._failure = error
 
     def _persist(self, what: str, commit: Callable[[], object]) -> None:
@@ -61,6 +62,7 @@ class Committer:
             except Exception as error:
                 self.failures += 1
                 _log.warning("commit of %s failed, next try in %g s: %s", what, pause, error)
+                # A second Ctrl-C ends the pause, which a sleep would sit out.
                 if self._leaving.wait(pause):
                     raise
             else:
@@ -82,6 +84,7 @@ class Committer:
             self._leaving.set()
             self._pool.shutdown(wait=True)
             raise
+        # `require_sound` may have raised the failure already.
         if self._failure is None or self._failure is error:
             return
         if error is None:

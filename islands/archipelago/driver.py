@@ -96,12 +96,14 @@ class Archipelago:
                     committer.require_sound()
                     elapsed = time.monotonic() - committed_at
                     wanted = self._committed < 0 or elapsed >= self._config.checkpoint.every_s
+                    # Cuts do not queue up behind a slow commit: the next one is newer.
                     due = wanted and committer.is_idle
                     if due or self._stop.is_set():
                         self._align()
                     self._submit_ready(epochs)
                     if self._stop.is_set() and not self._anyone_busy:
                         break
+                    # A second at most: a stop or a commit that is due must not wait for a long epoch.
                     for outcome in self._executor.wait(timeout=1.0):
                         self._take(outcome)
                     if self._scoring is not None:
@@ -121,6 +123,7 @@ class Archipelago:
             self._commit_what_is_new(committer)
         report(time.monotonic())
         if self._scoring is not None:
+            # Last: whatever held-out networks did, what has evolved is committed by now.
             self._scoring.require_sound()
         return self.epoch >= epochs
 
@@ -154,10 +157,12 @@ class Archipelago:
     def _align(self) -> None:
         """Let asynchronous islands go no further than the furthest, so that a cut becomes possible."""
         if self._config.islands.asynchronous and self._barrier is None:
+            # A cut has to be newer than the last one, unless we stop: then nobody has to move for it.
             news = self._committed + (not self._stop.is_set())
             self._barrier = max(news, self._furthest)
 
     def _submit_ready(self, epochs: int) -> None:
+        # Before `stop` is asked for: asynchronous islands have to reach the barrier, or no cut is possible.
         if self._barrier is not None:
             epochs = self._barrier
         elif self._stop.is_set():

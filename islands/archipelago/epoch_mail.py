@@ -28,9 +28,11 @@ class Claims:
     def add(self, sender: int, claims: Elites) -> None:
         """Take the mail of one island, at most one row per class."""
         standing, holders = self._fitness[claims.classes], self._senders[claims.classes]
+        # Of equals the lower number and not the earlier mail: timing must not change a result.
         better = (claims.fitness > standing) | ((claims.fitness == standing) & (sender < holders))
         if not better.any():
             return
+        # A copy of these rows alone, so that the rest of the mail can be freed.
         kept = claims.take(better)
         self._sent[sender] = kept
         self._fitness[kept.classes] = kept.fitness

@@ -55,12 +55,14 @@ class IslandHost:
                 result = self._islands[key].step(epoch, inbox)
             return result._replace(delta=replace(result.delta, seconds=time.perf_counter() - started))
         except NotLoadedError:
+            # Not wrapped: the executor tells by it that the island must be loaded. Nothing was computed.
             raise
         except Exception as error:
             # The island may be half way through the epoch: whoever asks next must load it again.
             del self._islands[key]
             where = f"island {key.island} of run {key.run} failed in epoch {epoch}"
             if isinstance(error, IslandsError):
+                # Of the same type, by which callers tell what a user can mend from what is a bug of ours.
                 raise type(error)(f"{where}: {error}") from error
             raise IslandFailedError(
                 f"{where}: {type(error).__name__}: {error}\n{traceback.format_exc()}"
@@ -113,7 +115,9 @@ def _encoding_for(config: WorkConfig, classifier: Classifier) -> Encoding:
 
 def repeatable_on_gpu() -> None:
     """Make float32 mean float32, and equal inputs give equal bits, on CUDA as well."""
+    # TF32 rounds the factors to 10 bits of mantissa.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    # The benchmark chooses kernels by their time: other runs, other bits.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

@@ -13,7 +13,7 @@ from torch import Tensor
 from islands.archipelago.messages import Delta, Inbox, IslandKey, IslandState, Outbox, StepResult
 from islands.classifiers.contract import Classifier
 from islands.classifiers.finite import require_finite
-from islands.config import EvolutionSettings
+from islands.config import SMALL_IMAGE, EvolutionSettings
 from islands.devices import require
 from islands.encodings.contract import Encoding, Operator
 from islands.encodings.genomes import Genomes, Replacement
@@ -29,9 +29,6 @@ from islands.evolution.seeding import first_genomes
 from islands.evolution.streams import Purpose, epoch_stream, first_id, places, variation_stream
 from islands.migration.policies import emigrants, replace_migrants
 from islands.migration.slices import class_slices
-
-_SMALL = 16_384
-"""Values of a direct genome up to which ancestors are kept by default: 16 KB each."""
 
 
 class _Brood(NamedTuple):
@@ -126,6 +123,7 @@ class Island:
         if epoch == 0:
             self._first_generation(claims, log)
         else:
+            # Once an epoch: what `vary` draws may depend on the padding, and a resumed island has none.
             self._archive.compact(self._encoding)
             per_epoch = self._settings.evolve.generations_per_epoch
             for generation in range((epoch - 1) * per_epoch + 1, epoch * per_epoch + 1):
@@ -147,6 +145,7 @@ class Island:
             )
         if inbox.migrants is not None and inbox.migrant_senders is not None:
             assert self._held is not None
+            # After the claims: what has just taken a cell is not held as a migrant as well.
             own_ids = self._archive.columns["ids"].cpu().numpy()
             held, accepted = replace_migrants(
                 self._held, inbox.migrants, own_ids, self._settings.islands.migration
@@ -178,6 +177,8 @@ class Island:
         n = self._children
         stream = self._stream(generation)
         candidates = len(self._classes) + len(self._held_genomes or ())
+        # Uniform over cells, as in the released code: who holds m of them is drawn m times as often.
+        # No cell is empty after generation 0: one image with finite scores takes all that are.
         drawn = torch.randint(candidates, (2, n), generator=stream, device=self._device)
         parents, parent_ids = self._candidates(drawn[0])
         partners, partner_ids = self._candidates(drawn[1])
@@ -226,6 +227,7 @@ class Island:
     def _to_beat(self, claims: Archive | None) -> Tensor:
         """Return the fitness (K,) that a child must exceed to be kept here or mailed; inf where none is."""
         foreign = torch.full((len(self._classifier.classes),), torch.inf, device=self._device)
+        # A clone: for claims, the island's own cells stay at infinity.
         to_beat = foreign if claims is None else claims.fitness.clone()
         to_beat[self._classes.start : self._classes.stop] = self._archive.fitness
         return to_beat
@@ -233,6 +235,7 @@ class Island:
     def _insert(self, batch: Batch, best: Tensor, rows: Tensor, log: _Log, *, claimed: bool) -> None:
         taken = self._archive.insert(batch, best, rows)
         log.changed |= taken
+        # Clones: the archive changes in place, and this is read at the end of the epoch.
         columns = {name: column.clone() for name, column in self._archive.columns.items()}
         log.history.append(_Taken(taken, claimed, columns, self._confidence()))
 
@@ -244,7 +247,9 @@ class Island:
         if not self._settings.islands.claims or self._settings.islands.count == 1:
             return None
         claims = Archive(0, len(self._classifier.classes), len(self._classifier.classes), self._device)
+        # In the first `lag` epochs no board is known: the best child for each foreign class is mailed.
         if inbox.board is not None:
+            # A copy: islands of one process share the board, and through Ray it comes read-only.
             claims.fitness = torch.tensor(inbox.board, device=self._device)
         claims.fitness[self._classes.start : self._classes.stop] = torch.inf
         return claims
@@ -264,6 +269,7 @@ class Island:
     def _outbox(self, epoch: int, claims: Archive | None) -> Outbox:
         migration = self._settings.islands.migration
         migrants = None
+        # These are the epochs for which `senders_to` names anybody.
         if migration.size and self._settings.islands.count > 1 and epoch % migration.every == 0:
             own = self._archive.index(torch.arange(len(self._classes), device=self._device))
             stream = epoch_stream(
@@ -280,6 +286,7 @@ class Island:
     def _ancestors(self, genomes: dict[int, Genomes], delta: Delta, outbox: Outbox) -> Ancestors:
         """Find `Delta.ancestors` among the genomes of the epoch, given by generation."""
         living = [delta.elites] if outbox.claims is None else [delta.elites, outbox.claims]
+        # A claim was born elsewhere: its genome is not among those of this epoch.
         born_here = ~delta.history["claimed"].astype(bool)
         ids, rows = np.unique(delta.history["id"][born_here].astype(np.int64), return_index=True)
         parents = delta.history["parents"][born_here][rows].astype(np.int64)
@@ -301,6 +308,7 @@ class Island:
     def _candidates(self, drawn: Tensor) -> tuple[Genomes, Tensor]:
         """Return genomes and ids of parent candidates: own cells first, then the migrants held."""
         count = len(self._classes)
+        # Clamped, so that no mask has to be read: rows of migrants are replaced below.
         genomes = self._archive.genomes.take(drawn.clamp(max=count - 1))
         ids = self._archive.columns["ids"][drawn.clamp(max=count - 1)]
         if self._held_genomes is not None:
@@ -315,6 +323,7 @@ class Island:
         self._held_genomes = None
         if len(held):
             genomes = self._encoding.from_arrays(held.genomes, self._device)
+            # Without gaps, as the archive: the padding must not depend on the table that they came in.
             self._held_genomes = self._encoding.compact(genomes)
 
     def _history_rows(self, epoch: int, history: list[_Taken]) -> Rows:
@@ -375,4 +384,4 @@ def _keeps_ancestors(settings: EvolutionSettings, encoding: Encoding) -> bool:
     if settings.ancestors != "auto":
         return settings.ancestors == "genomes"
     # A network is small however large the image that it draws.
-    return settings.encoding.is_network or encoding.channels * encoding.size**2 <= _SMALL
+    return settings.encoding.is_network or encoding.channels * encoding.size**2 <= SMALL_IMAGE

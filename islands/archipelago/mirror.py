@@ -99,6 +99,7 @@ class RunMirror:
         if with_claims and self._epoch < sent:
             return None
         senders = self._senders(island, sent)
+        # Claims may come from any island, migrants from these alone: without claims, nobody waits for others.
         if any(self._islands[sender].epoch < sent for sender in senders):
             return None
         mailed = self._sent[sent] if senders or with_claims else self._no_mail()
@@ -142,6 +143,7 @@ class RunMirror:
         if self.epoch < epoch:
             raise ValueError(f"run {self._run} is at epoch {self.epoch}, before epoch {epoch}")
         deltas: list[list[Delta]] = []
+        # First: an elite that a delta replaces may be an ancestor, and is gone once the states have moved on.
         known = self._genomes_known(epoch)
         for island in self._islands:
             done = [delta for delta in island.pending if delta.epoch <= epoch]
@@ -151,6 +153,7 @@ class RunMirror:
         own = Elites.concatenate([_require(island.state).elites for island in self._islands])
         in_transit = range(self._first_in_transit(epoch), epoch + 1)
         elites, overruled = self._settle(own, in_transit)
+        # A cell that a claim held at the last cut may go back to its owner's elite, and no delta names it.
         changed = self._settled_before | overruled
         for done in deltas:
             for delta in done:
@@ -162,6 +165,8 @@ class RunMirror:
         mail = self._mail(own, overruled, in_transit)
         living = [own, elites, mail.elites]
         self._ancestors = None if known is None else ancestors_among(known, living, elites.ids)
+        # How wide a table grew depends on the genomes that passed through it since the process began: without
+        # this, a run that was resumed would store other bytes than one that was not.
         if self._settings.encoding.padded:
             elites, mail = elites.trimmed(), replace(mail, elites=mail.elites.trimmed())
             self._ancestors = None if self._ancestors is None else self._ancestors.trimmed()
@@ -272,6 +277,8 @@ class RunMirror:
     def _settle(self, own: Elites, in_transit: range) -> tuple[Elites, npt.NDArray[np.bool_]]:
         """Let the claims in transit take the cells that they beat; say which rows of `own` they overrule."""
         elites, overruled = own, np.zeros(len(own), bool)
+        # In the order in which the owners will open them, and strictly better as an island has it: the cells
+        # are those that these islands come to by themselves, `lag` epochs later.
         for sent in in_transit:
             claims, _ = stack([part for island in self.islands for part in self._unread_claims(island, sent)])
             if claims is None:

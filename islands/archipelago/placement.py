@@ -82,6 +82,7 @@ def reserve_for_scorers(scorers: ScorersConfig, limit_s: float) -> Any:
     try:
         _await("scorers", group, needed, limit_s)
     except ConfigError:
+        # A reservation that stays would take the resources when they come.
         remove_placement_group(group)
         raise
     return group
@@ -97,6 +98,7 @@ def _await(section: str, group: Any, needed: Sequence[Resources], limit_s: float
     started = time.monotonic()
     while True:
         waited = time.monotonic() - started
+        # A group can be asked. An actor whose resources are nowhere would wait for ever, without a word.
         if group.wait(min(REPORT_S, max(0.1, limit_s - waited))):
             return
         waited = time.monotonic() - started + 0.1
@@ -120,6 +122,7 @@ def describe_lack(needed: Sequence[Resources], nodes: Sequence[tuple[str, Resour
     asked = ", ".join(f"{len(needed)} x {amount:g} {name}" for name, amount in needed[0].items())
     names = list(needed[0])
     found = ", ".join(f"{sum(node.get(name, 0) for _, node in nodes):g} {name}" for name in names)
+    # 1e-9, for 0.3 / 0.1 is a little less than 3.
     each = ", ".join(
         f"{host} for {min(int(node.get(name, 0) / amount + 1e-9) for name, amount in needed[0].items())}"
         for host, node in nodes

@@ -44,6 +44,7 @@ class Slot(Generic[P]):
     @property
     def is_up(self) -> bool:
         """Whether the actor can work."""
+        # A start that failed resolves as well: the first call then tells why, or has the actor replaced.
         if self.starting is not None and ray.wait([self.starting], timeout=0)[0]:
             self.starting = None
         return self.starting is None
@@ -84,6 +85,7 @@ class Actors(Generic[P]):
                 slot = slots[ready]
                 self.lost(slot, slot.actor, slot.began)
             except RayTaskError as error:
+                # What the user can mend, without Ray's traceback around it.
                 raise error.cause from None
 
     def wait_for_all(self) -> None:
@@ -94,6 +96,7 @@ class Actors(Generic[P]):
 
     def begin(self, slot: Slot[P]) -> None:
         """Take note that its actor is given a call."""
+        # An actor that was idle has not been hanging since its last call.
         if slot.calls == 0:
             slot.active = time.monotonic()
         slot.calls += 1
@@ -120,6 +123,7 @@ class Actors(Generic[P]):
         Raises:
             WorkersLostError: it was one too many.
         """
+        # All calls of a dead actor come back lost, one by one: the first has it replaced.
         is_new = slot.actor is actor
         self.count_failure([id(slot), *tasks] if is_new else tasks, began)
         if is_new:
@@ -144,6 +148,7 @@ class Actors(Generic[P]):
         for slot in self.slots:
             if slot.calls and time.monotonic() - slot.active > self._limits.epoch_timeout_s:
                 ray.kill(slot.actor)
+                # It is killed once: Ray needs a while to end the calls.
                 slot.active = time.monotonic()
 
     def close(self) -> None:
@@ -158,6 +163,7 @@ class Actors(Generic[P]):
 
 def ended(references: list[Any], timeout: float) -> list[Any]:
     """Return those of `references` that have ended, after at most `timeout` seconds, the first first."""
+    # Who asks for all at once waits for the slowest; who asks for one leaves others that have ended too.
     done, _ = ray.wait(references, num_returns=1, timeout=timeout)
     more, _ = ray.wait(references, num_returns=len(references), timeout=0)
     return list(dict.fromkeys([*done, *more]))

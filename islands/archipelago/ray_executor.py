@@ -92,6 +92,7 @@ class RayExecutor:
             )
             started.callback(self.workers.close)
             self.facts: NetworkFacts = self.workers.first_facts()
+            # Only now: a failure before this gives everything back.
             self._started = started.pop_all()
 
     def submit(self, key: IslandKey, epoch: int, inbox: Inbox, state: StateSource) -> None:
@@ -99,6 +100,7 @@ class RayExecutor:
         slot = self._slot_for(key)
         loading = None
         if self._hosts.get(key) is not slot.actor:
+            # Not awaited: an actor does one caller's calls in their order, so that `step` finds the island.
             loading = slot.actor.load.remote(key, state())
             self._hosts[key] = slot.actor
         self.workers.begin(slot)
@@ -124,6 +126,7 @@ class RayExecutor:
         home = slots[(key.run * self._config.islands.count + key.island) % len(slots)]
         if home.is_up:
             return home
+        # Where nobody is up, the call waits at home until the actor is.
         return min((slot for slot in slots if slot.is_up), key=lambda slot: slot.calls, default=home)
 
     def _outcome(self, reference: Any) -> Finished | Lost:
@@ -131,6 +134,7 @@ class RayExecutor:
         self.workers.end(call.slot, call.actor)
         try:
             if call.loading is not None:
+                # Before the step: what it failed of is the cause of what the step says.
                 ray.get(call.loading)
             finished = Finished(call.key, ray.get(reference))
         except RayActorError as error:
@@ -147,12 +151,14 @@ class RayExecutor:
 
     def _unloaded(self, key: IslandKey, error: Exception) -> Lost:
         self._hosts.pop(key, None)
+        # With now as its beginning it always counts: no lost worker explains it.
         self.workers.count_failure([key], time.monotonic())
         return Lost(key, str(error))
 
     def _start(self, place: Place) -> Any:
         workers = self._config.workers
         strategy = PlacementGroupSchedulingStrategy(place.group, placement_group_bundle_index=place.bundle)
+        # Without max_restarts: an actor that Ray has restarted answers, but all its islands are gone.
         kind: Any = ray.remote(Worker)
         options = {
             "num_cpus": workers.cpus,

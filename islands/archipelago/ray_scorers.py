@@ -90,6 +90,7 @@ class RayScorers:
             )
             started.callback(self.scorers.close)
             self.facts: tuple[NetworkFacts, ...] = self.scorers.first_facts()
+            # Only now: a failure before this gives everything back.
             self._started = started.pop_all()
 
     @property

@@ -28,6 +28,7 @@ def prepare_environment() -> bool:
         return False
     ensure_home()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray's own way to silence the lines of its autoscaler.
     os.environ.setdefault("RAY_SCHEDULER_EVENTS", "0")
     chosen_here = _MODE not in os.environ
     has_token = any(name in os.environ for name in _TOKENS) or (Path.home() / ".ray" / "auth_token").exists()
@@ -73,6 +74,7 @@ def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | 
                 f"{asking} ask for {cpus}; this machine has {_cpus_here()}: lower workers.count or "
                 "workers.cpus, or join a cluster with ray.address"
             )
+        # A bare `init` would join what RAY_ADDRESS names, or the cluster that Ray has noted on this machine.
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -92,6 +94,8 @@ def connect(config: RayConfig, workers: WorkersConfig, scorers: ScorersConfig | 
     if not config.address.startswith("ray://"):
         _authenticate_as_asked(config.address)
     try:
+        # Without num_cpus, which Ray refuses where it connects. What workers print stays off stdout, which a
+        # program may read.
         ray.init(address=config.address, log_to_driver=False, logging_level=logging.ERROR)
     except AuthenticationError as error:
         raise refused(config.address) from error
@@ -124,6 +128,7 @@ def _folder_for_sockets() -> str | None:
 
 def _cpus_here() -> int:
     """Return the CPUs that this process may use."""
+    # Under taskset or a batch system these are fewer than the machine has.
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return usable or 1
 
@@ -177,6 +182,7 @@ def _is_let_in(address: str, mode: str) -> bool:
     """Tell whether a cluster takes no offence at us; also true where there is none."""
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
     command += [] if address == "auto" else ["--address", address]
+    # In another process, since Ray reads the mode once, when it is imported.
     environment = {**os.environ, _MODE: mode}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     return "AuthenticationError" not in done.stderr

@@ -61,6 +61,7 @@ class Scorer:
         """Do one task."""
         classifier = self._classifiers[task.network]
         images = self._encoding.render(self._encoding.from_arrays(task.genomes, classifier.device))
+        # Each alone: a score must not depend on which elites happened to be stale together.
         prediction = predict_each(classifier, images)
         targets = torch.tensor(task.classes, dtype=torch.int64, device=classifier.device)
         found = outcomes(prediction, targets)

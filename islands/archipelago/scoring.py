@@ -61,6 +61,7 @@ class Scoring:
         for network, facts in enumerate(self._scorers.facts):
             scores = by_fingerprint.get(facts.fingerprint)
             if scores and not (self._full and any(run.probabilities is None for run in scores.runs)):
+                # Probabilities that are stored, but not asked for any more, are left out.
                 names = self._tables[network][0].columns()
                 self._tables[network] = [
                     Scores(**{name: run.columns()[name] for name in names}) for run in scores.runs
@@ -136,6 +137,7 @@ class Scoring:
             return None
         stale: npt.NDArray[Any] = np.flatnonzero(rows)
         ages = self._tables[network][run].epochs[stale]
+        # What was never scored has epoch -1, and comes first. Stable: equals go in the order of classes.
         elites = self._checkpoint.runs[run].elites.take(stale[np.argsort(ages, kind="stable")[:CHUNK]])
         return ScoreTask(
             network, run, self._checkpoint.epoch, elites.classes, elites.ids, elites.genomes, self._full

@@ -49,6 +49,7 @@ def build_scorers(config: WorkConfig, source: NetworkFacts) -> Scorers | None:
             require_comparable(f"held_out.{place}: got {network.label}", facts, source, others)
             others[facts.fingerprint] = f"held_out.{place}"
     except BaseException:
+        # Actors or threads run already, and the caller never gets hold of them.
         scorers.close()
         raise
     return scorers

@@ -49,6 +49,7 @@ def conditions(classifier: Classifier) -> dict[str, Any]:
 
 
 def _kind(device: torch.device) -> str:
+    # Kernels differ from one model of GPU to the next, and on CPUs with the width of vectors.
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return device.type if host_waits(device) else f"{device.type}, {torch.backends.cpu.get_cpu_capability()}"

@@ -53,6 +53,7 @@ class CaffeNet(nn.Module):
         self.fc8 = nn.Linear(4096, 1000)
         # Caffe rounds the number of pooling windows up.
         self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        # torch means by these numbers what Caffe does: alpha is divided by the 5 channels, and 1 is added.
         self.norm = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,6 +91,7 @@ def _lenet(blobs: dict[str, list[Tensor]], mean: Tensor | None, path: str) -> Ne
     network = build_lenet()
     fill(network, _state(network, blobs, _LENET, path), path)
     mean = _centre(mean, 1, 28) if mean is not None else torch.zeros(1, 1, 28, 28)
+    # 1/256 and not 1/255, as in the released prototxt.
     module = nn.Sequential(BytesMinusMean(mean, scale=1 / 256), network)
     return Network(module, CLASSES, Preprocessing(1, 28), batch_size=256)
 

@@ -82,6 +82,7 @@ def _blob(message: memoryview) -> Tensor:
             if number in legacy:
                 legacy[number] = value
         elif number == _BLOB_DATA:
+            # Repeated floats may come packed, in several packs, or one by one: all of it is joined.
             parts.append(np.frombuffer(value, "<f4"))
         elif number == _BLOB_DOUBLES:
             parts.append(np.frombuffer(value, "<f8").astype("<f4"))
@@ -133,6 +134,7 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
     """Return the number that starts at `position`, and where it ends."""
     result = shift = 0
     while True:
+        # A message that is cut short raises IndexError here, which the readers above tell.
         byte = message[position]
         position += 1
         result |= (byte & 127) << shift

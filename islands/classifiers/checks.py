@@ -69,11 +69,13 @@ def require_sound(classifier: Classifier, images: Tensor, not_finite: NotFinite 
             f"{name}: got logits that are probabilities already; expected what the network gives before "
             "softmax: leave the softmax out, or return the logarithm"
         )
+    # NaN, the mark of a skipped image, does not equal itself.
     if not torch.equal(attempt(classifier, images).logits.nan_to_num(), logits.nan_to_num()):
         raise NetworkError(
             f"{name}: got other scores for the same images the second time; expected equal ones: the network "
             "keeps state or draws random numbers, so put it into evaluation mode"
         )
+    # A network left in training mode may pass for repeatable: it has seen the same batch twice.
     alone = torch.cat([attempt(classifier, image[None]).probabilities for image in images])
     if (change := (alone - probabilities)[finite].abs().max().item()) > _NEIGHBOURS:
         raise NetworkError(

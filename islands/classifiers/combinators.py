@@ -68,6 +68,7 @@ class Ensemble:
 
     def _reduced(self, scores: Tensor) -> Tensor:
         """Return logits (B, K) of log probabilities (members, B, K)."""
+        # The mean (paper, supplement B) in logarithms: what float32 rounds to 0 still tells images apart.
         return scores.logsumexp(0) - torch.tensor(len(scores), device=self.device).log()
 
 
@@ -83,6 +84,7 @@ class Weakest(Ensemble):
 
     def _reduced(self, scores: Tensor) -> Tensor:
         least = scores.amin(0)
+        # Rounding may take the sum above 1.
         contested = (1 - least.exp().sum(1, keepdim=True)).clamp(min=0)
         return torch.logaddexp(least, (contested / len(self.classes)).log())
 
@@ -124,11 +126,13 @@ class Stability:
             for shift, noise in zip(self._shifts, self._noise, strict=True)
         )
         share = torch.stack([self._member.predict(copy).probabilities for copy in copies]).mean(0)
+        # The logarithm of 0 would count as a score that is not finite.
         return Prediction(share, share.log().clamp_min(-_CERTAIN))
 
     def _draw(self, shape: tuple[int, ...]) -> None:
         if shape == self._shape:
             return
+        # On the CPU: generators of other devices draw other numbers from a seed.
         generator = torch.Generator().manual_seed(0)
         shifts = torch.randint(-self.SHIFT, self.SHIFT + 1, (self.COPIES, 2), generator=generator)
         noise = torch.randn((self.COPIES, *shape), generator=generator) * self.NOISE
@@ -153,6 +157,7 @@ class LabelOnly:
         """Score images; see `Classifier.predict`."""
         seen = self._member.predict(images)
         probabilities = one_hot(seen.logits.argmax(1), len(self.classes)).to(torch.float32)
+        # `argmax` names some class even where all scores are NaN.
         return Prediction(probabilities, (probabilities - 1) * _CERTAIN).only(seen.finite)
 
 

@@ -29,6 +29,8 @@ def require_finite(name: str, images: Tensor, finite: Tensor, origin: str = "") 
     Raises:
         NetworkError: some did not; the line says what the first of them looks like.
     """
+    # Found on the device, even if it is not needed: the host may not look before `require` does.
+    # As bytes, since argmax takes no bool.
     first = images.index_select(0, (~finite).to(torch.uint8).argmax()[None].to(images.device))
     require(finite.all(), partial(_error, name, finite, first, origin))
 

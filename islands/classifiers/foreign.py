@@ -32,6 +32,7 @@ def told(what: str, remedy: str) -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     except (IslandsError, KeyboardInterrupt, torch.OutOfMemoryError):
+        # Our own errors say what to do, and for a lack of memory `attempt` does.
         raise
     except BaseException as error:
         raise NetworkError(f"{what} {describe_error(error)}{place_of(error)}; {remedy}") from error

@@ -32,6 +32,7 @@ def importable(folder: Path, program: str) -> Iterator[None]:
     for name in aside:
         del sys.modules[name]
     modules, path, arguments = set(sys.modules), [*sys.path], sys.argv
+    # Finders remember folders, and may not know a file that was written a moment ago.
     importlib.invalidate_caches()
     sys.modules.update({package.__name__: package for package in _outranked_packages(folder)})
     sys.path.insert(0, str(folder))
@@ -60,6 +61,7 @@ def module_of_file(file: Path) -> ModuleType:
     if not file.is_file() or spec is None or spec.loader is None:
         raise FileNotFoundError(file)
     module = importlib.util.module_from_spec(spec)
+    # Before it runs: dataclasses and pickle look up there the module that a class is of.
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module

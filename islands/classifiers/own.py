@@ -176,6 +176,7 @@ def _size(name: str, value: object, channels: int) -> int:
 
 def _integer(value: Any) -> int | None:
     """Return a whole number of any type; None where it is none."""
+    # To Python, True is the number 1.
     if isinstance(value, bool | np.bool_ | str):
         return None
     try:
@@ -214,10 +215,12 @@ def _require_weights(name: str, module: nn.Module, shape: tuple[int, ...]) -> No
     if lazy := [key for key, tensor in tensors if is_lazy(tensor)]:
         with (
             told(f"{name}: filling its lazy layers failed with", "call it once before it is returned"),
+            # Seeding must not touch the random numbers of whoever asks.
             torch.random.fork_rng(devices=[]),
             torch.no_grad(),
         ):
             torch.manual_seed(0)
+            # In evaluation mode: zeros must not enter the statistics of batch norms.
             module.eval()(torch.zeros(shape))
         _log.warning("%s: its lazy layers (%s) got random weights, of seed 0", name, ", ".join(lazy))
 
@@ -238,6 +241,7 @@ def _from_module(where: str) -> ModuleType:
         return importlib.import_module(where)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{where}.".startswith(f"{error.name}."):
+            # The module is there, and something that it imports is not.
             raise
         raise NetworkError(
             f"{where}: there is no module {error.name!r} in {Path.cwd()} or among installed packages; run "

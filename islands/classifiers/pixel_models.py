@@ -48,6 +48,7 @@ class KernelMachine(nn.Module):
         x, buffers = pixels.flatten(1), dict(self.named_buffers())
         vectors = buffers["vectors"]
         squares = x.square().sum(1)[:, None] + vectors.square().sum(1) - 2 * x @ vectors.T
+        # Rounding may take the square of a small distance below 0.
         kernel = (-buffers["gamma"] * squares.clamp_min(0)).exp()
         decisions = kernel @ buffers["coefficients"] + buffers["bias"]
         return decisions * buffers["temperature"]
@@ -84,6 +85,7 @@ class GaussianPerClass(nn.Module):
         buffers = dict(self.named_buffers())
         apart = pixels.flatten(1)[:, None] - buffers["means"]
         along = torch.einsum("bkd,kdq->bkq", apart, buffers["bases"]).square()
+        # But for q directions the variance is the same in all, so that no D x D matrix has to be inverted.
         distance = apart.square().sum(2) / buffers["noise"] - (along * buffers["gains"]).sum(2)
         return buffers["offsets"] - distance / 2
 

@@ -57,6 +57,7 @@ def load_classifier(
     Raises:
         NetworkError: there is no such network, or its weights are damaged or do not fit.
     """
+    # With EfficientNet-Lite0 on one core: 11 ms an image instead of 28 (see `islands.memory`).
     keep_freed_memory()
     if screen is not None:
 
@@ -120,6 +121,7 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         ConfigError: this machine has no such device.
     """
+    # In the order in which `auto` prefers them.
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -157,6 +159,7 @@ def _refuse(name: str, **settings: str | None) -> None:
             raise NetworkError(f"network.{key}: got {value!r}, but {name} takes none; expected null")
 
 
+# Each loader is imported when it is asked for: some need packages that are slow to import, or missing.
 def _lenet(_: str, weights: LocalFile | None) -> Network:
     from islands.classifiers.lenet import load_lenet
 

@@ -59,6 +59,7 @@ class _Exported(nn.Module):
 
 def _read_script(data: io.BytesIO) -> nn.Module:
     with warnings.catch_warnings():
+        # torch calls TorchScript deprecated, which whoever only has such a file cannot change.
         warnings.simplefilter("ignore", DeprecationWarning)
         module: nn.Module = torch.jit.load(data, map_location="cpu")
     return module

@@ -152,6 +152,7 @@ def _state_in(found: Any, entries: tuple[str, ...]) -> tuple[dict[str, Any] | No
     if not isinstance(found, Mapping):
         return None, entries
     others = [key for key, value in found.items() if not isinstance(value, Tensor)]
+    # The name under which torch lets modules keep what is no tensor.
     if found and all(isinstance(key, str) and key.endswith("_extra_state") for key in others):
         return dict(found), entries
     for entry in _ENTRIES:
@@ -190,6 +191,7 @@ def fill(
         if stripped:
             _log.warning("%s: stripped %s from the names of the weights", source, stripped)
         return network
+    # What is told are the differences of the reading that fits best.
     reading = max(readings, key=lambda reading: len(own.keys() & reading.keys()))
     differences = [
         *_listed("missing", [key for key in own if key not in reading]),
@@ -216,6 +218,7 @@ def _readings(state: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[tupl
     yield dict(state), ""
     for strip in (_without_wrappers, _without_prefix):
         shorter, what = strip(names, own)
+        # Two weights that come to have one name would hide each other.
         if what and len(set(shorter.values())) == len(state):
             names, stripped = shorter, [*stripped, *what]
             yield {names[key]: value for key, value in state.items()}, ", ".join(map(repr, stripped))

@@ -72,6 +72,7 @@ def _preprocessing(timm: Any, module: Any) -> Preprocessing:
         input_size=size,
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
+        # Rounded down, as timm's own evaluation does.
         resize=int(size / config["crop_pct"]),
         interpolation="bicubic" if config["interpolation"] == "bicubic" else "bilinear",
     )

@@ -102,6 +102,7 @@ class TorchClassifier:
         self.device = device
         self._outputs = outputs or "logits"
         self._not_finite = not_finite
+        # bfloat16 has 8 significant bits: sums of probabilities are off by more.
         self._tolerance = 1e-3 if precision == "float32" else 2e-2
         self._preprocessing = preprocessing
         self.batch_size = batch_size
@@ -113,6 +114,7 @@ class TorchClassifier:
         # TorchScript refuses `module.requires_grad_`.
         for parameter in module.parameters():
             parameter.requires_grad_(False)
+        # Before anything is moved or cast: it is the same on every device, and names the precision.
         self.fingerprint = fingerprint_of(module, preprocessing, precision, self._outputs)
         self._module = module.to(device)
         self._memory_format = torch.contiguous_format
@@ -120,6 +122,7 @@ class TorchClassifier:
         asked = outputs not in (None, "logit")
         self._look_like = None if asked or seen is None else _kind_of(seen)
         self._lay_out(seen)
+        # Last: memory formats are compared in float32, where a difference is no rounding.
         self._module.to(self._dtype)
 
     @property
@@ -177,6 +180,7 @@ class TorchClassifier:
         return prediction
 
     def _predict_chunk(self, images: Tensor) -> Prediction:
+        # In place: the conversion from bytes has made a copy.
         pixels = images.to(torch.float32).div_(255)
         if self._preprocessing.view != "ten-crop":
             logits = self._logits(self._shown(pixels))
@@ -186,6 +190,7 @@ class TorchClassifier:
 
     def _mean_of_crops(self, pixels: Tensor) -> Tensor:
         crops = self._ten_crops(pixels)
+        # The mean of probabilities and not of logits, as in the released code.
         return torch.stack([self._logits(crop).softmax(1) for crop in crops]).mean(0)
 
     def _logits(self, pixels: Tensor) -> Tensor:
@@ -312,6 +317,7 @@ class TorchClassifier:
         """Return the four corners and the centre, each with its mirror image (paper section 2.1)."""
         size = self._preprocessing.input_size
         height, width = pixels.shape[2] - size, pixels.shape[3] - size
+        # Of 256 pixels and crops of 227 the centre is at 14, as in the released code.
         corners = [(0, 0), (0, width), (height, 0), (height, width), (height // 2, width // 2)]
         crops = [pixels[:, :, top : top + size, left : left + size] for top, left in corners]
         return crops + [crop.flip(3) for crop in crops]
@@ -378,6 +384,7 @@ def suitable_batch_size(network: Network, device: torch.device) -> int:
 
 
 def _log(probabilities: Tensor) -> Tensor:
+    # The logarithm of 0 would count as a score that is not finite.
     return probabilities.clamp_min(torch.finfo(torch.float32).tiny).log()
 
 

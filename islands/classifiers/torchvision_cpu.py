@@ -38,6 +38,7 @@ def _declare_missing_operators() -> torch.library.Library | None:
         return None
     for extension in Path(found.origin).parent.glob("_C*.so"):
         try:
+            # Where it loads, torchvision brings the operators itself.
             torch.ops.load_library(str(extension))
             return None
         except OSError:

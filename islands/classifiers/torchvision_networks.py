@@ -95,7 +95,9 @@ def preprocessing_of(transforms: Any) -> Preprocessing:
 def untrained(name: str, options: dict[str, Any], seed: int) -> nn.Module:
     """Return a network of torchvision with weights drawn under a seed; `options` go to its builder."""
     if name in ("googlenet", "inception_v3"):
+        # The heads are for training only; without a word on init_weights torchvision warns.
         options = {"aux_logits": False, "init_weights": False, **options}
+    # Seeding must not touch the random numbers of whoever asks.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module: nn.Module = import_torchvision().models.get_model(name, weights=None, **options)
@@ -111,6 +113,7 @@ def _trained(name: str, entry: Any) -> nn.Module:
     """Let torchvision load its weights; it looks into torch's hub folder before it asks the network."""
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
     spec = f"{name}@{entry.name}"
+    # torch checks what it downloads, but not a file that is there already.
     if file.exists():
         LocalFile(file, hash_in_name(file.name)).read()
     try:

@@ -140,6 +140,7 @@ def keep(
 ) -> NetworkRecord:
     """Store a trained network for `load_trained`, and return its record; the record is written last."""
     module = network.module.eval().to(torch.float32)
+    # safetensors refuses tensors that are not contiguous.
     weights = save({name: tensor.contiguous() for name, tensor in module.state_dict().items()})
     record = NetworkRecord(
         architecture=architecture,
@@ -170,6 +171,7 @@ def load_trained(fingerprint: str) -> Network:
             f"trained:{fingerprint}: expected {folder}, found none; run the pipeline that trained it again, "
             "or copy that folder from where it was trained"
         )
+    # Some editors put a byte order mark in front.
     record = NetworkRecord.from_json((folder / "network.json").read_text(encoding="utf-8-sig"))
     weights = (folder / "network.safetensors").read_bytes()
     require_sha256(weights, record.sha256, str(folder / "network.safetensors"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 from islands.observe import PROGRESS
 
 if TYPE_CHECKING:
-    from islands.archipelago.progress import Progress
-
-Observe = Callable[["Progress"], None]
+    from islands.archipelago.progress import Observe, Progress
 
 PLAIN_INTERVAL_S = 5.0
 """Seconds between two plain lines, at least."""

@@ -247,6 +247,10 @@ class ScorersConfig(Section):
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
 
 
+SMALL_IMAGE = 16_384
+"""Values of a direct image up to which `checkpoint.ancestors: auto` keeps genomes: 16 KB each."""
+
+
 class CheckpointConfig(Section):
     """When the archipelago is committed to the store."""
 

@@ -44,6 +44,7 @@ class Canvas:
     @lru_cache(maxsize=64)
     def of(settings: CppnSettings, native: int, size: int) -> Canvas:
         """Sample an image that evolves at `native` pixels with `size` pixels over the same area."""
+        # Centres of pixels: at the native size exactly the released code's indices, 0 to size - 1.
         positions = (np.arange(size) + 0.5) * native / size - 0.5
         unit = (2 * positions / max(native - 1, 1) - 1).astype(np.float32)
         return Canvas(positions.astype(np.float32) if settings.coordinates == "pixels" else unit, unit)

@@ -35,6 +35,7 @@ def to_rgb(images: Tensor, colour: Colour) -> Tensor:
     """Convert uint8 (B, 3, H, W) in `colour` to a new uint8 (B, 3, H, W) in RGB, on the same device."""
     if images.device.type != "cpu":
         return to_rgb_by_formula(images, colour)
+    # A copy: the kernel converts in place, and the images of the direct encoding are its genomes.
     converted = images.clone(memory_format=torch.contiguous_format)
     planes = converted.numpy().reshape(-1, 3, images.shape[2] * images.shape[3])
     for first, second, third in planes:
@@ -52,6 +53,7 @@ def rgb_levels(levels: Tensor, colour: Colour) -> Tensor:
     first, second, third = levels.unbind(1)
     if colour == "hls":
         sector = first * HLS_SECTOR.item()
+        # 255 times 2 degrees are less than two turns: to take off one is enough.
         sector = torch.where(sector >= 6, sector - 6, sector)
         lightness, saturation = second / 255, third / 255
         chroma = (1 - (2 * lightness - 1).abs()) * saturation

@@ -103,6 +103,7 @@ class CppnEncoding:
             genomes, self.channels, self.settings.weight_limit, canvas, self.settings.colour
         )
         scored = self.render(Genomes(genomes.fields | {"weights": genomes["weights"].detach()}))
+        # The difference is exactly 0, and carries the gradient: the values stay those of the bytes.
         return scored.float() + (unrounded - unrounded.detach())
 
     def compact(self, genomes: Genomes) -> Genomes:
@@ -138,11 +139,13 @@ class CppnEncoding:
     def _mutate_weights(self, weights: Tensor, present: Tensor, uniform: Tensor) -> Tensor:
         rate = self.settings.weight_rate
         # Below the rate, uniform / rate is uniform again: one draw decides whether and how far.
+        # Elsewhere the step may be NaN, and is not used. 1e-9 is for a rate of 0, at which nothing mutates.
         steps = polynomial_step(uniform / max(rate, 1e-9), self.settings.weight_eta)
         return torch.where((uniform < rate) & present, (weights + steps).clamp(0, 1), weights)
 
     def _mutate_functions(self, functions: Tensor, uniform: Tensor) -> Tensor:
         rate = self.settings.function_rate
+        # Outputs have a function that evolves, too, as in the released code.
         old = functions[:, INPUTS:]
         hit = (uniform < rate) & (old > 0)
         new = torch.where(hit, self._pick_functions(uniform / max(rate, 1e-9)), old)

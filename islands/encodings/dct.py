@@ -68,6 +68,7 @@ class DctEncoding:
         rows = max(1, CHUNK // (self.channels * side * side))
         for part, image in zip(coefficients.split(rows), images.split(rows), strict=True):
             total = (cosines @ part @ cosines.T).to(torch.int64)
+            # Exact: a product and a shift of whole numbers below 2^63.
             image.copy_((255 * (total + (1 << FULL)) >> (FULL + 1)).clamp_(0, 255))
         return to_rgb(images, self.settings.colour) if self.channels == 3 else images
 

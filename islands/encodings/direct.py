@@ -61,10 +61,12 @@ class DirectEncoding:
             chance = torch.rand(len(genes), device=genes.device, generator=generator)
             crossed = chance < self.settings.crossover_rate
             operators = torch.where(crossed, int(Operator.CROSSOVER), operators)
+            # To find the crossed rows would make the host wait: there all are crossed, and the mask chooses.
             if host_waits(genes.device):
                 genes = torch.where(crossed[:, None], self._cross(genes, partners["genes"], generator), genes)
             else:
                 rows = crossed.nonzero()[:, 0]
+                # A copy: the parents stay as they are.
                 genes = genes.clone()
                 genes[rows] = self._cross(genes[rows], partners["genes"][rows], generator)
         return Children(Genomes({"genes": self._mutate(genes, generation, generator)}), operators)
@@ -75,6 +77,7 @@ class DirectEncoding:
         if self.channels == 3:
             images = to_rgb(images, self.settings.colour)
         if size is None or size == self.size:
+            # Where nothing was converted, the image would share the memory of its genome.
             return images.clone() if self.channels == 1 else images
         return interpolate(images, size=(size, size), mode="nearest-exact")
 
@@ -84,6 +87,7 @@ class DirectEncoding:
 
     def to_arrays(self, genomes: Genomes) -> Arrays:
         """Return `genes` as in the module's docstring."""
+        # On the CPU the array would else share the memory of the tensor.
         return {"genes": genomes["genes"].to("cpu", copy=True).numpy()}
 
     def from_arrays(self, arrays: Arrays, device: torch.device) -> Genomes:
@@ -105,6 +109,7 @@ class DirectEncoding:
         mutated = torch.empty(total + 1, dtype=torch.uint8, device=genes.device)
         mutated[:total] = genes.reshape(-1)
         mutated[total] = 0
+        # uint8 and int16 add up to int16: sums below 0 and above 255 are clipped, and do not wrap.
         mutated[positions] = (mutated[positions] + steps).clamp_(0, 255).to(torch.uint8)
         return mutated[:total].view_as(genes)
 
@@ -135,7 +140,9 @@ def _sparse_positions(total: int, rate: float, generator: torch.Generator) -> Te
     # Eight standard deviations above the mean, with room for the skew of small means.
     draws = min(total, int(mean + 8 * math.sqrt(mean) + 24))
     gaps = torch.rand(draws, device=generator.device, generator=generator).neg_().log1p_()
+    # At a low rate gaps may exceed int32. At a rate of 1 all are 0, and log1p(-1) is not defined.
     gaps = gaps.mul_(1 / math.log1p(-rate) if rate < 1 else 0).clamp_(max=FARTHEST).to(torch.int32)
+    # The cumulative sum of int32 is int64: far gaps do not overflow.
     return gaps.add_(1).cumsum(0).sub_(1).clamp_(max=total)
 
 
@@ -154,6 +161,7 @@ def _simulated_binary_crossover(
     chance, side = torch.rand((2, len(low)), device=low.device, generator=generator)
     upper = side < 0.5
     room = torch.where(upper, 255 - high, low)
+    # The clamp only avoids a division by 0: equal genes have an offset of 0 in any case.
     alpha = 2 - (1 + 2 * room / distance.clamp(min=1)) ** -(eta + 1)
     spread = chance * alpha
     spread = torch.where(spread <= 1, spread, 1 / (2 - spread)) ** (1 / (eta + 1))

@@ -46,14 +46,17 @@ def programs_of(genomes: Genomes, outputs: int, weight_limit: float) -> Programs
     paths = paths_between(sources, targets, width)
     needed = paths[:, INPUTS : INPUTS + outputs].any(1)
     needed[:, :INPUTS] = False
+    # No node has more ancestors than there are nodes: what is not needed sorts behind all others.
     nodes = torch.where(needed, paths.sum(2), width + 1).argsort(dim=1, stable=True)
     numbers = torch.arange(width, device=functions.device).expand(rows, width)
     step_of = torch.empty_like(nodes).scatter_(1, nodes, numbers)
     # A connection that is absent, or leads to a node that nobody needs, goes behind all others.
     used = (targets > 0) & needed.gather(1, targets)
     steps = torch.where(used, step_of.gather(1, targets), width)
+    # Stable: the connections of a node stay in storage order, which is the order of its sum.
     edges = steps.argsort(dim=1, stable=True)
     counts = nodes.new_zeros((rows, width + 1)).scatter_add_(1, steps, torch.ones_like(steps))
+    # The operations of the CPU's kernel, in its order: the same bits.
     weights = genomes["weights"] * (2 * weight_limit) - weight_limit
     return Programs(
         steps=needed.sum(1, dtype=torch.int32),
@@ -75,5 +78,6 @@ def paths_between(sources: Tensor, targets: Tensor, width: int) -> Tensor:
     # An absent connection leads from node 0 to node 0.
     connected.flatten(1).scatter_(1, targets * width + sources, 1)
     for _ in range((width - 1).bit_length()):
+        # Floats, for CUDA multiplies no matrices of integers. Clamped, the counts stay exact.
         connected = (connected @ connected).clamp_(max=1)
     return connected > 0

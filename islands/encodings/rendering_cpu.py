@@ -49,6 +49,7 @@ PI_1, PI_2 = np.float32(3.140625), np.float32(np.pi - 3.140625)
 LN2_1, LN2_2 = np.float32(0.693359375), np.float32(np.log(2) - 0.693359375)
 BY_PI = np.float32(1 / np.pi)
 BY_LN2 = np.float32(1 / np.log(2))
+# Below exp(-87.3) the exponent's bits run out: 2**-126 is the least normal number.
 LEAST_EXPONENT = np.float32(-87)
 # Taylor coefficients; the first left out is below float32 resolution within the reduced range.
 S3, S5, S7, S9, S11 = (np.float32(c) for c in (-1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800))
@@ -76,6 +77,7 @@ def render_on_cpu(
     else:
         bounds = np.linspace(0, len(genomes), threads + 1).astype(int).tolist()
         parts = [slice(start, stop) for start, stop in pairwise(bounds)]
+        # Threads, since the kernel does without the interpreter lock. `list` raises what one of them raised.
         list(_pool(threads).map(draw, parts))
     return torch.from_numpy(images).view(len(genomes), outputs, size, size)
 
@@ -223,6 +225,7 @@ def activate(code: int, values: Floats) -> None:
             values[i] = sine(values[i])
     elif code == 2:
         for i in range(values.size):
+            # Of -|p|, which cannot overflow. The function is odd: the sign comes back below.
             decay = exponential(-abs(values[i]))
             size = (ONE - decay) / (ONE + decay)
             values[i] = size if values[i] > ZERO else -size
@@ -249,6 +252,7 @@ def sine(x: np.float32) -> np.float32:
     r = (x - turns * PI_1) - turns * PI_2
     q = r * r
     magnitude = r + r * q * (S3 + q * (S5 + q * (S7 + q * (S9 + q * S11))))
+    # The lowest bit tells whether an odd number of half turns was taken off: it becomes the sign.
     return _from_bits(_bits(magnitude) ^ (_bits(sum_) << 31))
 
 

@@ -39,6 +39,7 @@ def render_by_formula(
     """Draw B genomes: uint8 (B, outputs, size, size), on their device."""
     size, device = canvas.size, genomes.device
     rows, width = genomes["functions"].shape
+    # `amax` refuses a table without rows.
     steps = list(_steps(programs_of(genomes, outputs, weight_limit))) if rows else []
     images = torch.empty((rows, outputs, size * size), dtype=torch.uint8, device=device)
     chunk = max(1, CHUNK_FLOATS // max(rows * width, 1))
@@ -108,6 +109,7 @@ def _steps(programs: Programs) -> Iterator[Step]:
     """
     starts = programs.starts.long()
     counts = starts.diff(dim=1)
+    # One read for all steps: each makes the host wait.
     length, *indegrees = torch.cat([programs.steps.amax(0, keepdim=True), counts.amax(0)]).tolist()
     last = programs.sources.shape[1] - 1
     for k in range(length):

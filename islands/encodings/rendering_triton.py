@@ -69,6 +69,7 @@ def render_by_triton(
         HLS=colour == "hls",
         TILE=TILE,
         num_warps=WARPS,
+        # A fused multiply-add rounds once instead of twice: other bits than `rendering_torch` has.
         enable_fp_fusion=False,
     )
     return images

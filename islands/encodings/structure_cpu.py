@@ -23,6 +23,7 @@ def restructure_on_cpu(
     genomes: Genomes, outputs: int, rates: CppnSettings, codes: Tensor, uniform: Tensor
 ) -> Genomes:
     """Add and delete a connection and a node, each at its rate; see `restructure_by_tensors`."""
+    # `pad` copies, so that the kernel writes into the children alone.
     children = Genomes({name: pad(genomes[name], (0, 1 if name == "functions" else 2)) for name in FIELDS})
     limits = np.array(
         [
@@ -113,6 +114,7 @@ def restructure_rows(
     allowed = np.empty(nodes, np.uint8)
     for row in range(functions.shape[0]):
         f, s, t, w, u = functions[row], sources[row], targets[row], weights[row], uniform[row]
+        # In the released code's order. Each decision has its own draws, whether or not those before it fired.
         if u[0] < limits[0]:
             place = connections - 2
             mark_senders(f, outputs, allowed)
@@ -158,6 +160,7 @@ def mark_receivers(functions: Bytes, sources: Indices, targets: Indices, source:
     ancestors[source] = True
     allowed[source] = False
     grows = True
+    # Connections lie in any order: an ancestor may be found only after its own sources were passed.
     while grows:
         grows = False
         for place in range(targets.size):
@@ -171,6 +174,7 @@ def mark_receivers(functions: Bytes, sources: Indices, targets: Indices, source:
 def choose(values: Bytes | Indices, uniform: np.float32) -> int:
     """Choose a place where `values` is not zero by `uniform` in [0, 1); -1 where there is none."""
     count = int(np.count_nonzero(values))
+    # In float32, as torch has it: the product may round up to the count.
     rank = min(int(uniform * np.float32(count)), count - 1)
     for place in range(values.size):
         if values[place] != 0:

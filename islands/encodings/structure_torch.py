@@ -47,6 +47,7 @@ def restructure_by_tensors(
     graphs = _delete_connection(graphs, u[4] < rates.delete_connection_rate, u[5])
     graphs = _add_node(graphs, u[6] < rates.add_node_rate, u[7], pick(codes, u[8]))
     graphs = _delete_node(graphs, outputs, u[9] < rates.delete_node_rate, u[10])
+    # What was taken away becomes zeros in all fields, as the kernel leaves it.
     present = graphs.targets > 0
     return Genomes(
         {

@@ -49,6 +49,7 @@ def ancestors_among(known: Sequence[Elites | Ancestors], living: Sequence[Elites
 
     Genomes that hold a cell (ids in `holders`) are left out: they are stored already.
     """
+    # A genome may be known as an elite, a migrant and a claim at once. Its rows are equal: any will do.
     ids, rows = np.unique(np.concatenate([table.ids for table in known]), return_index=True)
     parents = np.concatenate([table.parents for table in known])[rows]
     born_of = np.concatenate([table.parents for table in living])
@@ -63,6 +64,7 @@ def ancestors_among(known: Sequence[Elites | Ancestors], living: Sequence[Elites
     found = Ancestors(
         np.concatenate([part.ids for part in parts]),
         np.concatenate([part.parents for part in parts]),
+        # An epoch that lost no ancestors has a table without arrays.
         stack_genomes([part.genomes for part in parts if part.genomes]),
     )
     return found.take(np.argsort(found.ids))
@@ -81,6 +83,7 @@ def descent(parents: Ids, known: Ids, parents_of_known: Ids) -> Ids:
     while len(fringe):
         reached[fringe] = True
         fringe = _rows(parents_of_known[fringe], known)
+        # Lineages meet: what was reached another way is not followed again.
         fringe = fringe[~reached[fringe]]
     return known[reached]
 

@@ -91,6 +91,8 @@ class Archive:
         `best` and `rows` (K,) are the `winners` of the batch over all classes.
         """
         own = slice(self.first, self.first + self.count)
+        # Strictly greater, as in the released code: of equals, who came first keeps the cell. Empty cells are
+        # at -inf, so that any finite fitness takes them.
         taken = best[own] > self.fitness
         replacement = Replacement(taken, rows[own])
         self.fitness = torch.where(taken, best[own], self.fitness)
@@ -112,6 +114,7 @@ class Archive:
         """Do the same without the genomes."""
         if self._genomes is None:
             raise ValueError("the archive is empty: insert a batch first")
+        # Indexing by a tensor copies. Without a copy, arrays on the CPU would change with the archive.
         index = {name: column[cells].cpu().numpy() for name, column in self.columns.items()}
         return Elites(
             classes=(cells + self.first).to(torch.int32).cpu().numpy(),
@@ -130,6 +133,7 @@ class Archive:
         self.probabilities, self.columns, self._genomes = batch.probabilities, batch.columns, batch.genomes
 
     def _put_genomes(self, replacement: Replacement, source: Genomes) -> None:
+        # What fields there are, and how wide, is known from the first batch on.
         if self._genomes is None:
             self._genomes = Genomes(
                 {
@@ -145,6 +149,8 @@ def as_batch(elites: Elites, encoding: Encoding, device: torch.device) -> Batch:
     n, class_count = elites.probabilities.shape
     fitness = torch.full((n, class_count), -torch.inf)
     fitness[torch.arange(n), torch.tensor(elites.classes, dtype=torch.int64)] = torch.tensor(elites.fitness)
+    # torch.tensor copies. The archive goes on writing into these, while arrays that came through Ray are
+    # read-only, and within one process the driver holds the same ones.
     return Batch(
         genomes=encoding.from_arrays(elites.genomes, device),
         fitness=fitness.to(device),

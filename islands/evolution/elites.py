@@ -55,6 +55,7 @@ class Elites:
 
     def put(self, rows: npt.NDArray[np.intp], source: Elites) -> Elites:
         """Return the table with `rows` replaced by the rows of `source`; genomes widen if needed."""
+        # Copies: the table before stays as it is for whoever has it, such as the mirror with its last cut.
         columns = {name: getattr(self, name).copy() for name in COLUMNS}
         for name, column in columns.items():
             column[rows] = getattr(source, name)

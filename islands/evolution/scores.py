@@ -63,6 +63,7 @@ class Scores:
     def put(self, rows: npt.NDArray[np.generic], source: Scores) -> Scores:
         """Return the table with `rows` replaced by the rows of `source`."""
         theirs = source.columns()
+        # Copies: the thread that commits may be reading this table.
         columns = {name: array.copy() for name, array in self.columns().items()}
         for name, column in columns.items():
             column[rows] = theirs[name]
@@ -82,6 +83,7 @@ def told_apart(names: Mapping[str, str]) -> dict[str, str]:
     }
     if len(set(shown.values())) == len(shown):
         return shown
+    # Two fingerprints of one name may begin alike.
     return {fingerprint: f"{name} [{fingerprint}]" for fingerprint, name in names.items()}
 
 

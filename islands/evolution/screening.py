@@ -34,6 +34,7 @@ class Judgement(NamedTuple):
     @property
     def finite(self) -> Tensor:
         """Whose scores are finite numbers, or were not needed: bool (B,)."""
+        # One column tells: `_scores` marks whole rows.
         return ~self.probabilities[:, 0].isnan()
 
 
@@ -75,10 +76,14 @@ def contenders(odds: Tensor, margin: float, tie_break: TieBreak, to_beat: Tensor
         tie_break: as in `score`.
         to_beat: as in `score`.
     """
+    # What overflowed in low precision may be anything: it is scored again, and rules out nobody else.
     unknown = odds.isnan()
     lower, upper = (odds - margin).where(~unknown, -torch.inf), (odds + margin).where(~unknown, torch.inf)
     if tie_break == "first":
         lower = lower.sigmoid() * (1 - _ROUNDING)
+        # No probability exceeds 1. Without the clamp, saturated children would seem to beat a cell at 1.
         upper = (upper.sigmoid() * (1 + _ROUNDING)).clamp(max=1)
+    # Against the cell strictly, as in `Archive.insert`. Among children not: of equals the first wins, and
+    # which are equal is not known yet.
     might_win = (upper > to_beat) & (upper >= lower.amax(0))
     return might_win.any(1)

@@ -56,6 +56,7 @@ def climb(encoding: CppnEncoding, network: Differentiable, genomes: Genomes, tar
     It climbs the log probability of the class in `targets` (n,), by Adam. What is compared are the images
     that evolution would score, byte for byte; gradients are those of the same images without rounding.
     """
+    # Clones: autograd cannot save tensors that were made in inference mode.
     fields = {name: field.clone() for name, field in genomes.fields.items()}
     targets = targets.clone()
     weights = fields["weights"].clone().requires_grad_()
@@ -64,10 +65,12 @@ def climb(encoding: CppnEncoding, network: Differentiable, genomes: Genomes, tar
     for _ in range(encoding.settings.seed_steps):
         pixels = encoding.levels(Genomes(fields | {"weights": weights})) / 255
         log_p = network.logits(pixels).log_softmax(1).gather(1, targets[:, None])[:, 0]
+        # A point without finite scores is never better: NaN compares as false.
         better = log_p.detach() > best
         best = torch.where(better, log_p.detach(), best)
         fields["weights"] = torch.where(better[:, None], weights.detach(), fields["weights"])
         adam.zero_grad()
+        # A sum and not a mean: the gradient of a genome must not depend on how many climb beside it.
         (-log_p.sum()).backward()
         adam.step()
         with torch.no_grad():
@@ -84,6 +87,7 @@ def _gradients(device: torch.device) -> Iterator[None]:
     )
     try:
         if device.type == "cuda":
+            # Only a warning: for some operations torch has no deterministic kernel.
             torch.use_deterministic_algorithms(True, warn_only=True)
         with torch.inference_mode(False), torch.enable_grad():
             yield

@@ -19,6 +19,7 @@ def emigrants(elites: Elites, config: MigrationConfig, stream: np.random.Generat
     first_rows = np.sort(np.unique(elites.ids, return_index=True)[1])
     size = min(config.size, len(first_rows))
     if config.selection == "best":
+        # Stable: of equals the first class leaves, whichever sort NumPy prefers on this machine.
         order = np.argsort(-elites.fitness[first_rows], kind="stable")
         chosen = first_rows[order[:size]]
     else:
@@ -36,6 +37,7 @@ def senders_to(
     """
     if config.migration.size == 0 or epoch % config.migration.every:
         return ()
+    # A function of receiver and epoch: after a resume the routes are derived again, and none is stored.
     stream = epoch_stream(Purpose.ROUTING, seed, run, island, epoch)
     connections = topology.get_connections(island)
     open_ones = [
@@ -58,6 +60,7 @@ def replace_migrants(
     previous = held if config.handling == "preserve" else held.take(np.empty(0, np.intp))
     pool = Elites.concatenate([previous, arrived])
     fresh = np.zeros(len(pool), bool)
+    # The first of equal ids stays: a migrant that is held already does not become a newer one.
     fresh[np.unique(pool.ids, return_index=True)[1]] = True
     fresh &= ~np.isin(pool.ids, own_ids)
     candidates = np.flatnonzero(fresh)

@@ -52,6 +52,7 @@ class Ring:
     def get_connections(self, island: int) -> tuple[Connection, ...]:
         """Return the edges from the neighbours."""
         _check(self.count, island)
+        # In a ring of two both neighbours are the same island; in one of one they are the island itself.
         neighbours = {(island - 1) % self.count, (island + 1) % self.count} - {island}
         return tuple(Connection(sender, self.weight) for sender in sorted(neighbours))
 

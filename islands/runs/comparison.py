@@ -30,7 +30,7 @@ from islands.runs.controls import (
 )
 from islands.runs.trust import is_trusted, reason, require_trusted
 from islands.store.reader import StoreReader
-from islands.transfer.measures import ByClass, Entry, Floats, Sample, Transfer, by_class, entries_of
+from islands.transfer.measures import ByClass, Entry, Floats, ScoredImages, Transfer, by_class, entries_of
 
 CONTROLS = 200
 
@@ -163,7 +163,7 @@ class _Comparison:
             return None
         return None if real is None else max_softmax(classifier, real.images[:_REAL])
 
-    def _samples(self, reader: StoreReader) -> Iterator[tuple[str, Sample]]:
+    def _samples(self, reader: StoreReader) -> Iterator[tuple[str, ScoredImages]]:
         """Return each network that has seen the store's elites, in the order of columns."""
         names = ("confidence", "id", "class", "probabilities")
         elites = [reader.elite_columns(run, *names) for run in range(reader.runs)]
@@ -176,7 +176,7 @@ class _Comparison:
             if fingerprint == source:
                 filled = ids >= 0
                 seen = _outcomes_of(probabilities[filled], classes[filled])
-                yield fingerprint, Sample(classes[filled], *seen, own[filled])
+                yield fingerprint, ScoredImages(classes[filled], *seen, own[filled])
             elif scores := held_out.get(fingerprint):
                 columns = [run.columns() for run in scores.runs]
                 column = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
@@ -190,7 +190,7 @@ class _Comparison:
                     )
                 yield (
                     fingerprint,
-                    Sample(
+                    ScoredImages(
                         classes[fresh],
                         column["target_probability"][fresh],
                         column["target_rank"][fresh],
@@ -293,11 +293,11 @@ def _outcomes_of(probabilities: Floats, classes: Any) -> tuple[Any, Any, Any]:
     return seen.target_probability.numpy(), seen.target_rank.numpy(), seen.top1_probability.numpy()
 
 
-def _seen(classifier: Classifier, meant: LabelledImages) -> Sample:
+def _seen(classifier: Classifier, meant: LabelledImages) -> ScoredImages:
     with one_thread():
         prediction = Prediction(*(part.cpu() for part in predict_each(classifier, meant.images)))
     seen = outcomes(prediction, torch.from_numpy(meant.classes))
-    return Sample(
+    return ScoredImages(
         meant.classes,
         seen.target_probability.numpy(),
         seen.target_rank.numpy(),

@@ -17,7 +17,7 @@ from islands.errors import ConfigError, InputError
 from islands.memory import peak_memory
 from islands.runs.diagnosis import Diagnosis, diagnose_held_out, diagnose_source
 from islands.runs.plan import genomes_of
-from islands.runs.sizes import EPOCHS_BETWEEN, Genomes, driver_bytes, guessed, store_bytes
+from islands.runs.sizes import EPOCHS_BETWEEN, SizeBasis, driver_bytes, guessed, store_bytes
 from islands.store.location import Location
 from islands.store.writer import require_free
 
@@ -35,7 +35,7 @@ def examine(config: RunConfig) -> list[Diagnosis]:
     return [*diagnoses, *_machine(config, genomes, worker_bytes)]
 
 
-def _machine(config: RunConfig, genomes: Genomes, worker_bytes: int) -> Iterator[Diagnosis]:
+def _machine(config: RunConfig, genomes: SizeBasis, worker_bytes: int) -> Iterator[Diagnosis]:
     yield _checked(
         "device", lambda: f"{resolve_device(config.workers.device)} for {config.workers.count} workers"
     )
@@ -99,7 +99,7 @@ def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.absolute().parent)
 
 
-def _disk(config: RunConfig, genomes: Genomes) -> Diagnosis:
+def _disk(config: RunConfig, genomes: SizeBasis) -> Diagnosis:
     location = Location.of(config.store)
     if not location.is_local:
         return Diagnosis("disk", "skipped", "the store is in a bucket")
@@ -116,7 +116,7 @@ def _disk(config: RunConfig, genomes: Genomes) -> Diagnosis:
     return Diagnosis("disk", "ok", text)
 
 
-def _memory(config: RunConfig, genomes: Genomes, worker_bytes: int) -> Diagnosis:
+def _memory(config: RunConfig, genomes: SizeBasis, worker_bytes: int) -> Diagnosis:
     """Compare what is free with what this process needed for each worker's part, and for the driver."""
     processes = config.workers.count + 1 if config.workers.executor == "ray" else 1
     need = worker_bytes * processes + driver_bytes(config, genomes, EPOCHS_BETWEEN)

@@ -21,7 +21,7 @@ from islands.evolution.elites import Arrays
 from islands.memory import peak_memory
 from islands.migration.slices import class_slices
 from islands.runs.launch import require_fit
-from islands.runs.sizes import EPOCHS_BETWEEN, Genomes, archive_bytes, driver_bytes, grown, store_bytes
+from islands.runs.sizes import EPOCHS_BETWEEN, SizeBasis, archive_bytes, driver_bytes, grown, store_bytes
 from islands.training.digits import train_missing
 
 
@@ -157,7 +157,7 @@ class _Measured:
         reason: why not.
     """
 
-    genomes: Genomes
+    genomes: SizeBasis
     result_bytes: int
     peak: int
     seconds: float | None = None
@@ -187,7 +187,7 @@ def _measure(config: WorkConfig) -> _Measured:
     taken = max(len(result.delta.history["id"]) for result in results) / len(first.delta.confidence)
     elites = first.delta.elites
     return _Measured(
-        genomes=Genomes(classes, _bytes_each(elites.genomes), taken),
+        genomes=SizeBasis(classes, _bytes_each(elites.genomes), taken),
         result_bytes=max(len(pickle.dumps(result)) for result in results),
         peak=peak_memory(),
         seconds=seconds,
@@ -204,10 +204,10 @@ def _looked_at(config: WorkConfig, reason: str) -> _Measured:
     return _Measured(found, result, peak_memory(), reason=reason.partition(";")[0])
 
 
-def genomes_of(encoding: Encoding, classifier: Classifier) -> Genomes:
+def genomes_of(encoding: Encoding, classifier: Classifier) -> SizeBasis:
     """Return what sizes follow from, without evolving anything."""
     genomes = encoding.random(8, torch.Generator(classifier.device).manual_seed(0))
-    return Genomes(len(classifier.classes), _bytes_each(encoding.to_arrays(genomes)))
+    return SizeBasis(len(classifier.classes), _bytes_each(encoding.to_arrays(genomes)))
 
 
 def _bytes_each(genomes: Arrays) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from islands.classifiers.catalogue import NETWORKS, class_count
-from islands.config import WorkConfig
+from islands.config import SMALL_IMAGE, WorkConfig
 from islands.store.digests import BLOCK_ROWS
 from islands.store.retention import most_on_disk
 from islands.store.schema import (
@@ -27,9 +27,6 @@ GROWTH = 10
 EPOCHS_BETWEEN = 8
 """Between two commits, where durations are not known."""
 
-_SMALL_IMAGE = 1 << 14
-"""Bytes of a direct genome up to which ancestors are kept by default."""
-
 _COPIES = 8
 """Of the archive, in the driver at once: the islands' states before and after an epoch, the cut with and
 without the claims in transit, the checkpoint that is committed and the next, and bytes on their way."""
@@ -42,7 +39,7 @@ _REFERENCE = 100
 
 
 @dataclass(frozen=True)
-class Genomes:
+class SizeBasis:
     """What the estimates rest on.
 
     Attributes:
@@ -57,27 +54,27 @@ class Genomes:
     taken: float = 1.0
 
 
-def guessed(config: WorkConfig) -> Genomes:
+def guessed(config: WorkConfig) -> SizeBasis:
     """Return what the name of the network and the settings tell without loading it, else that of ImageNet."""
     entry = NETWORKS.get(config.network.name)
     size = config.encoding.size or (entry.input_size if entry else 256)
     pixels = (entry.channels if entry else 3) * size**2
     # The first CPPNs have up to a dozen connections.
     genome = 256 if config.encoding.padded else 4 * pixels if config.encoding.name != "direct" else pixels
-    return Genomes(class_count(config.network.name) or 1000, genome)
+    return SizeBasis(class_count(config.network.name) or 1000, genome)
 
 
-def grown(config: WorkConfig, genomes: Genomes) -> int:
+def grown(config: WorkConfig, genomes: SizeBasis) -> int:
     """Return the bytes of one genome at the end."""
     return genomes.genome_bytes * (GROWTH if config.encoding.padded else 1)
 
 
-def archive_bytes(config: WorkConfig, genomes: Genomes) -> int:
+def archive_bytes(config: WorkConfig, genomes: SizeBasis) -> int:
     """Return the bytes of all elites of all runs."""
     return config.runs * genomes.classes * _row(config, genomes)
 
 
-def mail_bytes(config: WorkConfig, genomes: Genomes) -> int:
+def mail_bytes(config: WorkConfig, genomes: SizeBasis) -> int:
     """Return the most bytes of mail at a commit: claims, migrants, those that are held, overruled elites."""
     islands, migration = config.islands, config.islands.migration
     letters = 0
@@ -89,7 +86,7 @@ def mail_bytes(config: WorkConfig, genomes: Genomes) -> int:
     return config.runs * (letters * (_row(config, genomes) + _width(MAIL)) + boards)
 
 
-def records_bytes(config: WorkConfig, genomes: Genomes) -> int:
+def records_bytes(config: WorkConfig, genomes: SizeBasis) -> int:
     """Return the most bytes of history, migrations and curves at the end."""
     epochs, islands = config.evolve.epochs, config.islands
     curves = 4 * genomes.classes * (epochs + 1)
@@ -102,16 +99,16 @@ def records_bytes(config: WorkConfig, genomes: Genomes) -> int:
     return config.runs * (curves + taken * _width(HISTORY) + received * _width(MIGRATIONS))
 
 
-def ancestors_bytes(config: WorkConfig, genomes: Genomes) -> int:
+def ancestors_bytes(config: WorkConfig, genomes: SizeBasis) -> int:
     """Return the most bytes of genomes of ancestors; each of them took a cell."""
     kept = config.checkpoint.ancestors
-    small = config.encoding.name != "direct" or genomes.genome_bytes <= _SMALL_IMAGE
+    small = config.encoding.is_network or genomes.genome_bytes <= SMALL_IMAGE
     if kept == "ids" or (kept == "auto" and not small):
         return 0
     return config.runs * _taken(config, genomes) * (grown(config, genomes) + _width(ANCESTORS) + DIGEST_BYTES)
 
 
-def store_bytes(config: WorkConfig, genomes: Genomes, commits: int) -> int:
+def store_bytes(config: WorkConfig, genomes: SizeBasis, commits: int) -> int:
     """Return the most bytes of a store while it is written: each commit may have changed all elites."""
     kept = commits if config.checkpoint.keep is None else min(commits, most_on_disk(config.checkpoint.keep))
     archive, records = archive_bytes(config, genomes), records_bytes(config, genomes)
@@ -127,7 +124,7 @@ def store_bytes(config: WorkConfig, genomes: Genomes, commits: int) -> int:
     return kept * each + records + 2 * ancestors
 
 
-def driver_bytes(config: WorkConfig, genomes: Genomes, epochs_between: int) -> int:
+def driver_bytes(config: WorkConfig, genomes: SizeBasis, epochs_between: int) -> int:
     """Return the most bytes that the driver holds of islands, mail and records, beside its programs.
 
     Args:
@@ -145,11 +142,11 @@ def driver_bytes(config: WorkConfig, genomes: Genomes, epochs_between: int) -> i
 _ADDED = {"history": HISTORY, "migrations": MIGRATIONS}
 
 
-def _row(config: WorkConfig, genomes: Genomes) -> int:
+def _row(config: WorkConfig, genomes: SizeBasis) -> int:
     return 4 * genomes.classes + grown(config, genomes) + _width(ELITES) + 2 * DIGEST_BYTES
 
 
-def _taken(config: WorkConfig, genomes: Genomes) -> int:
+def _taken(config: WorkConfig, genomes: SizeBasis) -> int:
     """Return how often the cells of a run are taken at most: never more often than in the beginning.
 
     Direct genomes keep that up for long. CPPNs stay below the root of the generations by a factor of two:

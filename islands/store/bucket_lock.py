@@ -72,6 +72,7 @@ class BucketLock:
         Raises:
             StoreLockedError: another process writes now.
         """
+        # First the time and then the look: who breaks the lock in between does so after that time.
         now = datetime.now(UTC)
         self.require_held()
         return now - CLOCKS_DIFFER_BY

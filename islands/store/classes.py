@@ -12,6 +12,7 @@ from typing import SupportsIndex
 
 from islands.errors import InputError
 
+# 18 digits at most: Python refuses to read numbers of thousands, and no network has so many classes.
 _INDEX = re.compile(r"[0-9]{1,18}")
 _RANGE = re.compile(r"(?P<kind>name:|index:|)(?P<first>[0-9]{1,18})-(?P<last>[0-9]{1,18})")
 _EXPORTED = re.compile(r"(?P<index>[0-9]{4,18})_(?P<name>.*)")
@@ -53,6 +54,7 @@ def find_range(classes: Sequence[str], text: str) -> list[int]:
     Raises:
         InputError: it means none, or one that is not there, or could mean several.
     """
+    # A name may have a comma in it.
     if "," in text and (named := _named(classes, text)):
         return [_only(classes, text, named)]
     return [class_ for part in text.split(",") for class_ in _part(classes, part.strip())]
@@ -95,6 +97,7 @@ def _part(classes: Sequence[str], part: str) -> Iterator[int]:
     if int(first) > int(last):
         raise InputError(f"{part!r} runs backwards; expected the smaller number first")
     for number in range(int(first), int(last) + 1):
+        # Names that are numbers keep their leading zeros: 00 to 02.
         yield find_class(classes, f"{kind}{number:0{len(first)}}")
 
 

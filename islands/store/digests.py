@@ -42,6 +42,7 @@ def of_rows(ids: Ids, arrays: Arrays) -> RowDigests:
         total = sha256(str(id_).encode())
         for name, array in sorted(arrays.items()):
             content = array[row].tobytes().rstrip(b"\0")
+            # With the length: bytes that moved from one array to the next would else go unseen.
             total.update(f" {name} {array.dtype} {len(content)} ".encode())
             total.update(content)
         found[row] = np.frombuffer(total.digest()[: schema.DIGEST_BYTES], np.uint8)

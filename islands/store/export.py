@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
@@ -21,6 +19,7 @@ from islands.store.location import Location
 from islands.store.query import table
 from islands.store.reader import StoreReader
 from islands.store.repository import reading, require_schema
+from islands.store.waiting import wait_for
 
 Layout = Literal["paper", "flat", "folder", "zarr"]
 
@@ -65,9 +64,7 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
     generation = reader.generation
     folder.mkdir(parents=True, exist_ok=True)
     if layout == "zarr":
-        # In a notebook this thread has an event loop that runs already.
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: asyncio.run(_copy_keys(reader, folder))).result()
+        wait_for(_copy_keys(reader, folder))
     elif layout == "paper":
         _export_images(reader, folder, lambda run, class_, score: _paper_name(run, class_, score, generation))
     elif layout == "folder":

@@ -72,11 +72,14 @@ class GoalSwitches:
 def goal_switches(history: Mapping[str, npt.NDArray[Any]], class_count: int) -> GoalSwitches:
     """Count takeovers and goal switches in a run's history: columns `class`, `id` and `parents` are read."""
     class_ = history["class"].astype(np.int64)
+    # Stable: within a class, takeovers stay in the order of time.
     order = np.argsort(class_, kind="stable")
     ids, parents = history["id"][order], history["parents"][order]
+    # The first champion of a class follows nobody; what `roll` puts there is of another class.
     follows = np.diff(class_[order], prepend=-1) == 0
     incumbents = np.roll(ids, 1)
     own = (parents == incumbents[:, None]).any(1)
+    # Random genomes have no parents who could have held another class.
     switched = follows & ~own & (parents >= 0).any(1)
     return GoalSwitches(
         champions=np.bincount(class_, minlength=class_count),

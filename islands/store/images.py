@@ -186,6 +186,7 @@ def render_genome(encoding: Encoding, genome: Arrays, size: int | None = None) -
 
 def _thumbnail(picture: Picture) -> Image.Image:
     image = as_image(picture).convert("RGB")
+    # Small images keep their pixels, which smoothing would blur.
     enlarged = picture.shape[0] < _TILE
     return image.resize((_TILE, _TILE), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
 

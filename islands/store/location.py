@@ -121,6 +121,7 @@ def _s3(bucket: str, prefix: str) -> icechunk.Storage:
         region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"),
         endpoint_url=endpoint,
         allow_http=endpoint is not None and endpoint.startswith("http://"),
+        # Servers other than Amazon's seldom have a host name for each bucket.
         force_path_style=endpoint is not None,
         from_env=True,
     )

@@ -59,6 +59,7 @@ class StoreLock:
             self.is_contested = True
             with _guarding(location, replace=True):
                 self._descriptor = _put_in_place(location / LOCK)
+        # Read before it is written over: it names who wrote last.
         before = read_owner(location)
         self.is_contested |= before is not None and not before.is_of_this_machine
         self._write(json.dumps(this_process()._asdict()))
@@ -89,6 +90,8 @@ class StoreLock:
         Raises:
             StoreLockedError: another process writes now.
         """
+        # First the time and then the look: who breaks the lock in between does so after that time. The file
+        # system gives it, for on a network its clock may differ from ours.
         os.utime(self._descriptor)
         microseconds = os.fstat(self._descriptor).st_mtime_ns // 1000
         self.require_held()
@@ -96,6 +99,7 @@ class StoreLock:
 
     def release(self) -> None:
         """Let the next writer in."""
+        # Emptied first: on another machine the next writer would take us for one that may still be there.
         self._write("")
         os.close(self._descriptor)
 
@@ -110,6 +114,7 @@ class StoreLock:
         return _is_in_place(self._descriptor, self._location / LOCK)
 
     def _write(self, text: str) -> None:
+        # By the descriptor: once the lock was broken, another process's file lies at the path.
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, text.encode(), 0)
 
@@ -148,6 +153,7 @@ def _is_flocked(path: Path) -> bool:
     except OSError:
         return False
     try:
+        # Shared: two who look at once must not take each other for a writer.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:  # held; or the file system has no locks, and who is named in the file decides
         return True
@@ -163,6 +169,7 @@ def _guarding(location: Path, *, replace: bool) -> Iterator[None]:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         descriptor = _open(path)
+        # Who opened the file before it was replaced has locked one that counts no more.
         if _try_flock(descriptor) and _is_in_place(descriptor, path):
             break
         os.close(descriptor)
@@ -192,6 +199,7 @@ def _try_flock(descriptor: int) -> bool:
 
 def _put_in_place(path: Path) -> int:
     """Put another file, locked, in the place of the one whose lock cannot be had."""
+    # Locked before it is in place, so that nobody comes between.
     fresh = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
     descriptor = _open(fresh)
     fcntl.flock(descriptor, fcntl.LOCK_EX)

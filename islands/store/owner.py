@@ -50,6 +50,7 @@ def parse(said: Any) -> Owner | None:
     if not isinstance(said, Mapping):
         return None
     known = {name: said[name] for name in Owner._fields if name in said}
+    # To `kill`, 0 and negative numbers mean groups of processes, and larger ones do not fit.
     match known:
         case {"pid": int(pid), "host": str(), **rest} if 0 < pid <= _LARGEST_PID:
             return Owner(**known) if all(isinstance(value, str) for value in rest.values()) else None
@@ -91,6 +92,7 @@ def _exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
+        # Another user's, but there.
         return True
     return True
 
@@ -108,12 +110,15 @@ def _started(pid: int) -> str:
         said = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return _started_by_ps(pid)
+    # The program's name, in parentheses, may have spaces and parentheses itself. Behind it come state and,
+    # 19 fields on, the time of the start (proc(5)). A zombie has a number, but writes nothing.
     state, *fields = said.rpartition(")")[2].split()
     return fields[18] if state not in "ZX" else "ended"
 
 
 def _started_by_ps(pid: int) -> str:
     command = ["ps", "-o", "lstart=", "-p", str(pid)]
+    # The words are compared: they must not depend on who asks.
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
     try:
         done = subprocess.run(

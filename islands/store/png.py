@@ -39,6 +39,8 @@ def _filtered(picture: npt.NDArray[np.uint8]) -> Iterator[bytes]:
         # Filter 1 predicts a byte from the pixel to the left, filter 2 from the one above.
         left = np.pad(rows, ((0, 0), (channels, 0)))[:, :-channels]
         choices = np.stack([rows - left, rows - np.concatenate([above, rows[:-1]])])
+        # By the heuristic of the specification: the least sum of absolute values, of bytes taken as signed.
+        # In int16, since -128 has no absolute value in int8.
         best = np.abs(choices.view(np.int8).astype(np.int16)).sum(2, dtype=np.int64).argmin(0)
         above = rows[-1:].copy()
         filtered = choices[best, np.arange(len(rows))]

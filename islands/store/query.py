@@ -203,7 +203,9 @@ def ask(readers: Mapping[str, StoreReader], sql: str, parquet: Path | None = Non
     mentioned = set(re.findall(r"\w+", sql.lower()))
     with duckdb.connect() as connection:
         if parquet is not None:
+            # First: once external access is off, DuckDB allows no further path.
             connection.execute("set allowed_paths = ?", [[str(parquet)]])
+        # This keeps DuckDB from files, and from Python's variables, too: tables are registered by name.
         connection.execute("set enable_external_access = false")
         # Curves can be large: all tables are there, but those alone have rows that the query can reach.
         reached = TABLES.keys() if mentioned & _REACHING else TABLES.keys() & mentioned
@@ -283,6 +285,7 @@ def _register(
             if name in reached:
                 connection.register("part", _table(reader, name, names))
                 rows = "from part"
+            # A table and not a view: the next store is registered under the same name.
             connection.execute(f"create table {places[store]}.{name} as {rows}")
         parts = (f"select {_text(store)} as store, * from {place}.{name}" for store, place in places.items())
         union = " union all by name ".join(parts)
@@ -423,6 +426,7 @@ def _scores_of(
         "target_probability": scores.target_probability,
         "target_rank": scores.target_rank,
         "top1": scores.top1,
+        # -1, for no class, is the last entry.
         "top1_name": np.append(names, [None])[scores.top1],
         "top1_probability": scores.top1_probability,
         "id": scores.ids,
@@ -463,6 +467,7 @@ def _run_of(reader: StoreReader, run: int) -> dict[str, Any]:
         "median_confidence": float(np.median(confidence)),
         "mean_confidence": float(confidence.mean(dtype=np.float64)),
         "cells": int(np.greater_equal(stored["id"], 0).sum()),
+        # In float32 on both sides: the float32 that is nearest to 0.9 is below 0.9.
         **{name: int((confidence >= np.float32(least)).sum()) for name, least in schema.THRESHOLDS.items()},
         "changes": "; ".join(changes(reader.conditions)),
     }
@@ -477,6 +482,7 @@ def _checkpoints(reader: StoreReader) -> Columns:
     return {
         "id": np.array([row.id for row in rows], object),
         "epoch": np.array([row.epoch for row in rows], np.int32),
+        # NumPy's times have no zone; all of these are UTC.
         "written_at": np.array([row.written_at.replace(tzinfo=None) for row in rows], "datetime64[us]"),
         "message": np.array([row.message for row in rows], object),
         "median_confidence": np.array([row.median_confidence for row in rows], np.float64),

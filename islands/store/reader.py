@@ -255,6 +255,7 @@ class StoreReader:
             expected: Any = self._described(run).get("ancestors")
             if expected is None:
                 return None
+            # Stores of version 1 have one digest of all ancestors, and none of each.
             names = [name for name in schema.ANCESTORS if name != "digest" or "rows" in expected]
             stored = self._columns(path, *names)
             rows = np.flatnonzero(stored["alive"])
@@ -302,6 +303,7 @@ class StoreReader:
     def intact_scores(self) -> tuple[HeldOutScores, ...]:
         """Return the scores of those networks whose scores can be read."""
         found = []
+        # The list of networks may be damaged itself.
         with suppress(StoreDamagedError):
             for key in self._score_keys():
                 with suppress(StoreDamagedError):
@@ -406,6 +408,7 @@ class StoreReader:
         if self._is_whole(run):
             self._require_intact(run)
             return {name: self._array(path, rows) for name, path in paths.items()}
+        # The digests are checked once, the rows that they are of each time they are read.
         if (run, table) not in self._row_digests:
             part = f"digests/{table}"
             path = f"{self._run(run)}/{part}"
@@ -423,6 +426,7 @@ class StoreReader:
     def _added(self, run: int, table: str, paths: Mapping[str, str], most: int | None = None) -> Arrays:
         """Return the first `most` rows of arrays that are only ever added to."""
         described, size = self._described(run), digests.BLOCK_ROWS[table]
+        # Whole blocks: of less than a block no digest can be checked.
         whole = None if most is None else -(-most // size)
         rows = {name: self._array(path, slice(whole and whole * size)) for name, path in paths.items()}
         if "blocks" in described:  # stores of version 1 have none
@@ -470,6 +474,7 @@ class StoreReader:
                 f' islands query {self.path} "select epoch, id from checkpoints" lists them'
             )
         with reading(self.path, f"checkpoint {at}"):
+            # An epoch may have several commits, for scores come later: the last is meant.
             return self._repository.readonly_session(snapshot_id=found[-1])
 
     def _checkpoint_epoch(self) -> int:
@@ -542,6 +547,7 @@ class AncestorTable:
         first, last = (int(places.min()), int(places.max()) + 1) if len(places) else (0, 0)
         with reading(self.path, "genomes of ancestors"):
             found = {
+                # The arrays have room for wider genomes: what lies behind the width is padding.
                 name: np.ascontiguousarray(np.asarray(self.arrays[name][first:last])[places - first, :width])
                 for name, width in self.widths.items()
             }

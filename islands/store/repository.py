@@ -164,6 +164,7 @@ def _checkpoints(
             tags=tuple(tags.get(entry.id, ())),
         )
         for entry in sorted(entries.values(), key=lambda entry: entry.written_at)
+        # The commit that made the store holds no checkpoint.
         if "epoch" in entry.metadata
     ]
 
@@ -225,6 +226,7 @@ def reading(path: Location | Path, what: str) -> Iterator[None]:
     except StoreError:
         raise
     except BaseException as error:
+        # A panic of Rust's is no `Exception`.
         if not isinstance(error, _DAMAGE) and type(error).__name__ not in _PANICS:
             raise
         if _passes(error):
@@ -237,6 +239,7 @@ def reading(path: Location | Path, what: str) -> Iterator[None]:
 
 def _passes(error: BaseException) -> bool:
     """Tell whether the system gives a reason that has nothing to do with what is stored."""
+    # What comes from Rust has the number in its text alone.
     told = re.search(r"os error (\d+)", str(error))
     number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
     return number in _PASSING

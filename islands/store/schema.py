@@ -128,6 +128,7 @@ ELITES: Mapping[str, Column] = {
 }
 """Columns of a table of elites; `confidence` follows from the others."""
 
+# Matched by position: `ELITES` has the order of the fields of `Elites`.
 _FIELDS = dict(zip((name for name in ELITES if name != "confidence"), COLUMNS, strict=True))
 
 MAIL: Mapping[str, Column] = {
@@ -297,6 +298,7 @@ def sha256_of(start: str, tables: Sequence[Arrays]) -> str:
 
 
 def _add(total: Hash, arrays: Arrays) -> None:
+    # Sorted: what is read back may come in another order than it was written in.
     for name, array in sorted(arrays.items()):
         total.update(f"{name} {array.dtype} {array.shape}".encode())
         total.update(np.ascontiguousarray(array).data)

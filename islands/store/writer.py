@@ -18,7 +18,6 @@ from uuid import uuid4
 
 import icechunk
 import numpy as np
-import zarr
 
 from islands.config import RunConfig
 from islands.errors import StoreDamagedError, StoreError, StoreExistsError
@@ -26,7 +25,7 @@ from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.scores import HeldOutScores
 from islands.store import schema
 from islands.store.bucket_lock import BucketLock
-from islands.store.groups import create_names, create_run, write_run, write_scores
+from islands.store.groups import create_store, write_checkpoint, write_scores
 from islands.store.location import Location
 from islands.store.lock import StoreLock, locked
 from islands.store.reader import StoreReader
@@ -40,6 +39,7 @@ from islands.store.repository import (
     writing,
 )
 from islands.store.retention import commits_between_sweeps, forget, free, left_tag, tag_once, try_to_free
+from islands.store.waiting import wait_for
 
 _log = logging.getLogger(__name__)
 
@@ -135,6 +135,7 @@ class StoreWriter:
             writer._fence()
             session = repository.readonly_session("main")
             root = open_root(path, session)
+            # A writer that may still be there may be writing chunks that no commit needs yet.
             if not writer._lock.is_contested:
                 with writer._at_leisure("what killed commits have left"):
                     writer._free()
@@ -211,13 +212,12 @@ class StoreWriter:
     def _commit(self, checkpoint: Checkpoint, complete: bool) -> str:
         self._lock.require_held()
         session = self._writable_session()
-        root = open_root(self._path, session, mode="r+")
-        for number, run in enumerate(checkpoint.runs):
-            write_run(root, number, run, checkpoint.epoch)
-        write_scores(root, checkpoint.scores)
+        # For its check of the version: a store of another one must not be added to.
+        open_root(self._path, session)
         stage = {"complete": complete, "epoch": checkpoint.epoch}
         version = {"schema_version": schema.SCHEMA_VERSION}
-        root.attrs.update({"stages": {schema.STAGE: stage}, **version, **self._new_attributes()})
+        attributes = {"stages": {schema.STAGE: stage}, **version, **self._new_attributes()}
+        wait_for(write_checkpoint(session.store, checkpoint, attributes))
         return self._save(session, f"epoch {checkpoint.epoch}", _summary(checkpoint))
 
     def _commit_scores(self, scores: Sequence[HeldOutScores]) -> str:
@@ -226,9 +226,8 @@ class StoreWriter:
         if "epoch" not in latest.metadata:
             raise StoreError(f"{self._path} has no checkpoint yet: there is nothing to score")
         session = self._writable_session()
-        root = open_root(self._path, session, mode="r+")
-        write_scores(root, scores)
-        root.attrs.update(self._new_attributes())
+        open_root(self._path, session)
+        wait_for(write_scores(session.store, scores, self._new_attributes()))
         return self._save(session, f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
 
     def _tried_before(self, content: object) -> str | None:
@@ -297,6 +296,7 @@ class StoreWriter:
         """Move the branch to `snapshot`, and keep `commit` by a tag unless it is in the way of sweeps."""
         name = left_tag(commit)
         with suppress(StoreError), writing(self._path):
+            # Before the branch moves: from then on nothing else keeps the commit.
             tag_once(self._repository, name, commit)
         with self._lock.unbroken():
             self._repository.reset_branch("main", snapshot)
@@ -418,23 +418,18 @@ class StoreWriter:
         self, config: RunConfig, classes: Sequence[str], fingerprint: str, image: dict[str, int]
     ) -> None:
         session = self._repository.writable_session("main")
-        root = zarr.open_group(session.store, mode="w-", zarr_format=3)
-        root.attrs.update(
-            {
-                "schema_version": schema.SCHEMA_VERSION,
-                "versions": {name: _version(name) for name in _PACKAGES},
-                "config": config.model_dump(mode="json"),
-                "fingerprint": fingerprint,
-                "git_commit": _git_commit(),
-                "seed": config.seed,
-                "image": image,
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "stages": {schema.STAGE: {"complete": False, "epoch": None}},
-            }
-        )
-        create_names(root, classes)
-        for run in range(config.runs):
-            create_run(root, run, len(classes))
+        attributes = {
+            "schema_version": schema.SCHEMA_VERSION,
+            "versions": {name: _version(name) for name in _PACKAGES},
+            "config": config.model_dump(mode="json"),
+            "fingerprint": fingerprint,
+            "git_commit": _git_commit(),
+            "seed": config.seed,
+            "image": image,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "stages": {schema.STAGE: {"complete": False, "epoch": None}},
+        }
+        wait_for(create_store(session.store, classes, config.runs, attributes))
         self._tip = session.commit("created")
 
 

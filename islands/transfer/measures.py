@@ -34,7 +34,7 @@ Kind = Literal["elites", "control"]
 
 
 @dataclass(frozen=True)
-class Sample:
+class ScoredImages:
     """n images of one source as one target network sees them.
 
     Attributes:
@@ -53,10 +53,10 @@ class Sample:
     source_probability: Floats | None = None
     missing: int = 0
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> Sample:
+    def take(self, rows: npt.NDArray[np.bool_]) -> ScoredImages:
         """Return some of the images."""
         source = None if self.source_probability is None else self.source_probability[rows]
-        return Sample(
+        return ScoredImages(
             self.classes[rows], self.probability[rows], self.rank[rows], self.top1_probability[rows], source
         )
 
@@ -223,7 +223,7 @@ def detection(top1_probability: Floats, real: Floats) -> Detection | None:
 
 
 def entries_of(
-    source: str, target: str, sample: Sample, *, own: bool, threshold: float, real: Floats | None
+    source: str, target: str, sample: ScoredImages, *, own: bool, threshold: float, real: Floats | None
 ) -> Iterator[Entry]:
     """Return the entry over all images, and for elites that over those confident on their source."""
     kind: Kind = "control" if sample.source_probability is None else "elites"
@@ -233,7 +233,7 @@ def entries_of(
         yield _entry(source, kind, target, own, "confident", confident, real)
 
 
-def by_class(source: str, target: str, sample: Sample, class_count: int) -> ByClass:
+def by_class(source: str, target: str, sample: ScoredImages, class_count: int) -> ByClass:
     """Return the transfer of each class."""
     hits = sample.rank == 1
     n = np.bincount(sample.classes, minlength=class_count)
@@ -257,7 +257,7 @@ def _entry(
     target: str,
     own: bool,
     denominator: Literal["all", "confident"],
-    sample: Sample,
+    sample: ScoredImages,
     real: Floats | None,
 ) -> Entry:
     from sklearn.metrics import auc

@@ -37,6 +37,7 @@ def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_half_the_budget_and_then_the_rest_equals_all_at_once(encoding: dict[str, Any]) -> None:
     whole = small_config(encoding=encoding)
@@ -45,6 +46,7 @@ def test_half_the_budget_and_then_the_rest_equals_all_at_once(encoding: dict[str
     assert digest(resumed.last) == digest(in_process(whole).last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_nothing_that_was_found_is_lost(encoding: dict[str, Any]) -> None:
     config = small_config(runs=1, encoding=encoding)
@@ -122,6 +124,7 @@ class MetaClassifier:
         return Prediction(logits.softmax(1), logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoding", "not_finite"), [*zip(ENCODINGS, ["skip", "error", "skip"], strict=True)]
 )

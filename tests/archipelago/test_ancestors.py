@@ -19,6 +19,8 @@ from islands.store.writer import StoreWriter
 from tests.archipelago.conftest import Evolution, in_process, parts, small_config, stored_config
 from tests.store.comparing import assert_same
 
+pytestmark = pytest.mark.slow
+
 MANY = {"budget_per": "island", "initial": 10, "children": 20, "generations": 40, "generations_per_epoch": 4}
 
 

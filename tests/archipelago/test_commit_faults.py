@@ -63,6 +63,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
     return digest(launch(stored(tmp_path_factory.mktemp("whole") / "run")).path)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_commits_fail_now_and_then(whole: str, tmp_path: Path, impatient: None) -> None:
     config = stored(tmp_path / "run")
     plans = chain([first("set", "before"), first("commit", "after")], some(Random(0), 0.5))
@@ -130,6 +131,7 @@ def test_what_others_than_the_store_commit_is_tried_again_too(
     assert_all_rows(found.commits, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_lost_lock_is_not_tried_again() -> None:
     found = disturbed(OFTEN, [StoreLockedError("another writes")] * 9)
     assert isinstance(found.error, StoreLockedError)

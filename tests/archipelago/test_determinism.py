@@ -30,6 +30,7 @@ def test_any_number_of_threads_gives_the_same_bits(undisturbed: Evolution, worke
     assert digest(in_process(small_config(), workers).last) == digest(undisturbed.last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ray_gives_the_same_bits(undisturbed: Evolution, ray_cluster: None, workers: int) -> None:
     from islands.archipelago.ray_executor import RayExecutor
@@ -38,6 +39,7 @@ def test_ray_gives_the_same_bits(undisturbed: Evolution, ray_cluster: None, work
     assert digest(evolve(config, RayExecutor(config)).last) == digest(undisturbed.last)
 
 
+@pytest.mark.slow
 def test_a_screened_run_repeats_bit_for_bit() -> None:
     config = small_config(network={"screen": "bfloat16", "batch_size": 8})
     assert digest(in_process(config, 1).last) == digest(in_process(config, 5).last)
@@ -99,6 +101,7 @@ def test_the_direct_encoding_resumes_to_the_same_bits() -> None:
     assert digest(resumed.last) == digest(in_process(whole).last)
 
 
+@pytest.mark.slow
 def test_an_actor_is_built_from_little(ray_cluster: None) -> None:
     """Ray #53727: an actor whose constructor arguments exceed 100 KB cannot be restarted."""
     assert len(pickle.dumps(small_config().model_dump(mode="json"))) < 100_000

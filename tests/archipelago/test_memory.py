@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 import psutil
+import pytest
 
 from islands.archipelago.driver import Archipelago
 from islands.archipelago.executor import InProcessExecutor
@@ -50,6 +51,7 @@ def size_of(archipelago: Archipelago) -> int:
     return len(pickle.dumps(archipelago._runs))
 
 
+@pytest.mark.slow
 def test_what_a_commit_holds_is_forgotten() -> None:
     """After a commit of epoch c, the mirror has no change up to c, and no mail that all have read."""
     cuts = set()
@@ -65,6 +67,7 @@ def test_what_a_commit_holds_is_forgotten() -> None:
     assert len(cuts) > 3
 
 
+@pytest.mark.slow
 def test_what_the_driver_holds_does_not_grow() -> None:
     sizes: dict[int, int] = {}
 

@@ -25,6 +25,7 @@ from islands.migration.policies import senders_to
 from islands.migration.slices import class_slices
 from islands.migration.topology import build_topology
 from tests.archipelago.conftest import small_config
+from tests.conftest import examples
 from tests.store.comparing import assert_same
 
 CLASSES = 7
@@ -279,4 +280,4 @@ def _columns(elites: Elites) -> dict[str, Any]:
 
 
 TestProtocol = ProtocolMachine.TestCase
-TestProtocol.settings = settings(max_examples=30, stateful_step_count=40)
+TestProtocol.settings = settings(max_examples=examples(8), stateful_step_count=40)

@@ -33,6 +33,8 @@ from islands.evolution.scores import HeldOutScores
 from islands.runs.score import score_store
 from tests.archipelago.conftest import Evolution, digest, evolve, small_config
 
+pytestmark = pytest.mark.slow
+
 HELD_OUT = ["linear-mnist", "svm-mnist"]
 
 

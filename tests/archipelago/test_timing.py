@@ -15,6 +15,9 @@ from islands.archipelago.host import IslandHost, build_host
 from islands.archipelago.messages import Inbox, IslandKey, NetworkFacts
 from islands.archipelago.progress import Progress
 from tests.archipelago.conftest import Evolution, digest, evolve, in_process, small_config
+from tests.conftest import examples
+
+pytestmark = pytest.mark.slow
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -64,7 +67,7 @@ class UnreliableExecutor:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@settings(max_examples=6, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), stop_after=st.integers(1, 60))
 def test_any_order_any_losses_and_a_resume_give_the_same_bits(
     variant: str, seed: int, stop_after: int

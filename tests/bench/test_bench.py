@@ -27,6 +27,7 @@ def few_islands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "simulate", lambda islands, **_: simulate(3, epochs=2))
 
 
+@pytest.mark.slow
 def test_the_efficiency_comes_first_and_a_trace_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_ratio_is_that_of_the_typical_round() -> None:
     assert ratio([1, 2, 90], [1, 1, 10]) == 2
 
 
+@pytest.mark.slow
 def test_many_islands_on_a_network_that_costs_nothing() -> None:
     found = simulate(40, epochs=2)
     assert (found.islands, found.epochs) == (40, 3)

@@ -139,6 +139,7 @@ def test_caffenet_has_the_size_of_the_reference_network() -> None:
     assert sum(p.numel() for p in CaffeNet().parameters()) == 60_965_224
 
 
+@pytest.mark.slow
 def test_caffenet_scores_ten_crops_as_the_paper_did() -> None:
     """Crops of 227 from 256 at 0, 29 and 14, mirrored; BGR bytes less the mean's centre; mean softmax."""
     classifier = load_classifier(caffenet()[0], view="ten-crop", device=CPU)

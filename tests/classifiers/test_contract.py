@@ -49,6 +49,15 @@ CASES: list[tuple[str, View, int]] = [
     ("exported:{files}/net.pt2", "whole", 28),
     ("file:{files}/own.py:build", "whole", 40),
 ]
+FAST_SIZE = 100
+QUICK = ("efficientnet-lite0", "whole", 224)
+"""The one large network that the fast suite runs."""
+
+TIERED = [
+    pytest.param(*case, marks=pytest.mark.slow) if case[2] > FAST_SIZE and case != QUICK else case
+    for case in CASES
+]
+
 OWN = """
 import torch
 from islands.classifiers.lenet import build_lenet
@@ -107,7 +116,7 @@ def noise(classifier: Classifier, n: int, size: int) -> Tensor:
     return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
-@pytest.mark.parametrize(("name", "view", "size"), CASES)
+@pytest.mark.parametrize(("name", "view", "size"), TIERED)
 class TestEveryClassifier:
     """The contract of `Classifier`."""
 

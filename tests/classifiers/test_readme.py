@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 
 CHECKOUT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_network_of_the_readme_is_evolved_by_changing_one_line(tmp_path: Path) -> None:
     readme = (CHECKOUT / "README.md").read_text()
     block = re.search(r"<!-- test:own-network -->\n```python\n(.*?)```", readme, re.DOTALL)

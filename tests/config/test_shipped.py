@@ -12,6 +12,7 @@ import pytest
 from islands.cli.list_commands import cluster_folder, shipped_files
 from islands.errors import ConfigError
 from islands.experiments.configure import load_run_config
+from tests.conftest import examples
 
 FILES = shipped_files()
 SCRAPS = [
@@ -61,14 +62,14 @@ def damage(text: str, dice: random.Random) -> str:
     return "".join(lines)
 
 
-@pytest.mark.parametrize("seed", range(500))
-def test_damaged_file_is_valid_or_explained(seed: int, tmp_path: Path) -> None:
-    dice = random.Random(seed)
-    path = tmp_path / "run.yaml"
-    path.write_text(damage(dice.choice(FILES).read_text(), dice))
-    try:
-        load_run_config(path)
-    except ConfigError as error:
-        for line in str(error).splitlines():
-            assert line.startswith(str(path)), line
-            assert "Traceback" not in line
+def test_damaged_files_are_valid_or_explained(tmp_path: Path) -> None:
+    for seed in range(examples(500)):
+        dice = random.Random(seed)
+        path = tmp_path / f"{seed}.yaml"
+        path.write_text(damage(dice.choice(FILES).read_text(), dice))
+        try:
+            load_run_config(path)
+        except ConfigError as error:
+            for line in str(error).splitlines():
+                assert line.startswith(str(path)), line
+                assert "Traceback" not in line

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from islands.encodings.cppn import CppnEncoding
 from islands.encodings.genomes import Genomes
 from islands.encodings.settings import Activation, CppnSettings
+from tests.conftest import examples
 from tests.encodings.naive import INPUTS, connections, nodes
 from tests.encodings.test_contract import assert_valid, evolved
 
@@ -218,7 +219,7 @@ def test_genomes_may_lose_every_connection() -> None:
     assert (encoding.render(genomes) == encoding.render(genomes)[:, :, :1, :1]).all()
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(seed=st.integers(0, 2**32), channels=st.sampled_from([1, 3]), generations=st.integers(0, 60))
 def test_evolved_genomes_are_valid_and_stored_no_wider_than_needed(
     seed: int, channels: int, generations: int

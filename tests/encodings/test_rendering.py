@@ -21,6 +21,7 @@ from islands.encodings.kernels import kernel
 from islands.encodings.rendering_cpu import exponential, sine
 from islands.encodings.rendering_torch import render_by_formula
 from islands.encodings.settings import CppnSettings, Variant
+from tests.conftest import examples
 from tests.encodings.naive import image
 from tests.encodings.test_contract import evolved
 
@@ -48,7 +49,7 @@ def one(functions: list[int], edges: list[tuple[int, int, float]]) -> Genomes:
     )
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(seed=st.integers(0, 2**32), channels=st.sampled_from([1, 3]), generations=st.integers(0, 25))
 def test_both_renderers_follow_the_model(seed: int, channels: int, generations: int) -> None:
     encoding = CppnEncoding(CppnSettings(), channels, 9)

@@ -18,6 +18,7 @@ from islands.encodings.cppn import CppnEncoding
 from islands.encodings.programs import paths_between, programs_of
 from islands.encodings.settings import CppnSettings
 from tests.accelerator import count_reads
+from tests.conftest import examples
 from tests.encodings.naive import INPUTS, connections
 from tests.encodings.test_contract import evolved
 from tests.encodings.triton_checks import CASES
@@ -38,6 +39,7 @@ def in_a_process(what: str, cache: Path) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @needs_triton
 def test_the_kernel_draws_as_the_tensor_operations(tmp_path: Path) -> None:
     found = in_a_process("draw", tmp_path)
@@ -47,6 +49,7 @@ def test_the_kernel_draws_as_the_tensor_operations(tmp_path: Path) -> None:
     assert max(each["levels"] for each in found) > 20
 
 
+@pytest.mark.slow
 @needs_triton
 def test_the_kernel_compiles_for_a_gpu_without_fused_operations(tmp_path: Path) -> None:
     for each in in_a_process("compile", tmp_path):
@@ -54,7 +57,7 @@ def test_the_kernel_compiles_for_a_gpu_without_fused_operations(tmp_path: Path) 
         assert each["fused"] == 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(seed=st.integers(0, 2**32), channels=st.sampled_from([1, 3]), generations=st.integers(0, 40))
 def test_a_program_evaluates_what_outputs_need_sources_first(
     seed: int, channels: int, generations: int
@@ -79,7 +82,7 @@ def test_a_program_evaluates_what_outputs_need_sources_first(
             done.add(node)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(seed=st.integers(0, 2**32), generations=st.integers(0, 40))
 def test_paths_lead_from_ancestors(seed: int, generations: int) -> None:
     genomes = evolved(CppnEncoding(CppnSettings(), 1, 8), 2, generations, seed)

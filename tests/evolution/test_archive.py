@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from islands.encodings.genomes import Genomes
@@ -44,7 +44,6 @@ def make_batch(fitness: np.ndarray[tuple[int, int], np.dtype[np.float32]], first
     )
 
 
-@settings(deadline=None)
 @given(fitness_matrices())
 def test_insertion_equals_the_sequential_loop_over_children_and_cells(
     matrices: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]],
@@ -70,7 +69,6 @@ def test_insertion_equals_the_sequential_loop_over_children_and_cells(
     assert archive.fitness.tolist() == [naive[cell][0] for cell in range(class_count)]
 
 
-@settings(deadline=None)
 @given(fitness_matrices())
 def test_all_columns_of_a_cell_come_from_the_same_child(
     matrices: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]],
@@ -91,7 +89,6 @@ def test_all_columns_of_a_cell_come_from_the_same_child(
     assert torch.equal(archive.probabilities[own, own], archive.fitness + ids)
 
 
-@settings(deadline=None)
 @given(fitness_matrices())
 def test_fitness_of_a_cell_never_falls(
     matrices: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]],
@@ -106,7 +103,6 @@ def test_fitness_of_a_cell_never_falls(
         assert bool((archive.fitness >= before).all())
 
 
-@settings(deadline=None)
 @given(fitness_matrices())
 def test_where_no_mask_is_read_the_same_cells_are_taken(
     matrices: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]],

@@ -14,6 +14,7 @@ from islands.encodings.direct import DirectEncoding
 from islands.encodings.genomes import Genomes
 from islands.encodings.settings import DirectSettings
 from islands.evolution.archive import Archive, Batch, winners
+from tests.conftest import examples
 
 CLASSES = 5
 CPU = torch.device("cpu")
@@ -121,4 +122,4 @@ class ArchiveMachine(RuleBasedStateMachine):
 
 
 TestArchive = ArchiveMachine.TestCase
-TestArchive.settings = settings(max_examples=100, stateful_step_count=20)
+TestArchive.settings = settings(max_examples=examples(25), stateful_step_count=20)

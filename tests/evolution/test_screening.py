@@ -22,6 +22,8 @@ from islands.evolution.archive import winners
 from islands.evolution.fitness import TieBreak, fitness_of, log_odds
 from islands.evolution.screening import contenders, score
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 NOISE = torch.randint(256, (70, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 

@@ -28,6 +28,7 @@ from islands.runs.controls import generation_0
 from islands.runs.launch import launch
 from islands.runs.plan import plan
 from tests.archipelago.conftest import digest, in_process, small_config, stored_config
+from tests.conftest import examples
 from tests.encodings.test_contract import evolved
 
 CPU = torch.device("cpu")
@@ -45,7 +46,7 @@ def log_p(encoding: CppnEncoding, genomes: Genomes, targets: Tensor) -> Tensor:
     return scores.gather(1, targets[:, None])[:, 0]
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     seed=st.integers(0, 2**32),
     channels=st.sampled_from([1, 3]),
@@ -126,6 +127,7 @@ def seeded(**sections: object) -> WorkConfig:
     return small_config(**SEEDED | sections)
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_gives_the_same_bits() -> None:
     first = in_process(seeded(), 1).last
     assert digest(first) == digest(in_process(seeded(), 5).last)
@@ -134,6 +136,7 @@ def test_any_number_of_workers_gives_the_same_bits() -> None:
         assert tuned.evaluations == random.evaluations
 
 
+@pytest.mark.slow
 def test_a_seeded_run_is_told_from_others(tmp_path: Path) -> None:
     config = stored_config(tmp_path / "run", **SEEDED, workers={"executor": "in-process"})
     reader = launch(config)
@@ -150,6 +153,7 @@ def test_seeds_are_planned() -> None:
     assert found.evaluations == 2 * (60 + 4 * 12)
 
 
+@pytest.mark.slow
 def test_the_control_of_generation_0_has_not_seen_gradients(tmp_path: Path) -> None:
     names = ("tuned", "random")
     encodings = [{"name": "cppn", "coordinates": "normalized", "seed_steps": steps} for steps in (3, 0)]

@@ -10,18 +10,25 @@ from typing import Any
 import pytest
 
 from islands.config import RunConfig
+from islands.datasets.mnist import load_fashion_mnist, load_mnist
 from islands.experiments.configure import resolve_run_config
 from islands.experiments.items import Item, Items
 from islands.experiments.runner import run_experiment
 from islands.folders import cache_directory
 
 
+def link_data(cache: Path) -> None:
+    """Let a cache have the images that the user's has, once they are there."""
+    for name, load in (("mnist", load_mnist), ("fashion-mnist", load_fashion_mnist)):
+        load("test")
+        (cache / name).symlink_to(cache_directory() / name)
+
+
 @contextmanager
 def own_cache(folder: Path) -> Iterator[Path]:
     """Keep networks that are trained meanwhile out of the user's cache."""
     (folder / "cache").mkdir()
-    for name in ("mnist", "fashion-mnist"):
-        (folder / "cache" / name).symlink_to(cache_directory() / name)
+    link_data(folder / "cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ISLANDS_CACHE", str(folder / "cache"))
         yield folder

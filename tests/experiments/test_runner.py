@@ -23,6 +23,8 @@ from islands.experiments.stages import real_images
 from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 
+pytestmark = pytest.mark.slow
+
 Capture = pytest.CaptureFixture[str]
 
 

@@ -22,6 +22,8 @@ from islands.observe.loggers import LOGGERS, _library
 from islands.observe.metrics import METRICS
 from tests.archipelago.conftest import ray_cluster  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[2]
 EPOCHS = 3
 RUN = """
@@ -36,6 +38,7 @@ os._exit(0)  # Icechunk may abort at the interpreter's exit
 READ_BOARD = """
 import json
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
 found = EventAccumulator("board")
 found.Reload()
 print(json.dumps({tag: [e.step for e in found.Scalars(tag)] for tag in found.Tags()["scalars"]}))

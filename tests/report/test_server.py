@@ -42,6 +42,7 @@ def view(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_new_checkpoint_appears_by_itself(
     view: tuple[subprocess.Popen[str], Path], evolution: Evolution, browser: Browser
 ) -> None:

@@ -74,6 +74,7 @@ def test_islands_share_the_budget_of_a_run(islands: int, tmp_path: Path) -> None
     assert max(shares) - min(shares) <= 1
 
 
+@pytest.mark.slow
 def test_more_images_are_scored_where_that_is_asked_for(tmp_path: Path) -> None:
     settings = config(tmp_path / "island", 3, budget_per="island")
     assert launch(settings).evaluations(0) == plan([settings], ["evolve"]).evaluations == 3 * (20 + 4 * 11)
@@ -93,6 +94,7 @@ def test_too_few_images_for_the_islands(key: str, images: int, tmp_path: Path, c
     assert execute(["plan", str(file), *arguments]) == 2
 
 
+@pytest.mark.slow
 def test_an_old_store_goes_on_with_the_same_bits(tmp_path: Path) -> None:
     """It counted images of each island, and did not say so."""
     launch(config(tmp_path / "whole", 3, budget_per="island"))

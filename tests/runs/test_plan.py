@@ -61,7 +61,7 @@ def test_a_store_is_no_larger_than_planned(tmp_path: Path, encoding: str, island
 @pytest.mark.slow
 def test_what_is_kept_is_counted(tmp_path: Path) -> None:
     """Each commit changes everything; what was forgotten stays on the disk until the next sweep."""
-    from islands.runs.sizes import Genomes, store_bytes
+    from islands.runs.sizes import SizeBasis, store_bytes
 
     asked = make_config(tmp_path / "run", runs=1, encoding="direct").model_copy(
         update={"checkpoint": CheckpointConfig(keep=8)}
@@ -75,7 +75,7 @@ def test_what_is_kept_is_counted(tmp_path: Path) -> None:
             peak = max(peak, size_of(tmp_path / "run"))
     archive = 50 * (4 * 50 + genome)
     assert peak > 10 * archive
-    assert peak <= store_bytes(asked, Genomes(50, genome), commits=40)
+    assert peak <= store_bytes(asked, SizeBasis(50, genome), commits=40)
 
 
 PROGRAM = """

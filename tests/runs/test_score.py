@@ -40,6 +40,8 @@ from islands.store.repository import open_repository
 from islands.store.writer import StoreWriter
 from islands.transfer.tables import as_text
 
+pytestmark = pytest.mark.slow
+
 Capture = pytest.CaptureFixture[str]
 LINEAR = NetworkConfig(name="linear-mnist")
 SMALL: dict[str, Any] = {"initial": 20, "children": 20}
@@ -333,6 +335,7 @@ CHECK = """
 import sys, json, pathlib, torch, numpy as np
 from PIL import Image
 from islands.classifiers.registry import load_classifier
+
 hits = dict.fromkeys(sys.argv[2:], 0)
 for name in hits:
     network = load_classifier(name, device=torch.device("cpu"))

@@ -72,6 +72,7 @@ def sweeping(writer: StoreWriter, runs: int = 2) -> StoreWriter:
 class TestWithinACommit:
     """On one thread, as `islands resume --break-lock` in the midst of another's commit."""
 
+    @pytest.mark.slow
     def test_the_commit_is_refused(self, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         original = icechunk.Session.commit
         fresh: list[StoreWriter] = []
@@ -99,6 +100,7 @@ class TestWithinACommit:
                 writer.commit(make_checkpoint(1, 7), complete=False)
         require_whole(store, newest=7)
 
+    @pytest.mark.slow
     def test_one_that_is_being_accepted_is_waited_for(
         self, store: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -124,6 +126,7 @@ class TestWithinACommit:
         slow.close()
         require_whole(store, newest=4)
 
+    @pytest.mark.slow
     def test_a_sweep_leaves_what_the_new_writer_has_not_committed_yet(
         self, store: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -80,6 +80,7 @@ def assert_undisturbed(store: Path, expected: str) -> None:
     assert StoreReader(store, f"complete-{last}").complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "when", "times"),
     [

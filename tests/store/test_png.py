@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from islands.store.png import save_in_bands
+from tests.conftest import examples
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     height=st.integers(1, 150),
     width=st.integers(1, 40),

@@ -19,6 +19,7 @@ from islands.store.query import READY, TABLES, ask, named, query, schemas, table
 from islands.store.reader import StoreReader
 from islands.store.status import read_status
 from islands.store.writer import StoreWriter
+from tests.conftest import examples
 from tests.store.samples import make_checkpoint, make_names, make_scores, make_store
 
 
@@ -243,7 +244,7 @@ class TestNamesOfStores:
         parts = (f'select count(*) from "{place}".classes' for place in schemas(names).values())
         assert ask(readers, " union all ".join(parts)).rows == [(10,)] * len(names)
 
-    @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(5), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.sets(st.text(max_size=6) | st.sampled_from(NAMES), min_size=2, max_size=3))
     def test_readers_may_be_called_anything(self, store: Path, names: set[str]) -> None:
         readers = dict.fromkeys((name.replace("\0", "0") for name in names), StoreReader(store))

@@ -22,6 +22,7 @@ from islands.store.lock import read_owner
 from islands.store.reader import StoreReader
 from islands.store.repository import open_repository
 from islands.store.writer import StoreWriter
+from tests.conftest import examples
 from tests.store.comparing import assert_resumes, assert_same
 from tests.store.samples import (
     FINGERPRINT,
@@ -64,7 +65,7 @@ def _sequences(draw: st.DrawFn) -> list[Checkpoint]:
 
 
 class TestCommitAndLoad:
-    @settings(max_examples=8)
+    @settings(max_examples=examples(3))
     @given(_sequences())
     def test_load_is_bit_exact(self, checkpoints: list[Checkpoint]) -> None:
         """Whatever was committed before, the last checkpoint comes back to the bit."""
@@ -82,6 +83,7 @@ class TestCommitAndLoad:
                 assert_same(getattr(reader, name)(0), stacked)
             assert_same(reader.curves(0), np.concatenate([run.curves for run in runs]))
 
+    @pytest.mark.slow
     def test_narrower_genomes(self, tmp_path: Path) -> None:
         """Genomes may become narrower again; nothing of the wide ones is left."""
         with make_store(tmp_path / "run") as writer:
@@ -190,6 +192,7 @@ _KILLED = """
 import sys
 from islands.store.writer import StoreWriter
 from tests.store.samples import make_checkpoint
+from tests.conftest import examples
 with StoreWriter.open(sys.argv[1]) as writer:
     epoch = writer.load().epoch
     while True:
@@ -202,6 +205,7 @@ with StoreWriter.open(sys.argv[1]) as writer:
 
 
 class TestKill:
+    @pytest.mark.slow
     def test_store_holds_whole_commits(self, tmp_path: Path) -> None:
         """Ray #27790: kill -9 within a commit leaves a whole checkpoint, the last acknowledged or newer."""
         path = tmp_path / "run"

@@ -19,6 +19,8 @@ from islands.folders import cache_directory
 from islands.training.digits import train_lenet
 from islands.training.train import Recipe, accuracy, fit, head_of, on_bytes, train_once
 
+pytestmark = pytest.mark.slow
+
 DIGITS = tuple("0123456789")
 
 

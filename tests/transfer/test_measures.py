@@ -17,7 +17,7 @@ from islands.transfer.measures import (
     CONFIDENCES,
     CURVE,
     SCHEMA_VERSION,
-    Sample,
+    ScoredImages,
     Transfer,
     by_class,
     detection,
@@ -33,10 +33,10 @@ IMAGES = st.lists(
 )
 
 
-def sample(images: Images) -> Sample:
+def sample(images: Images) -> ScoredImages:
     """Columns: class, probability on the target, rank there, probability on the source."""
     classes, probability, rank, source = (np.array([image[i] for image in images]) for i in range(4))
-    return Sample(
+    return ScoredImages(
         classes.astype(np.int64),
         probability.astype(np.float32),
         rank.astype(np.int32),
@@ -104,7 +104,7 @@ def test_dogs_and_cats_are_counted_apart() -> None:
 def report() -> Transfer:
     images: Images = [(0, 0.2, 2, 0.9), (1, 0.95, 1, 1.0)]
     control = sample(images)
-    control = Sample(control.classes, control.probability, control.rank, control.top1_probability)
+    control = ScoredImages(control.classes, control.probability, control.rank, control.top1_probability)
     real = np.array([0.9, 0.99], np.float32)
     entries = [
         *entries_of("a", "a", sample(images), own=True, threshold=0.99, real=real),

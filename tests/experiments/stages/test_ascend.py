@@ -201,6 +201,7 @@ def test_the_released_codes_four_settings() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_stage_that_is_cut_off_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     settings = {
         "network": {"name": "lenet-mnist"},

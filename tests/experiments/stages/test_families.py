@@ -21,6 +21,8 @@ from islands.experiments.stages.families import GENERATIVE, STAGE, YARDSTICK, lo
 from islands.store.reader import StoreReader
 from tests.experiments.experiments import items, own_cache, run, run_cut_off, tiny
 
+pytestmark = pytest.mark.slow
+
 
 def experiment(store: Path) -> RunConfig:
     return tiny(
@@ -100,7 +102,6 @@ def test_what_is_reported_is_measured_on_the_elites(config: RunConfig) -> None:
     assert np.shape(found["mlp direct"]["unlikely_images"]) == (1, 10)
 
 
-@pytest.mark.slow
 def test_networks_of_other_images_are_refused_by_name(tmp_path: Path) -> None:
     config = experiment(tmp_path)
     parameters = {**config.parameters, "networks": ["linear-mnist", "efficientnet-lite0"]}

@@ -16,6 +16,8 @@ from islands.experiments.stages.garbage import GARBAGE_CLASS, HELD_BACK, STAGE, 
 from islands.store.reader import StoreReader
 from tests.experiments.experiments import items, own_cache, run, run_cut_off, tiny
 
+pytestmark = pytest.mark.slow
+
 
 def experiment(store: Path) -> RunConfig:
     return tiny(

@@ -30,6 +30,8 @@ from islands.experiments.stages.label_only import (
 )
 from tests.experiments.experiments import items, run, run_cut_off, tiny
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 SETTINGS = LabelOnlyParameters(
     queries=1000,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,8 @@ from islands.experiments.stages.repetition import (
 )
 from islands.store.reader import StoreReader
 from tests.experiments.experiments import items, run, run_cut_off, tiny
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = RepetitionParameters(colours=4)
 CORNERS = [(4, 4), (4, 40), (40, 4), (28, 26)]

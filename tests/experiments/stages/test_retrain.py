@@ -21,6 +21,8 @@ from islands.store.reader import StoreReader
 from islands.training.train import accuracy_of
 from tests.experiments.experiments import items, own_cache, run, run_cut_off, tiny
 
+pytestmark = pytest.mark.slow
+
 STAGE = "retrain"
 
 

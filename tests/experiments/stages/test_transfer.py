@@ -15,9 +15,9 @@ from islands.datasets.mnist import Labelled, load_mnist
 from islands.errors import ConfigError, NetworkError
 from islands.experiments.configure import resolve_run_config, variants_of
 from islands.experiments.runner import run_experiment
-from islands.folders import cache_directory
 from islands.runs.plan import plan
 from islands.training.digits import train_into, train_missing
+from tests.experiments.experiments import link_data
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache with MNIST, and LeNets that were trained on a thirtieth of it."""
     folder = tmp_path_factory.mktemp("cache")
-    (folder / "mnist").symlink_to(cache_directory() / "mnist")
+    link_data(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ISLANDS_CACHE", str(folder))
         digits = load_mnist("train")
