@@ -47,6 +47,7 @@ def examples(few: int) -> int:
     return 16 * few if settings.get_current_profile_name() == "thorough" else few
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep in one process what shares fixtures: a file, or a folder; and all that starts Ray."""
     for item in items:
