@@ -154,7 +154,7 @@ class Results:
 
     def table(self, name: str) -> pd.DataFrame:
         """Return one of the tables of `islands query STORE --schema`."""
-        from islands.store.query import TABLES, table
+        from islands.store.columns import TABLES, table
 
         if name not in TABLES:
             raise InputError(f"there is no table {name!r}; there are {', '.join(TABLES)}")

@@ -26,7 +26,7 @@ LOWEST = 0.7252
 
 
 def networks(items: dict[str, dict[str, Any]]) -> tuple[Tested, ...]:
-    """Return how good the networks of a course are, by the names of their items."""
+    """Return how good the networks of a retraining are, by the names of their items."""
     return tuple(
         Tested(name.replace("dnn-", "DNN_"), item["accuracy"], item["test_images"], item["tested_on"])
         for name, item in items.items()

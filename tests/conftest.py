@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # No test asserts a time: the first example may wait for a kernel to compile, and machines are busy.
 settings.register_profile("islands", deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None, max_examples=400)
 settings.load_profile("islands")
-
-TESTS = Path(__file__).parent
 
 STARTS_RAY = {
     "archipelago/test_bench_workers.py",
@@ -47,11 +45,21 @@ def examples(few: int) -> int:
     return 16 * few if settings.get_current_profile_name() == "thorough" else few
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process what shares fixtures: a file, or a folder; and all that starts Ray."""
-    for item in items:
-        file = item.path.relative_to(TESTS).as_posix()
+class ByFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Keeps in one process what shares fixtures: a file, or a folder; and all that starts Ray.
+
+    Not by xdist's own marks of groups: xdist 3.8 writes them where pytest 9.2 does not look, and every test is
+    then a group of its own, without a word.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].removeprefix("tests/")
         folder = file.partition("/")[0]
-        shared = folder if folder in SHARE_FIXTURES else file
-        item.add_marker(pytest.mark.xdist_group("ray" if file in STARTS_RAY else shared))
+        if file in STARTS_RAY:
+            return "ray"
+        return folder if folder in SHARE_FIXTURES else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Let the processes of `-n` get tests so."""
+    return ByFixtures(config, log)

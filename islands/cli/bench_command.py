@@ -38,7 +38,7 @@ def bench(
     from islands.experiments.configure import load_run_config
 
     if file is None:
-        config = resolve_work_config(PIPELINES["mnist_cppn"].settings, overrides or ())
+        config = resolve_work_config(PIPELINES, "mnist_cppn", overrides or ())
     else:
         config = load_run_config(file, overrides or ())
     from islands.bench import machine as stage

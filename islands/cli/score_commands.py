@@ -17,7 +17,7 @@ from islands.cli.store_commands import At
 from islands.errors import InputError
 
 if TYPE_CHECKING:
-    from islands.store.query import Columns
+    from islands.store.columns import Columns
 
 PROGRESS_INTERVAL_S = 5.0
 

@@ -142,7 +142,8 @@ def query(
     of its folder's name, such as mnist_cppn.elites; `temp` and other names of DuckDB's own get an underscore.
     A second column `name` of an answer is called `name_1`.
     """
-    from islands.store.query import READY, TABLES, Table, ask, named
+    from islands.store.columns import TABLES
+    from islands.store.query import READY, Table, ask, named
     from islands.store.reader import StoreReader
 
     if schema:
@@ -333,7 +334,7 @@ def _status_text(found: Status) -> str:
 
 
 def _conditions_text(conditions: Sequence[Mapping[str, Any]]) -> str:
-    from islands.store.query import changes
+    from islands.store.columns import changes
 
     first = ", ".join(f"{name} {value}" for name, value in conditions[0].items() if name != "epoch")
     return "; from ".join([first, *changes(conditions)])

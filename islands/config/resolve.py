@@ -110,14 +110,25 @@ def resolve_ray_config(settings: Mapping[str, Any], overrides: Sequence[str]) ->
     return _validated(RayConfig, ("ray",), _with_overrides(layer, overrides, schema_with(None)))
 
 
-def resolve_work_config(settings: Mapping[str, Any], overrides: Sequence[str]) -> WorkConfig:
-    """Return what workers are told, with `KEY=VALUE` texts laid over it: a run that needs no store.
+def resolve_work_config(templates: Templates, pipeline: str, overrides: Sequence[str]) -> WorkConfig:
+    """Return what the workers of a pipeline are told, for what needs no store.
+
+    Args:
+        templates: of the pipelines that may be named.
+        pipeline: unless an override names another.
+        overrides: `KEY=VALUE` texts that win over the pipeline's settings.
 
     Raises:
         ConfigError: with a line for each mistake.
     """
-    layer = Layer(Origin("settings"), settings)
-    return _validated(WorkConfig, (), _with_overrides(layer, overrides, schema_with(None)))
+    layer = Layer(Origin("settings"), {"pipeline": pipeline})
+    layer = _with_overrides(layer, overrides, _schema(templates, _named_last(layer, overrides)))
+    template = _template(templates, layer.values["pipeline"])
+    if template is None:
+        raise ConfigError(str(_pipeline_problem(layer, templates)))
+    values = {key: value for key, value in layer.values.items() if key != "pipeline"}
+    own = Layer(layer.source, values, layer.origins, layer.problems)
+    return _validated(WorkConfig, (), Layer(layer.source, template.settings).below(own))
 
 
 def as_written(templates: Templates, config: RunConfig) -> dict[str, Any]:

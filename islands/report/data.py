@@ -12,8 +12,8 @@ import numpy.typing as npt
 from islands.evolution.elites import Arrays
 from islands.report.network_drawing import lay_out
 from islands.store import schema
+from islands.store.columns import network_names, table
 from islands.store.genealogy import Ancestor, Genealogy
-from islands.store.query import network_names, table
 from islands.store.reader import StoreReader
 from islands.store.schema import THRESHOLDS
 from islands.transfer.measures import DOGS_AND_CATS

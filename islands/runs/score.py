@@ -30,7 +30,7 @@ from islands.runs.conditions import note_conditions, of_scorers
 from islands.runs.labelled_pictures import Picture, PictureFolder
 from islands.runs.launch import scorers_for
 from islands.runs.trust import FLAG
-from islands.store.query import Columns, score_columns
+from islands.store.columns import Columns, score_columns
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
 from islands.training.digits import train_missing

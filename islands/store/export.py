@@ -15,8 +15,8 @@ from zarr.core.buffer import default_buffer_prototype
 
 from islands.errors import InputError
 from islands.store.classes import folder_name
+from islands.store.columns import table
 from islands.store.location import Location
-from islands.store.query import table
 from islands.store.reader import StoreReader
 from islands.store.repository import reading, require_schema
 from islands.store.waiting import wait_for

@@ -1,113 +1,17 @@
-"""SQL over a store: DuckDB on columns of numpy. Imports neither torch nor ray."""
+"""SQL over the tables of stores, in DuckDB."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import numpy as np
-import numpy.typing as npt
 
 from islands.errors import InputError
-from islands.evolution.checkpoint import Letter
-from islands.evolution.scores import HeldOutScores, Scores, told_apart
-from islands.store import schema
+from islands.store.columns import TABLES, network_names, table, table_with
 from islands.store.reader import StoreReader
-
-Columns = dict[str, npt.NDArray[Any]]
-
-_OPERATORS = f"{', '.join(schema.OPERATORS[:-1])} or {schema.OPERATORS[-1]}"
-
-TABLES: Mapping[str, Mapping[str, str]] = {
-    "elites": {
-        "run": "run, counted from 0",
-        "class": "class whose cell the elite holds, counted from 0",
-        "name": "name of the class",
-        "confidence": "probability of the class, 0 to 1",
-        "fitness": "what insertion compares: confidence, or log-odds",
-        "id": "genome id",
-        "parent": "genome id of the parent; -1: none",
-        "partner": "genome id of the second parent; -1: none",
-        "operator": _OPERATORS,
-        "island": "island that made the child",
-        "epoch": "epoch in which it was made",
-        "generation": "generation in which it was made",
-    },
-    "history": {
-        "run": "run, counted from 0",
-        "epoch": "epoch in which the cell was taken",
-        "class": "class of the cell",
-        "id": "genome id",
-        "parent": "genome id of the parent; -1: none",
-        "partner": "genome id of the second parent; -1: none",
-        "operator": _OPERATORS,
-        "island": "island that made the child",
-        "generation": "generation in which it was made",
-        "claimed": "true where it came by mail from another island",
-        "confidence": "probability of the class when the cell was taken",
-    },
-    "migrations": {
-        "run": "run, counted from 0",
-        "epoch": "epoch in which it was received",
-        "kind": "claim or migrant",
-        "sender": "island that sent it",
-        "receiver": "island that received it",
-        "class": "class of the elite",
-        "id": "genome id",
-        "confidence": "probability of the class",
-        "accepted": "true where it took the cell, or joined the migrants",
-    },
-    "curves": {
-        "run": "run, counted from 0",
-        "epoch": "epoch, 0 is generation 0",
-        "class": "class, counted from 0",
-        "confidence": "probability of the class at the end of the epoch",
-    },
-    "scores": {
-        "run": "run, counted from 0",
-        "class": "class whose cell the elite holds, counted from 0: the target",
-        "name": "name of the class",
-        "network": "held-out network that was asked; of several of one name, with a part of the fingerprint",
-        "fingerprint": "of its weights, preprocessing and precision",
-        "target_probability": "its probability of the target, 0 to 1",
-        "target_rank": "rank of the target among all classes, 1 for the top",
-        "top1": "class that it sees first; -1: its scores were not finite",
-        "top1_name": "name of that class",
-        "top1_probability": "its probability of that class",
-        "id": "genome id of the elite that was scored",
-        "epoch": "epoch of the checkpoint that it was an elite of",
-        "late": "true where another elite has taken the cell since",
-    },
-    "runs": {
-        "run": "run, counted from 0",
-        "evaluations": "images scored",
-        "not_finite": "images without finite scores, which were skipped",
-        "median_confidence": "over all classes",
-        "mean_confidence": "over all classes",
-        "cells": "classes that have an elite",
-        "cells_50": "classes of 0.5 confidence or more",
-        "cells_90": "classes of 0.9 confidence or more",
-        "cells_99": "classes of 0.99 confidence or more",
-        "cells_9999": "classes of 0.9999 confidence or more",
-        "changes": "what a resume changed that bits depend on, such as threads, and from which epoch",
-    },
-    "classes": {"class": "class, counted from 0", "name": "name of the class"},
-    "checkpoints": {
-        "id": "snapshot id, which --at takes",
-        "epoch": "epoch, which --at takes",
-        "written_at": "time of the commit, UTC",
-        "message": "message of the commit",
-        "median_confidence": "over all cells of all runs",
-        "evaluations": "images scored, all runs together",
-        "tags": "names that keep it for good, which --at takes; empty: none",
-    },
-}
-"""What can be queried: tables, their columns and what these mean. Empty cells have no row in `elites`."""
 
 _TYPES = {
     **dict.fromkeys(("run", "class", "island", "epoch", "generation", "sender", "receiver"), "INTEGER"),
@@ -283,7 +187,7 @@ def _register(
         for store, reader in readers.items():
             rows = _empty(name)
             if name in reached:
-                connection.register("part", _table(reader, name, names))
+                connection.register("part", table_with(names, reader, name))
                 rows = "from part"
             # A table and not a view: the next store is registered under the same name.
             connection.execute(f"create table {places[store]}.{name} as {rows}")
@@ -308,25 +212,6 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def network_names(readers: Iterable[StoreReader]) -> dict[str, str]:
-    """Return what networks are called by fingerprint, told apart: those evolved against and held-out ones."""
-    names: dict[str, str] = {}
-    for reader in readers:
-        own = {reader.attributes["fingerprint"]: reader.config.network.label}
-        names = {**own, **reader.held_out_names(), **names}
-    return told_apart(names)
-
-
-def table(reader: StoreReader, name: str) -> Columns:
-    """Return the columns of one of `TABLES`, as equally long arrays."""
-    return _table(reader, name, network_names([reader]) if name == "scores" else {})
-
-
-def _table(reader: StoreReader, name: str, networks: Mapping[str, str]) -> Columns:
-    """Return the same, with networks called as `network_names` says."""
-    return _scores(reader, networks) if name == "scores" else _MAKERS[name](reader)
-
-
 def _explain(error: duckdb.Error, mentioned: set[str], stores: Collection[str]) -> str:
     reason = str(error).strip().splitlines()[0]
     if isinstance(error, duckdb.CatalogException):
@@ -337,184 +222,3 @@ def _explain(error: duckdb.Error, mentioned: set[str], stores: Collection[str]) 
         known = (f"{name} ({', '.join(TABLES[name])})" for name in TABLES if name in mentioned)
         return f"{reason}; there are columns: {'; '.join(known)}"
     return reason
-
-
-def _elites(reader: StoreReader) -> Columns:
-    return _stack(reader, _elites_of)
-
-
-def _elites_of(reader: StoreReader, run: int) -> Columns:
-    stored = reader.elite_columns(run, *(name for name in schema.ELITES if name != "probabilities"))
-    names = np.array(reader.classes, object)
-    columns = {
-        "class": stored["class"],
-        "name": names[stored["class"]],
-        "confidence": stored["confidence"],
-        "fitness": stored["fitness"],
-        "id": stored["id"],
-        **_parents(stored["parents"]),
-        "operator": _operators(stored["operator"]),
-        "island": stored["island"],
-        "epoch": stored["epoch"],
-        "generation": stored["generation"],
-    }
-    filled = np.greater_equal(stored["id"], 0)
-    return {name: column[filled] for name, column in columns.items()}
-
-
-def _history(reader: StoreReader) -> Columns:
-    return _stack(reader, _history_of)
-
-
-def _history_of(reader: StoreReader, run: int) -> Columns:
-    columns: Columns = {}
-    for name, column in reader.history(run).items():
-        columns.update(_parents(column) if name == "parents" else {name: column})
-    columns["operator"] = _operators(columns["operator"])
-    return columns
-
-
-def _migrations(reader: StoreReader) -> Columns:
-    return _stack(reader, _migrations_of)
-
-
-def _migrations_of(reader: StoreReader, run: int) -> Columns:
-    rows = reader.migrations(run)
-    return {**rows, "kind": np.array([Letter(kind).name.lower() for kind in range(2)], object)[rows["kind"]]}
-
-
-def _curves(reader: StoreReader) -> Columns:
-    return _stack(reader, _curves_of)
-
-
-def _curves_of(reader: StoreReader, run: int) -> Columns:
-    curves = reader.curves(run)
-    epochs, classes = np.indices(curves.shape, np.int32)
-    return {"epoch": epochs.ravel(), "class": classes.ravel(), "confidence": curves.ravel()}
-
-
-def _scores(reader: StoreReader, names: Mapping[str, str]) -> Columns:
-    # A network may have been scored under two names: its latest scores are those of all its elites.
-    stored = sorted(reader.scores(), key=lambda each: max(int(run.epochs.max()) for run in each.runs))
-    latest = {each.fingerprint: each for each in stored}
-    networks = [replace(each, name=names[fingerprint]) for fingerprint, each in latest.items()]
-    return score_columns(reader, sorted(networks, key=lambda each: each.name))
-
-
-def score_columns(reader: StoreReader, networks: Sequence[HeldOutScores]) -> Columns:
-    """Return what held-out networks say of the store's elites, with the columns of the table `scores`."""
-    elites = [reader.elite_columns(run, "id")["id"] for run in range(reader.runs)]
-    names = np.array(reader.classes, object)
-    nobody = HeldOutScores("", {}, "", (Scores.none_yet(len(names)),))
-    parts = [
-        _scores_of(network, run, scores, elites[run], names)
-        for network in networks or [nobody]
-        for run, scores in enumerate(network.runs)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _scores_of(
-    network: HeldOutScores, run: int, scores: Scores, elites: npt.NDArray[Any], names: npt.NDArray[Any]
-) -> Columns:
-    columns = {
-        "run": np.full(len(names), run, np.int32),
-        "class": np.arange(len(names), dtype=np.int32),
-        "name": names,
-        "network": np.full(len(names), network.name, object),
-        "fingerprint": np.full(len(names), network.fingerprint, object),
-        "target_probability": scores.target_probability,
-        "target_rank": scores.target_rank,
-        "top1": scores.top1,
-        # -1, for no class, is the last entry.
-        "top1_name": np.append(names, [None])[scores.top1],
-        "top1_probability": scores.top1_probability,
-        "id": scores.ids,
-        "epoch": scores.epochs,
-        "late": scores.ids != elites,
-    }
-    return {name: column[scores.ids >= 0] for name, column in columns.items()}
-
-
-def _runs(reader: StoreReader) -> Columns:
-    rows = [_run_of(reader, run) for run in range(reader.runs)]
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return {
-        **columns,
-        "run": columns["run"].astype(np.int32),
-        "changes": columns["changes"].astype(object),
-    }
-
-
-def changes(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each record of `StoreReader.conditions` but the first: what is other than before."""
-    return [
-        f"epoch {after['epoch']}: "
-        + ", ".join(
-            f"{key} {value}" for key, value in after.items() if key != "epoch" and before.get(key) != value
-        )
-        for before, after in pairwise(conditions)
-    ]
-
-
-def _run_of(reader: StoreReader, run: int) -> dict[str, Any]:
-    stored = reader.elite_columns(run, "confidence", "id")
-    confidence = stored["confidence"].astype(np.float32)
-    return {
-        "run": run,
-        "evaluations": reader.evaluations(run),
-        "not_finite": reader.not_finite(run),
-        "median_confidence": float(np.median(confidence)),
-        "mean_confidence": float(confidence.mean(dtype=np.float64)),
-        "cells": int(np.greater_equal(stored["id"], 0).sum()),
-        # In float32 on both sides: the float32 that is nearest to 0.9 is below 0.9.
-        **{name: int((confidence >= np.float32(least)).sum()) for name, least in schema.THRESHOLDS.items()},
-        "changes": "; ".join(changes(reader.conditions)),
-    }
-
-
-def _classes(reader: StoreReader) -> Columns:
-    return {"class": np.arange(len(reader.classes), dtype=np.int32), "name": np.array(reader.classes, object)}
-
-
-def _checkpoints(reader: StoreReader) -> Columns:
-    rows = reader.checkpoints()
-    return {
-        "id": np.array([row.id for row in rows], object),
-        "epoch": np.array([row.epoch for row in rows], np.int32),
-        # NumPy's times have no zone; all of these are UTC.
-        "written_at": np.array([row.written_at.replace(tzinfo=None) for row in rows], "datetime64[us]"),
-        "message": np.array([row.message for row in rows], object),
-        "median_confidence": np.array([row.median_confidence for row in rows], np.float64),
-        "evaluations": np.array([row.evaluations for row in rows], np.int64),
-        "tags": np.array([", ".join(row.tags) for row in rows], object),
-    }
-
-
-_MAKERS: Mapping[str, Callable[[StoreReader], Columns]] = {
-    "elites": _elites,
-    "history": _history,
-    "migrations": _migrations,
-    "curves": _curves,
-    "runs": _runs,
-    "classes": _classes,
-    "checkpoints": _checkpoints,
-}
-
-
-def _stack(reader: StoreReader, of_run: Callable[[StoreReader, int], Columns]) -> Columns:
-    parts = [of_run(reader, run) for run in range(reader.runs)]
-    runs = [np.full(len(part["class"]), run, np.int32) for run, part in enumerate(parts)]
-    return {
-        "run": np.concatenate(runs),
-        **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
-    }
-
-
-def _parents(parents: npt.NDArray[Any]) -> Columns:
-    return {"parent": parents[:, 0], "partner": parents[:, 1]}
-
-
-def _operators(codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    names: npt.NDArray[Any] = np.array(schema.OPERATORS, object)
-    return names.take(codes)

@@ -213,7 +213,6 @@ class StoreWriter:
         self._lock.require_held()
         session = self._writable_session()
         # For its check of the version: a store of another one must not be added to.
-        open_root(self._path, session)
         stage = {"complete": complete, "epoch": checkpoint.epoch}
         version = {"schema_version": schema.SCHEMA_VERSION}
         attributes = {"stages": {schema.STAGE: stage}, **version, **self._new_attributes()}
@@ -226,7 +225,6 @@ class StoreWriter:
         if "epoch" not in latest.metadata:
             raise StoreError(f"{self._path} has no checkpoint yet: there is nothing to score")
         session = self._writable_session()
-        open_root(self._path, session)
         wait_for(write_scores(session.store, scores, self._new_attributes()))
         return self._save(session, f"scores of epoch {latest.metadata['epoch']}", latest.metadata)
 

@@ -49,9 +49,20 @@ def test_the_table_tells_machine_setting_and_units(capsys: pytest.CaptureFixture
     assert first.startswith("efficiency ")
 
 
-def test_what_does_not_fit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert execute(["bench", "--set", "network.name=lenet-mnits"]) == 2
-    assert "lenet-mnist" in capsys.readouterr().err
+def test_another_pipeline_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["bench", *SMALL, "--set", "pipeline=mnist_direct"]) == 0
+    _, setting, *_ = capsys.readouterr().out.splitlines()
+    assert setting.startswith("direct, lenet-mnist on cpu, float32")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"), [("network.name=lenet-mnits", "lenet-mnist"), ("pipeline=mnist_dirct", "mnist_direct")]
+)
+def test_what_does_not_fit_is_told(wrong: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["bench", "--set", wrong]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
 
 
 def test_drawing_is_measured_with_networks_of_one_size() -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from islands.cli.main import execute
 from islands.errors import InputError, StoreError
 from islands.store import schema
-from islands.store.query import READY, TABLES, ask, named, query, schemas, table
+from islands.store.columns import TABLES, table
+from islands.store.query import READY, ask, named, query, schemas
 from islands.store.reader import StoreReader
 from islands.store.status import read_status
 from islands.store.writer import StoreWriter

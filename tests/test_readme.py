@@ -1,0 +1,59 @@
+"""Whatever README shows as a command is one: its options exist, and its settings fit."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from islands.cli.main import app
+from islands.config.resolve import resolve_work_config
+from islands.experiments.catalogue import PIPELINES
+from islands.experiments.configure import load_run_config
+
+ROOT = Path(__file__).parents[1]
+_SHOWN = re.compile(r"(?:^|`|&& )islands ([a-z][^`\n]*?)(?= &&|`|\n)", re.MULTILINE)
+_TAKES_A_FILE = ("launch", "plan", "doctor")
+
+
+def shown() -> list[list[str]]:
+    """Return the words of each command, of alternatives the first; with brackets it is none."""
+    texts = [text.partition(" >")[0] for text in _SHOWN.findall((ROOT / "README.md").read_text())]
+    found = (shlex.split(re.sub(r"(?<=\w)(\\?\|\w+)+", "", text), comments=True) for text in texts)
+    return [words for words in found if not any(word.startswith("[") for word in words)]
+
+
+COMMANDS = [words for words in shown() if len(words) > 1]
+
+
+def test_there_are_commands_of_all_kinds() -> None:
+    assert {"launch", "resume", "query", "bench", "paper", "export"} <= {words[0] for words in COMMANDS}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_its_options_exist(words: list[str]) -> None:
+    group = typer.main.get_command(app)
+    name, command, rest = group.resolve_command(typer.Context(group), list(words))  # type: ignore[attr-defined]
+    command.make_context(name, rest)
+
+
+def overrides(words: list[str]) -> list[str]:
+    return [value for option, value in pairwise(words) if option == "--set"]
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] == "bench"], ids=" ".join)
+def test_the_settings_of_bench_fit(words: list[str]) -> None:
+    resolve_work_config(PIPELINES, "mnist_cppn", overrides(words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [words for words in COMMANDS if words[0] in _TAKES_A_FILE and (ROOT / words[1]).is_file()],
+    ids=" ".join,
+)
+def test_the_settings_of_a_file_fit(words: list[str]) -> None:
+    load_run_config(ROOT / words[1], overrides(words))
