@@ -48,8 +48,8 @@ def examples(few: int) -> int:
 class ByFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """Keeps in one process what shares fixtures: a file, or a folder; and all that starts Ray.
 
-    Not by xdist's own marks of groups: xdist 3.8 writes them where pytest 9.2 does not look, and every test is
-    then a group of its own, without a word.
+    Not by xdist's own marks of groups: xdist 3.8 writes them where pytest 9.2 does not look, and every test
+    is then a group of its own, without a word.
     """
 
     def _split_scope(self, nodeid: str) -> str:

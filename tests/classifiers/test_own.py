@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -317,6 +317,15 @@ class TestImports:
         "\nfrom utils import outputs\ndef build():\n    from utils.late import x\n    return Net(outputs())\n"
     )
 
+    @pytest.fixture(autouse=True)
+    def modules_of_its_own(self) -> Iterator[None]:
+        """What a test imports, and leaves for the rest of a program, is forgotten before the next test."""
+        before = {**sys.modules}
+        yield
+        for name in sys.modules.keys() - before.keys():
+            if name.partition(".")[0] in ("utils", "tests", "pipelines", "cluster", "report"):
+                del sys.modules[name]
+
     def folder(self, path: Path, outputs: int) -> str:
         (path / "utils").mkdir(parents=True)
         (path / "utils/__init__.py").write_text(self.UTILS.format(outputs))
@@ -341,13 +350,10 @@ class TestImports:
         (tmp_path / "installed/site-packages").mkdir(parents=True)
         (tmp_path / "installed/site-packages/utils.py").write_text("mine = True")
         monkeypatch.syspath_prepend(tmp_path / "installed/site-packages")
-        for name in [name for name in sys.modules if name.partition(".")[0] == "utils"]:
-            monkeypatch.delitem(sys.modules, name)  # of another test
         load_classifier(self.folder(tmp_path / "a", 3), device=CPU)
         import utils  # type: ignore[import-not-found]
 
         assert utils.mine
-        monkeypatch.delitem(sys.modules, "utils")
 
     def test_let_folders_of_the_user_have_any_name(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -366,5 +372,3 @@ class TestImports:
         for name in ("tests.nets:build", "file:net.py:build"):
             assert load_classifier(name, device=CPU).classes == ("a", "b", "c")
         assert sys.modules["tests"] is ours
-        for name in ("tests.nets", "tests.part", "report", "cluster"):
-            sys.modules.pop(name, None)
