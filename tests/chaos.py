@@ -47,7 +47,7 @@ LONGEST_PAUSE_S = 1.5
 """Kills are at most so far apart."""
 
 PATIENCE_S = 120
-"""Seconds without a kill within which a run must end."""
+"""A run that nobody disturbs is stuck when so many seconds bring no epoch."""
 
 LAG = 2
 
@@ -58,8 +58,8 @@ WEIGHTS = {"worker": 7, "driver": 2, "node": 1}
 """How often each kind of process is chosen."""
 
 
-def make_config(store: Path, address: str, workers: int) -> RunConfig:
-    """Return a run of 3 islands and 1000 short epochs, which takes some seconds undisturbed."""
+def make_config(store: Path, address: str, workers: int, epochs: int) -> RunConfig:
+    """Return a run of 3 islands whose epochs are short: undisturbed, ten to fifty pass in a second."""
     return RunConfig.model_validate(
         {
             "pipeline": "mnist_cppn",
@@ -67,7 +67,7 @@ def make_config(store: Path, address: str, workers: int) -> RunConfig:
             "seed": 7,
             "network": {"name": "lenet-mnist"},
             "encoding": {"name": "cppn"},
-            "evolve": {"initial": 10, "children": 10, "generations": 1000, "generations_per_epoch": 1},
+            "evolve": {"initial": 10, "children": 10, "generations": epochs, "generations_per_epoch": 1},
             "islands": {"count": 3, "lag": LAG},
             "workers": {"count": workers, "max_failures": -1, "device": "cpu"},
             "ray": {"address": address},
@@ -159,6 +159,15 @@ class Driver:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def ends(self) -> bool:
+        """Wait for the end of the process; return whether it came before the run was stuck."""
+        done = -1
+        while done < len(self.epochs):
+            done = len(self.epochs)
+            if self.ends_within(PATIENCE_S):
+                return True
+        return False
 
     def hear_out(self) -> None:
         """Take in all that the process has said; it has ended."""
@@ -274,6 +283,7 @@ class Storm:
         faults: likewise.
         seed: of what is killed when; a run that is disturbed elsewhere must still give the same bits.
         folder: where the stores go.
+        epochs: of a run.
         nodes: of the cluster; each holds a worker.
         kinds: what is killed, of `WEIGHTS`.
         replace: whether a new node comes for one that was killed.
@@ -286,6 +296,7 @@ class Storm:
         seed: int,
         folder: Path,
         *,
+        epochs: int,
         nodes: int,
         kinds: Sequence[str],
         replace: bool,
@@ -294,6 +305,7 @@ class Storm:
         self._faults = faults
         self._dice = random.Random(seed)
         self._folder = folder
+        self._epochs = epochs
         self._workers = nodes
         self._kinds = kinds
         self._replace = replace
@@ -317,7 +329,7 @@ class Storm:
     def _undisturbed(self) -> str:
         store = self._folder / "undisturbed"
         driver = Driver(self._config(store, "in-process"), self._log)
-        if not driver.ends_within(PATIENCE_S):
+        if not driver.ends():
             driver.process.kill()
         self._require_good_end(driver)
         return digest(store)
@@ -331,12 +343,12 @@ class Storm:
                 if self._dice.random() < 0.8:  # else the kill may come while the driver starts
                     driver.wait_for_an_epoch()
                 is_last = len(self.tally.kills) >= self._kills
-                if driver.ends_within(PATIENCE_S if is_last else pause):
+                if driver.ends() if is_last else driver.ends_within(pause):
                     self._require_good_end(driver)
                     self._note(driver)
                     return
                 if is_last:
-                    raise AssertionError(f"no end within {PATIENCE_S} s after the last kill; {self._log}")
+                    raise AssertionError(f"no epoch for {PATIENCE_S} s after the last kill; {self._log}")
                 kind = self._kill(driver)
                 if kind == "driver":
                     self._note(driver)
@@ -380,7 +392,7 @@ class Storm:
         return Driver(self._config(store, executor), self._log, faults, self._dice.getrandbits(31))
 
     def _config(self, store: Path, executor: str) -> RunConfig:
-        config = make_config(store, self._nodes.address, self._workers)
+        config = make_config(store, self._nodes.address, self._workers, self._epochs)
         workers = config.workers.model_copy(update={"executor": executor})
         return config.model_copy(update={"workers": workers})
 
@@ -412,6 +424,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--faults", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=1000, help="of each run")
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--kinds", nargs="+", choices=list(WEIGHTS), default=list(WEIGHTS))
     parser.add_argument("--no-replacement", action="store_true", help="no new node for a killed one")
@@ -422,6 +435,7 @@ def main() -> int:
             chosen.faults,
             chosen.seed,
             Path(folder),
+            epochs=chosen.epochs,
             nodes=chosen.nodes,
             kinds=chosen.kinds,
             replace=not chosen.no_replacement,

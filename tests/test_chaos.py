@@ -14,7 +14,8 @@ pytestmark = pytest.mark.slow
 
 def test_twenty_kills_and_faults_change_no_bit() -> None:
     """Ray #27790, ShinkaEvolve PR #189: 20 processes die; `python -m tests.chaos` does more."""
-    command = [sys.executable, "-m", "tests.chaos", "--kills", "20", "--faults", "20", "--seed", "0"]
+    storm = ["--kills", "20", "--faults", "20", "--epochs", "200", "--seed", "0"]
+    command = [sys.executable, "-m", "tests.chaos", *storm]
     done = subprocess.run(
         command, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=600, check=False
     )

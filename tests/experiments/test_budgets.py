@@ -24,7 +24,7 @@ from islands.experiments.runner import run_experiment
 from islands.experiments.stages import retrain
 from islands.runs import launch
 from islands.store.reader import StoreReader
-from islands.training import train
+from islands.training import digits, train
 from tests.experiments.experiments import own_cache, quiet
 
 PAPER: Mapping[str, tuple[int, int, int, int, int]] = {
@@ -141,9 +141,10 @@ def costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     monkeypatch.setattr(registry, "_load", free)
     monkeypatch.setattr(runner, "pull", quiet)
     monkeypatch.setattr(retrain, "load_torchvision", free)
-    for module in (train, trained):
+    for module in (train, trained, digits):
         monkeypatch.setattr(module, "build_network", untrained)
-    monkeypatch.setattr(train, "fit", lambda network, *_: network.module.eval())
+    for module in (train, digits):
+        monkeypatch.setattr(module, "fit", lambda network, *_: network.module.eval())
     monkeypatch.setattr(island, "score", end)
     with own_cache(tmp_path):
         yield
