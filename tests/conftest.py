@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
@@ -58,6 +60,11 @@ class ByFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         if file in STARTS_RAY:
             return "ray"
         return folder if folder in SHARE_FIXTURES else file
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what is imported by now: it stays, and tests of faults collect often."""
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
