@@ -147,6 +147,18 @@ class TorchClassifier:
         module: nn.Module = self._module
         return module
 
+    def bare(self, images: Tensor) -> Callable[[], object]:
+        """Return what does the forward passes of images, and nothing else.
+
+        Args:
+            images: uint8 (B, channels, input_size, input_size), on the classifier's device.
+        """
+        if self._compiled is not None:
+            compiled, chunks = self._compiled, images.split(self.batch_size)
+            return lambda: [compiled(chunk) for chunk in chunks]
+        ready = [self._ready(chunk) for chunk in images.split(self.batch_size)]
+        return lambda: [self._module(chunk) for chunk in ready]
+
     @property
     def channels(self) -> int:
         """1 for grey images, 3 for RGB."""
@@ -211,8 +223,12 @@ class TorchClassifier:
         return torch.stack([self._logits(crop, forward).softmax(1) for crop in crops]).mean(0)
 
     def _run_module(self, pixels: Tensor) -> Any:
+        return _logits_in(self._module(self._ready(pixels)))
+
+    def _ready(self, pixels: Tensor) -> Tensor:
+        """Return pixels as the module takes them."""
         standard = ((_as_floats(pixels) - self._mean) / self._std).to(self._dtype)
-        return _logits_in(self._module(standard.contiguous(memory_format=self._memory_format)))
+        return standard.contiguous(memory_format=self._memory_format)
 
     def _run_compiled(self, pixels: Tensor) -> Tensor:
         assert self._compiled is not None
