@@ -10,6 +10,7 @@ import torch
 from islands.classifiers.catalogue import parse_network
 from islands.classifiers.combinators import Ensemble, LabelOnly, Stability, Weakest
 from islands.classifiers.contract import Classifier
+from islands.classifiers.engines import EngineName
 from islands.classifiers.screened import MARGINS, ScreenedClassifier, full_batch
 from islands.classifiers.state_dicts import LocalFile
 from islands.classifiers.torch_classifier import (
@@ -30,6 +31,7 @@ def load_classifier(
     view: View = "whole",
     batch_size: int | None = None,
     precision: Precision = "float32",
+    engine: EngineName = "auto",
     screen: Precision | None = None,
     screen_margin: float | None = None,
     weights: str | None = None,
@@ -45,6 +47,7 @@ def load_classifier(
         view: how an image larger than the network's input is shown to it.
         batch_size: images per forward pass; None: what suits the network.
         precision: of the forward pass.
+        engine: what runs the forward pass, see `TorchClassifier`.
         screen: precision of a replica that finds the images worth scoring in `precision`; None: no replica.
         screen_margin: see `ScreenedClassifier`; None: what suits `screen`.
         weights: path of a state dict to use in place of the network's own weights.
@@ -67,6 +70,7 @@ def load_classifier(
                 view=view,
                 batch_size=batch_size,
                 precision=precision,
+                engine=engine,
                 weights=weights,
                 sha256=sha256,
                 outputs=outputs,
@@ -86,6 +90,7 @@ def load_classifier(
             view=view,
             batch_size=batch_size,
             precision=precision,
+            engine=engine,
             outputs=outputs,
             not_finite=not_finite,
             device=device,
@@ -102,15 +107,16 @@ def load_classifier(
             view=view,
             batch_size=batch_size,
             precision=precision,
+            engine=engine,
             device=device,
             outputs=outputs,
             not_finite=not_finite or "error",
         )
-    if (view, precision, outputs) != ("whole", "float32", None):
+    if (view, precision, outputs) != ("whole", "float32", None) or engine == "openvino":
         raise NetworkError(
-            f"{name}: got a classifier of your own with network.view {view}, network.precision {precision} "
-            f"and network.outputs {outputs}; expected whole, float32 and null: it decides itself how images "
-            "are shown and scored"
+            f"{name}: got a classifier of your own with network.view {view}, network.precision {precision}, "
+            f"network.engine {engine} and network.outputs {outputs}; expected whole, float32, auto and null: "
+            "it decides itself how images are shown and scored"
         )
     return found
 

@@ -44,6 +44,7 @@ class ScreenedClassifier:
         self.device = exact.device
         self.fingerprint = exact.fingerprint
         self.margin = margin
+        self.members = (exact, replica)
         self._exact = exact
         self._replica = replica
         self._batch_size = batch_size

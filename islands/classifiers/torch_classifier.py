@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -13,16 +13,24 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from islands.classifiers.contract import Prediction
+from islands.classifiers.engines import TORCH, Engine, EngineName, disagreement, probes
 from islands.classifiers.finite import require_finite
 from islands.classifiers.foreign import told
+from islands.classifiers.openvino_engine import CompiledNetwork, UnfitError, openvino_version, traced
 from islands.devices import require
 from islands.errors import NetworkError
 
 ACCELERATOR_PIXELS = 1 << 24
 View = Literal["whole", "center", "ten-crop", "standard"]
 Precision = Literal["float32", "bfloat16", "float16"]
+Forward = Callable[[Tensor], Any]
+"""From images (B, C, H, W), uint8 or float32 in [0, 1], to outputs (B, …)."""
 Outputs = Literal["logits", "softmax", "probabilities", "sigmoid", "logit"]
 NotFinite = Literal["error", "skip"]
+_FEWER = 4
+"""By this much smaller are the batches that suit OpenVINO. On one core of an AMD EPYC, EfficientNet-Lite0,
+MobileNetV2, AlexNet and ResNet-50 are as quick with 4 images as with 16, and LeNet with 64 as with 256; less
+is wasted where a batch is filled up, see `islands.classifiers.screened`."""
 _AGREEMENT = 1e-3
 """Relative difference of outputs up to which two memory formats agree."""
 
@@ -73,6 +81,10 @@ class TorchClassifier:
     9,000 with contiguous channels) where the module takes them so and agrees with itself, in `precision`;
     softmax is always taken in float32.
 
+    `engine` says what runs the forward pass: torch the module itself, OpenVINO what it translates the module
+    into; auto OpenVINO, on a CPU where it can and agrees with the module on `engines.probes`, else torch.
+    `self.engine` is what came of it. Gradients are the module's always.
+
     `outputs` says what the module gives in place of logits, see `islands.config.NetworkConfig.outputs`; None:
     logits, and what looks like something else is refused. `not_finite` says whether an image without finite
     scores is an error or is marked as skipped, see `Prediction`.
@@ -94,6 +106,7 @@ class TorchClassifier:
         batch_size: int,
         device: torch.device,
         precision: Precision = "float32",
+        engine: EngineName = "auto",
         outputs: Outputs | None = None,
         not_finite: NotFinite = "error",
     ) -> None:
@@ -106,7 +119,7 @@ class TorchClassifier:
         self._tolerance = 1e-3 if precision == "float32" else 2e-2
         self._preprocessing = preprocessing
         self.batch_size = batch_size
-        self._dtype: torch.dtype = getattr(torch, precision)
+        self._dtype = torch.float32
         shape = (1, -1, 1, 1)
         self._mean = torch.tensor(preprocessing.mean, device=device).view(shape)
         self._std = torch.tensor(preprocessing.std, device=device).view(shape)
@@ -122,14 +135,29 @@ class TorchClassifier:
         asked = outputs not in (None, "logit")
         self._look_like = None if asked or seen is None else _kind_of(seen)
         self._lay_out(seen)
-        # Last: memory formats are compared in float32, where a difference is no rounding.
-        self._module.to(self._dtype)
+        self._compiled, self.engine = self._choose(engine, precision)
+        if self._compiled is None:
+            # Last: memory formats are compared in float32, where a difference is no rounding.
+            self._dtype = getattr(torch, precision)
+            self._module.to(self._dtype)
 
     @property
     def module(self) -> nn.Module:
-        """The bare network, on its device and in its precision."""
+        """The bare network, on its device; in its precision where torch runs it, else in float32."""
         module: nn.Module = self._module
         return module
+
+    def bare(self, images: Tensor) -> Callable[[], object]:
+        """Return what does the forward passes of images, and nothing else.
+
+        Args:
+            images: uint8 (B, channels, input_size, input_size), on the classifier's device.
+        """
+        if self._compiled is not None:
+            compiled, chunks = self._compiled, images.split(self.batch_size)
+            return lambda: [compiled(chunk) for chunk in chunks]
+        ready = [self._ready(chunk) for chunk in images.split(self.batch_size)]
+        return lambda: [self._module(chunk) for chunk in ready]
 
     @property
     def channels(self) -> int:
@@ -156,8 +184,10 @@ class TorchClassifier:
     def logits(self, pixels: Tensor) -> Tensor:
         """Return logits on autograd's tape; see `Differentiable.logits`."""
         self._require_logits()
-        whole = self._preprocessing.view != "ten-crop"
-        logits = self._logits(self._shown(pixels)) if whole else _log(self._mean_of_crops(pixels))
+        if self._preprocessing.view == "ten-crop":
+            logits = _log(self._mean_of_crops(pixels, self._run_module))
+        else:
+            logits = self._logits(self._shown(pixels), self._run_module)
         if pixels.requires_grad and not logits.requires_grad:
             raise NetworkError(
                 f"{self.name} gave logits without a gradient; expected one: compute them without no_grad and "
@@ -180,22 +210,87 @@ class TorchClassifier:
         return prediction
 
     def _predict_chunk(self, images: Tensor) -> Prediction:
-        # In place: the conversion from bytes has made a copy.
-        pixels = images.to(torch.float32).div_(255)
+        forward = self._run_module if self._compiled is None else self._run_compiled
         if self._preprocessing.view != "ten-crop":
-            logits = self._logits(self._shown(pixels))
+            logits = self._logits(self._shown(images), forward)
             return Prediction(logits.softmax(1), logits)
-        probabilities = self._mean_of_crops(pixels)
+        probabilities = self._mean_of_crops(images, forward)
         return Prediction(probabilities, _log(probabilities))
 
-    def _mean_of_crops(self, pixels: Tensor) -> Tensor:
+    def _mean_of_crops(self, pixels: Tensor, forward: Forward) -> Tensor:
         crops = self._ten_crops(pixels)
         # The mean of probabilities and not of logits, as in the released code.
-        return torch.stack([self._logits(crop).softmax(1) for crop in crops]).mean(0)
+        return torch.stack([self._logits(crop, forward).softmax(1) for crop in crops]).mean(0)
 
-    def _logits(self, pixels: Tensor) -> Tensor:
-        standard = ((pixels - self._mean) / self._std).to(self._dtype)
-        outputs = _logits_in(self._module(standard.contiguous(memory_format=self._memory_format)))
+    def _run_module(self, pixels: Tensor) -> Any:
+        return _logits_in(self._module(self._ready(pixels)))
+
+    def _ready(self, pixels: Tensor) -> Tensor:
+        """Return pixels as the module takes them."""
+        standard = ((_as_floats(pixels) - self._mean) / self._std).to(self._dtype)
+        return standard.contiguous(memory_format=self._memory_format)
+
+    def _run_compiled(self, pixels: Tensor) -> Tensor:
+        assert self._compiled is not None
+        try:
+            return self._compiled(pixels)
+        except UnfitError as error:
+            raise NetworkError(f"{self.name}: {error}; set network.engine to torch") from None
+
+    def _choose(self, asked: EngineName, precision: Precision) -> tuple[CompiledNetwork | None, Engine]:
+        """Return the engine, and what OpenVINO compiled where that is it; the module is in float32 still.
+
+        Raises:
+            NetworkError: OpenVINO is asked for and cannot run it.
+        """
+        if asked == "torch":
+            return None, Engine(TORCH, "network.engine names it")
+        try:
+            if self.device.type != "cpu":
+                raise UnfitError(f"OpenVINO runs networks on CPUs, and this one is on {self.device}")
+            version = openvino_version()
+            compiled = self._translated(precision)
+            apart, allowed = self._compare(compiled, getattr(torch, precision))
+        except UnfitError as error:
+            if asked == "openvino":
+                raise NetworkError(
+                    f"network.engine: got openvino for {self.name}, but {error}; expected auto or torch"
+                ) from None
+            return None, Engine(TORCH, str(error))
+        return compiled, Engine(
+            f"OpenVINO {version}",
+            f"its log-odds are within {apart:.1g} of the module's, where {allowed:.1g} is allowed",
+        )
+
+    def _translated(self, precision: Precision) -> CompiledNetwork:
+        preprocessing = self._preprocessing
+        program = traced(_Bare(self._module), preprocessing.channels, preprocessing.input_size)
+        return CompiledNetwork(
+            program, preprocessing.mean, preprocessing.std, preprocessing.channels, precision
+        )
+
+    def _compare(self, compiled: CompiledNetwork, precision: torch.dtype) -> tuple[float, float]:
+        """Return by how much log-odds differ from the module's, and by how much they may.
+
+        Raises:
+            UnfitError: it is more, or the module has no scores.
+        """
+        pictures = probes(self.channels, self.input_size)
+        try:
+            with torch.inference_mode():
+                expected = self._logits(pictures, self._run_module)
+                found = [self._logits(chunk, compiled) for chunk in pictures.split(self.batch_size)]
+        except NetworkError as error:
+            raise UnfitError(f"the outputs do not fit ({error})") from None
+        apart, allowed = disagreement(torch.cat(found), expected, precision)
+        if apart > allowed:
+            raise UnfitError(
+                f"its log-odds are off by {apart:.2g} from the module's, where {allowed:.2g} is allowed"
+            )
+        return apart, allowed
+
+    def _logits(self, pixels: Tensor, forward: Forward) -> Tensor:
+        outputs = forward(pixels)
         if not isinstance(outputs, Tensor) or not outputs.is_floating_point():
             got = outputs.dtype if isinstance(outputs, Tensor) else type(outputs).__name__
             among = f" with {', '.join(map(str, outputs))}" if isinstance(outputs, Mapping) else ""
@@ -264,8 +359,7 @@ class TorchClassifier:
         pixels = torch.stack([noise, drawn, 1e3 * (noise - 0.5), 1e3 * (0.5 - drawn)]).to(self.device)
         try:
             with torch.no_grad():
-                standard = (pixels - self._mean) / self._std
-                outputs = _logits_in(self._module(standard.contiguous(memory_format=self._memory_format)))
+                outputs = self._run_module(pixels)
         except Exception:
             return None
         usable = isinstance(outputs, Tensor) and outputs.is_floating_point() and outputs.shape[:1] == (4,)
@@ -309,7 +403,7 @@ class TorchClassifier:
 
     def _resized(self, pixels: Tensor, height: int, width: int) -> Tensor:
         mode = self._preprocessing.interpolation
-        resized = interpolate(pixels, size=(height, width), mode=mode, antialias=True)
+        resized = interpolate(_as_floats(pixels), size=(height, width), mode=mode, antialias=True)
         # Bicubic interpolation overshoots.
         return resized.clamp(0, 1)
 
@@ -347,17 +441,18 @@ def build_classifier(
     view: View,
     batch_size: int | None,
     precision: Precision,
+    engine: EngineName,
     device: torch.device,
     outputs: Outputs | None = None,
     not_finite: NotFinite = "error",
 ) -> TorchClassifier:
-    """Return the classifier of a loaded network; None: the batch size that suits the network.
+    """Return the classifier of a loaded network; None: the batch size that suits network and engine.
 
     Raises:
-        NetworkError: it cannot be brought to the device.
+        NetworkError: it cannot be brought to the device, or the engine cannot run it.
     """
     with told(f"{name}: taking it to {device} failed with", "expected a module of plain parameters"):
-        return TorchClassifier(
+        classifier = TorchClassifier(
             name,
             network.module,
             network.classes,
@@ -365,13 +460,17 @@ def build_classifier(
             batch_size=batch_size or suitable_batch_size(network, device),
             device=device,
             precision=precision,
+            engine=engine,
             outputs=outputs,
             not_finite=not_finite,
         )
+    if batch_size is None and classifier.engine.name != TORCH:
+        classifier.batch_size = max(1, network.batch_size // _FEWER)
+    return classifier
 
 
 def suitable_batch_size(network: Network, device: torch.device) -> int:
-    """Return the images per forward pass that suit a network on a kind of device.
+    """Return the images per forward pass that suit a network that torch runs on a kind of device.
 
     Accelerators need many to be busy: a power of two that gives them about 16 million pixels (256 images of
     224 x 224), at most 4096. What is free of their memory has no say, for float sums depend on the number. It
@@ -424,6 +523,23 @@ def _class_names(name: str, classes: tuple[str, ...], outputs: Outputs | None) -
             "that has passed one"
         )
     return classes
+
+
+class _Bare(nn.Module):
+    """Gives the logits of a module, whatever it puts around them."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, pixels: Tensor) -> Any:
+        return _logits_in(self.module(pixels))
+
+
+def _as_floats(pixels: Tensor) -> Tensor:
+    """Return pixels in [0, 1] of bytes; floats are such already."""
+    # In place: the conversion from bytes has made a copy.
+    return pixels.to(torch.float32).div_(255) if pixels.dtype == torch.uint8 else pixels
 
 
 def _logits_in(outputs: Any) -> Any:

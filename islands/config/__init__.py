@@ -49,6 +49,10 @@ class NetworkConfig(Section):
     name says, as PyTorch writes it."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the forward pass; confidences are float32 always."""
+    engine: Literal["auto", "torch", "openvino"] = "auto"
+    """What runs the forward pass. `auto`: OpenVINO on CPUs, where it can run the network in this precision
+    and agrees with torch on it, else torch; `islands doctor` says which, and why. Part of the result: float
+    sums depend on it."""
     screen: Literal["bfloat16", "float16"] | None = None
     """Precision in which all children are scored first; only those that might take a cell are then scored in
     float32, which alone decides. Null: all are scored in `precision` at once."""
@@ -417,7 +421,8 @@ class RunConfig(WorkConfig, _Named):
 def stored_run_config(values: Any) -> RunConfig:
     """Read a complete configuration that a store or an experiment keeps.
 
-    Before `evolve.budget_per` had a name, its value was `island`.
+    Before `evolve.budget_per` had a name, its value was `island`, and before `network.engine` had one, that
+    was `torch`.
 
     Raises:
         ValidationError: this version does not know it.
@@ -425,4 +430,21 @@ def stored_run_config(values: Any) -> RunConfig:
     match values:
         case {"evolve": dict() as evolve, "islands": {"count": int() as count}} if count > 1:
             values = {**values, "evolve": {"budget_per": "island", **evolve}}
+    match values:
+        case {"network": network}:
+            held_out = [_with_engine(each) for each in values.get("held_out", [])]
+            values = {**values, "network": _with_engine(network), "held_out": held_out}
     return RunConfig.model_validate(values)
+
+
+def stored_network_config(values: Any) -> NetworkConfig:
+    """Read the complete settings of a network that a store keeps; see `stored_run_config`.
+
+    Raises:
+        ValidationError: this version does not know them.
+    """
+    return NetworkConfig.model_validate(_with_engine(values))
+
+
+def _with_engine(network: Any) -> Any:
+    return {"engine": "torch", **network} if isinstance(network, dict) else network

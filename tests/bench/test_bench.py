@@ -36,7 +36,17 @@ def test_the_efficiency_comes_first_and_a_trace_is_written(
     result = json.loads(capsys.readouterr().out)
     rows = {row["name"]: row["value"] for row in result["rows"]}
     assert list(rows)[:2] == ["efficiency", "efficiency_cpu"]
-    assert {"forward", "module", "end_to_end", "render", "vary", "insert", "memory", "driver"} <= rows.keys()
+    assert {
+        "forward",
+        "bare",
+        "roofline",
+        "end_to_end",
+        "render",
+        "vary",
+        "insert",
+        "memory",
+        "driver",
+    } <= rows.keys()
     assert all(value > 0 for name, value in rows.items() if name != "memory")
     assert json.loads(trace.read_text())["traceEvents"]
 
