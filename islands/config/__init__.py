@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from islands.encodings.settings import CppnSettings, DctSettings, DirectSettings
+from islands.search.choices import MutationSettings, ParentsName, SearchEmitter
+from islands.search.presets import PresetName
 
 
 def _path_text(value: object) -> object:
@@ -166,6 +168,26 @@ class EvolveConfig(Section):
     """Generations between two exchanges."""
     tie_break: Literal["first", "margin"] = "first"
     """At equal confidence the incumbent stays (the paper's rule), or log-odds decide."""
+    preset: PresetName = "paper"
+    """A whole search by its name. What it sets, the file may set otherwise; `islands explain` shows it."""
+    parents: ParentsName = "uniform"
+    """Who has children: any cell as likely as another (paper), or genomes with the fewest children first."""
+    emitters: Annotated[list[SearchEmitter], Field(min_length=1)] = [MutationSettings()]
+    """What makes children, and which share of a generation's images each may spend."""
+
+    @field_validator("emitters")
+    @classmethod
+    def _sound_emitters(cls, emitters: list[SearchEmitter]) -> list[SearchEmitter]:
+        names = [emitter.name for emitter in emitters]
+        if repeated := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"{repeated} is here twice; give it the sum of both shares")
+        # Whatever is left of a generation's images by those that cost several goes to one that costs one.
+        if not any(emitter.images == 1 and not emitter.from_images for emitter in emitters):
+            raise ValueError(
+                f"got {', '.join(names)}; expected one that makes single images from the start, such as"
+                " {name: mutation}"
+            )
+        return emitters
 
     @model_validator(mode="after")
     def _whole_epochs(self) -> EvolveConfig:
@@ -382,6 +404,22 @@ class WorkConfig(Section):
                 f"evolve.initial is {self.evolve.initial}, but with encoding.seed_steps each genome of"
                 f" generation 0 costs {cost} images; use a multiple of that, such as {near}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _emitters_fit(self) -> WorkConfig:
+        for emitter in self.evolve.emitters:
+            if emitter.needs not in (None, self.encoding.name):
+                raise ValueError(
+                    f"evolve.emitters has {emitter.name}, which works on encoding.name {emitter.needs}; got"
+                    f" {self.encoding.name}: remove it, or change the encoding"
+                )
+            children = self.evolution.children_of(self.islands.count - 1)
+            if children < emitter.images and emitter.images > 1:
+                raise ValueError(
+                    f"evolve.emitters: {emitter.name} spends {emitter.images} images at a time, and an island"
+                    f" has {children} in a generation; raise evolve.children, or lower its steps"
+                )
         return self
 
     @model_validator(mode="after")
