@@ -152,7 +152,9 @@ def _begin(config: WorkConfig, encoding: Encoding, classifier: Classifier) -> tu
 
 def _single_island(config: WorkConfig, generations_per_epoch: int) -> WorkConfig:
     """Return `config` for one island of one run, with other epochs."""
-    evolve = config.evolve.model_copy(update={"generations_per_epoch": generations_per_epoch})
+    # The budget is not spent here, but has to be a whole number of epochs.
+    budget = {"generations_per_epoch": generations_per_epoch, "generations": generations_per_epoch}
+    evolve = config.evolve.model_copy(update=budget)
     islands = config.islands.model_copy(update={"count": 1})
     return config.model_copy(update={"runs": 1, "evolve": evolve, "islands": islands})
 
