@@ -28,6 +28,7 @@ from islands.bench.simulation import CLASSES, simulate
 from islands.bench.timing import finish, interleaved, peak_memory_of, ratio
 from islands.classifiers.apart import conditions
 from islands.classifiers.contract import Classifier
+from islands.classifiers.network_classifier import NetworkClassifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import WorkConfig
 from islands.devices import deferred_checks
@@ -151,14 +152,16 @@ def _begin(config: WorkConfig, encoding: Encoding, classifier: Classifier) -> tu
 
 def _single_island(config: WorkConfig, generations_per_epoch: int) -> WorkConfig:
     """Return `config` for one island of one run, with other epochs."""
-    evolve = config.evolve.model_copy(update={"generations_per_epoch": generations_per_epoch})
+    # The budget is not spent here, but has to be a whole number of epochs.
+    budget = {"generations_per_epoch": generations_per_epoch, "generations": generations_per_epoch}
+    evolve = config.evolve.model_copy(update=budget)
     islands = config.islands.model_copy(update={"count": 1})
     return config.model_copy(update={"runs": 1, "evolve": evolve, "islands": islands})
 
 
 def _chunk(config: WorkConfig, classifier: Classifier) -> int:
     """Return how many images pass through the network at a time, at most."""
-    return classifier.batch_size if isinstance(classifier, TorchClassifier) else config.evolve.children
+    return classifier.batch_size if isinstance(classifier, NetworkClassifier) else config.evolve.children
 
 
 def _value(rows: list[Row], name: str) -> float:
@@ -191,7 +194,7 @@ def _efficiency(island: _MeasuredIsland, seconds: float) -> Iterator[Row]:
 def _bare(island: _MeasuredIsland) -> Callable[[], object]:
     """Return what passes as many images through the bare network as an epoch does."""
     classifier = island.classifier
-    if not isinstance(classifier, TorchClassifier):
+    if not isinstance(classifier, NetworkClassifier):
         return island.forward
     size, n = classifier.input_size, island.children * island.passes
     generator = torch.Generator().manual_seed(0)

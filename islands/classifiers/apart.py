@@ -11,8 +11,8 @@ from torch import Tensor
 
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.engines import TORCH, Engine
+from islands.classifiers.network_classifier import NetworkClassifier
 from islands.classifiers.openvino_engine import instruction_set
-from islands.classifiers.torch_classifier import TorchClassifier
 from islands.devices import host_waits
 
 ENGINE_REASON = "engine_reason"
@@ -64,7 +64,7 @@ def conditions(classifier: Classifier) -> dict[str, Any]:
 
 def engines_of(classifier: Classifier) -> Iterator[Engine]:
     """Yield the engine of each network that a classifier is made of; none of a person's own classifier."""
-    if isinstance(classifier, TorchClassifier):
+    if isinstance(classifier, NetworkClassifier):
         yield classifier.engine
     for member in getattr(classifier, "members", ()):
         yield from engines_of(member)

@@ -101,7 +101,7 @@ def _translating() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
-        raise UnfitError(f"the module does not translate ({_first_line(error)})") from None
+        raise UnfitError(f"the module does not translate ({first_line(error)})") from None
 
 
 def _digest_of(script: Any) -> str:
@@ -115,6 +115,19 @@ def _digest_of(script: Any) -> str:
         sha.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
         sha.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return sha.hexdigest()
+
+
+def model_in_file(path: Path) -> Any:
+    """Return the `openvino.Model` of an ONNX, TensorFlow, TFLite, Paddle or IR file.
+
+    Raises:
+        UnfitError: OpenVINO is not here, or cannot read it.
+    """
+    openvino_version()
+    try:
+        return import_openvino().Core().read_model(path)
+    except Exception as error:
+        raise UnfitError(f"OpenVINO does not read it ({first_line(error)})") from None
 
 
 class CompiledNetwork:
@@ -160,7 +173,7 @@ class CompiledNetwork:
         try:
             (found,) = request.infer([pixels.contiguous().numpy()], share_inputs=True).values()
         except RuntimeError as error:
-            raise UnfitError(f"OpenVINO does not run it ({_first_line(error)})") from None
+            raise UnfitError(f"OpenVINO does not run it ({first_line(error)})") from None
         idle.append(request)
         return torch.from_numpy(found)
 
@@ -187,23 +200,41 @@ class CompiledNetwork:
         try:
             return _kept(what, compile_anew, lambda data: core.import_model(data, "CPU", settings))
         except RuntimeError as error:
-            raise UnfitError(f"OpenVINO does not compile it ({_first_line(error)})") from None
+            raise UnfitError(f"OpenVINO does not compile it ({first_line(error)})") from None
 
     def _prepared(self, dtype: torch.dtype) -> Any:
         """Return the model, of images as they come."""
         openvino = import_openvino()
-        preparation = openvino.preprocess.PrePostProcessor(self._program.read())
+        model = self._program.read()
+        preparation = openvino.preprocess.PrePostProcessor(model)
         images = preparation.input()
         as_bytes = dtype == torch.uint8
+        taken = model.input(0).get_element_type()
+        if taken not in (openvino.Type.f32, openvino.Type.u8):
+            raise UnfitError(f"it takes {taken.to_string()} where f32 and u8 are known")
         images.tensor().set_element_type(openvino.Type.u8 if as_bytes else openvino.Type.f32)
         images.tensor().set_layout(openvino.Layout("NCHW"))
         images.model().set_layout(openvino.Layout(self._program.layout))
         steps = images.preprocess()
-        if as_bytes:
-            steps.convert_element_type(openvino.Type.f32).scale(255.0)
-        steps.mean(self._mean).scale(self._std)
+        if taken == openvino.Type.u8:
+            self._require_bytes(as_bytes)
+        else:
+            if as_bytes:
+                steps.convert_element_type(openvino.Type.f32).scale(255.0)
+            steps.mean(self._mean).scale(self._std)
         preparation.output().tensor().set_element_type(openvino.Type.f32)
         return preparation.build()
+
+    def _require_bytes(self, as_bytes: bool) -> None:
+        """Check that a network of bytes is shown bytes.
+
+        Raises:
+            UnfitError: it is not, or they would have to be normalised.
+        """
+        if not as_bytes:
+            raise UnfitError("it takes bytes, and resized images are none: draw them at its own size")
+        if {*self._mean} != {0.0} or {*self._std} != {1.0}:
+            raise UnfitError("it takes bytes, which mean and std would change: leave those out")
 
 
 def _kept(what: str, compile_anew: Callable[[], Any], read: Callable[[io.BytesIO], Any]) -> Any:
@@ -229,8 +260,9 @@ def _keep(file: Path, compiled: Any) -> None:
         write_whole(file, data, durable=False)
 
 
-def _first_line(error: BaseException) -> str:
-    """Return what an error says first; OpenVINO begins with where it is raised."""
+def first_line(error: BaseException) -> str:
+    """Return what an error says; OpenVINO begins with where it was raised, and sums up further below."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
-    return f"{type(error).__name__}: {(said or [''])[0]}"[:200]
+    summary = [line.removeprefix("-- ") for line in said if line.startswith("-- ")]
+    return f"{type(error).__name__}: {(summary or said or [''])[0]}"[:200]

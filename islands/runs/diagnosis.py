@@ -19,9 +19,9 @@ from islands.classifiers.apart import conditions
 from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier, log_odds
 from islands.classifiers.finite import describe_picture
+from islands.classifiers.network_classifier import NetworkClassifier
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.classifiers.screened import ScreenedClassifier
-from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import NetworkConfig, WorkConfig
 from islands.datasets.assets import ASSETS, pull
 from islands.datasets.mnist import load_mnist
@@ -199,7 +199,7 @@ def _range(classifier: Classifier, images: Tensor) -> Diagnosis:
     logits = classifier.predict(images).logits
     spread = (logits - logits[:1]).abs().max().item()
     fed = ""
-    if isinstance(classifier, TorchClassifier):
+    if isinstance(classifier, NetworkClassifier):
         black, white = classifier.input_range
         fed = f"black is fed as {black:.3g} and white as {white:.3g}"
         if abs(white - black) < _NARROW:

@@ -15,8 +15,9 @@ from torch import Tensor
 from islands.classifiers.contract import Classifier, require_differentiable
 from islands.classifiers.engines import EngineName
 from islands.classifiers.lenet import build_lenet
+from islands.classifiers.network_classifier import Precision, Preprocessing, View
 from islands.classifiers.registry import load_classifier
-from islands.classifiers.torch_classifier import Precision, Preprocessing, TorchClassifier, View
+from islands.classifiers.torch_classifier import TorchClassifier
 from islands.errors import NetworkError
 from tests.classifiers.test_caffe import caffemodel, caffenet, lenet_layers
 
@@ -48,6 +49,7 @@ CASES: list[tuple[str, View, int]] = [
     ("caffe:lenet:{files}/net.caffemodel", "whole", 28),
     ("torchscript:{files}/net.pt", "whole", 28),
     ("exported:{files}/net.pt2", "whole", 28),
+    ("openvino:{files}/net.onnx", "whole", 28),
     ("file:{files}/own.py:build", "whole", 40),
 ]
 FAST_SIZE = 100
@@ -80,9 +82,20 @@ def files() -> TemporaryDirectory[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.save(torch.jit.trace(network, example), path / "net.pt")
+        warnings.simplefilter("ignore")
+        sizes = {name: {0: "n"} for name in ("pixels", "logits")}
+        torch.onnx.export(
+            network,
+            (example,),
+            path / "net.onnx",
+            dynamo=False,
+            input_names=["pixels"],
+            output_names=["logits"],
+            dynamic_axes=sizes,
+        )
     batch = {0: torch.export.Dim.DYNAMIC}
     torch.export.save(torch.export.export(network, (example,), dynamic_shapes=(batch,)), path / "net.pt2")
-    for name in ("net.pt", "net.pt2"):
+    for name in ("net.pt", "net.pt2", "net.onnx"):
         description = {"classes": list("abcdefghij"), "input_size": 28, "channels": 1}
         (path / f"{name}.json").write_text(json.dumps(description))
     (path / "own.py").write_text(OWN)
@@ -95,6 +108,8 @@ def load(name: str, view: View, engine: EngineName = "auto") -> Classifier:
 
 
 def load_anew(name: str, view: View, engine: EngineName = "auto") -> Classifier:
+    if name.startswith("openvino:"):  # which nothing else runs
+        engine = "auto"
     if "{files}" in name:
         name = name.format(files=files().name)
     if name == "{caffenet}":
@@ -171,7 +186,7 @@ class TestEveryClassifier:
         self, name: str, view: View, size: int, engine: EngineName
     ) -> None:
         classifier = load(name, view, engine)
-        if name.startswith(("label-only", "stability")):
+        if name.startswith(("label-only", "stability", "openvino")):
             with pytest.raises(NetworkError, match="without gradients"):
                 require_differentiable(classifier)
             return

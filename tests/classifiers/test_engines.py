@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from islands.classifiers.apart import conditions, engines_of
 from islands.classifiers.contract import Classifier, require_differentiable
 from islands.classifiers.engines import TORCH, EngineName
+from islands.classifiers.network_classifier import Preprocessing, View
 from islands.classifiers.openvino_engine import instruction_set
 from islands.classifiers.registry import load_classifier
-from islands.classifiers.torch_classifier import Preprocessing, TorchClassifier, View
+from islands.classifiers.torch_classifier import TorchClassifier
 from islands.errors import NetworkError
 from tests.classifiers.test_contract import SCREENED, TIERED, load, load_anew, noise
 from tests.test_rooms import ROOT

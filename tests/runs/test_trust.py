@@ -36,6 +36,7 @@ NAMES = (
     "stability:label-only:evil:build",
     "torchscript:{evil}",
     "exported:{evil}",
+    "openvino:{evil}",
     "caffe:lenet:{evil}",
     "trained:0123456789abcdef",
 )
