@@ -76,6 +76,7 @@ for _command in (
     bench_command.bench,
     list_commands.networks,
     list_commands.pipelines,
+    list_commands.explain,
     list_commands.init,
     list_commands.version,
 ):
