@@ -22,7 +22,7 @@ from islands.config.layers import Layer, Origin, Problem, parse_override, parse_
 from islands.config.written import expanded, unexpanded
 from islands.encodings.settings import CppnSettings, DctSettings, DirectSettings, EncodingSettings
 from islands.errors import ConfigError
-from islands.search.presets import settings_of
+from islands.search.presets import PRESETS, settings_of
 from islands.texts import decoded
 
 _S = TypeVar("_S", bound=Section)
@@ -277,12 +277,12 @@ def _preset(values: Any, source: Origin) -> Layer:
     """Return what the preset that settings name sets; nothing where they are wrong, which is told later."""
     match values:
         case {
-            "evolve": {"preset": "paper" | "swift" | "white-box" as preset},
+            "evolve": {"preset": str(preset)},
             "encoding": {"name": str(encoding)}
             | DirectSettings(name=encoding)
             | CppnSettings(name=encoding)
             | DctSettings(name=encoding),
-        }:
+        } if preset in PRESETS:
             return Layer(source, settings_of(preset, encoding))
     return Layer(source, {})
 

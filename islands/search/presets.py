@@ -1,10 +1,8 @@
 """Whole searches by name. A preset lies over the settings of a pipeline and below those of a file.
 
-    paper      what the paper did, and the default of its experiments: it sets nothing
-    swift      the fewest images that we know of, by scores alone
-    white-box  the same, with steps along the network's gradients
-
-Measured in classes of ImageNet that reach a confidence: see the README.
+paper      what the paper did, and the default of its experiments: it sets nothing
+swift      the fewest images that we know of, by scores alone
+white-box  the same, with steps along the network's gradients
 """
 
 from __future__ import annotations
@@ -14,12 +12,15 @@ from typing import Any, Literal
 
 PresetName = Literal["paper", "swift", "white-box"]
 
-PRESETS: Mapping[PresetName, str] = {
+PRESETS: Mapping[str, str] = {
     "paper": "as the paper has it: any cell is as likely a parent as another, and mutation is all",
     "swift": "the fewest images, by scores alone: a rich start, parents in turn, crossovers and warps",
     "white-box": "as swift, with steps along the gradients of the network that is fooled",
 }
 """What each is, in a line."""
+
+ENCODINGS = ("cppn", "direct", "dct")
+"""For which presets differ."""
 
 _EVOLVE: Mapping[str, Any] = {"tie_break": "margin", "parents": "fresh"}
 
@@ -42,8 +43,8 @@ _OF_NETWORKS = [
 ]
 
 
-def settings_of(preset: PresetName, encoding: str) -> dict[str, Any]:
-    """Return what a preset sets for an encoding, as in a configuration file."""
+def settings_of(preset: str, encoding: str) -> dict[str, Any]:
+    """Return what one of `PRESETS` sets for an encoding, as in a configuration file."""
     if preset == "paper":
         return {}
     networks = encoding == "cppn"
