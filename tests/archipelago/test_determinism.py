@@ -209,7 +209,7 @@ class TestOfSearches:
         config = self.config("white-box", "dct", workers={"count": 2})
         executor = RayExecutor(config)
         pids: list[int] = ray.get([slot.actor.pid.remote() for slot in executor.workers.slots])
-        killed = []
+        killed: list[int] = []
 
         def kill(archipelago: Archipelago, progress: Progress) -> None:
             if progress.epoch >= 1 and not killed:
