@@ -66,6 +66,9 @@ class Ascent:
         self._adam.zero_grad()
         # A sum and not a mean: the gradient of a genome must not depend on how many climb beside it.
         (-log_p.sum()).backward()
+        assert self._genes.grad is not None
+        # An image without finite scores has no way up: it stays where it is.
+        self._genes.grad.nan_to_num_(0, 0, 0)
         self._adam.step()
         with torch.no_grad():
             self._genes.clamp_(0, 1)

@@ -4,6 +4,8 @@ Evolution sees scores alone; this asks how much a start that has seen gradients 
 Measured with 9 points for each genome, at the default rate: with `coordinates: normalized`, the mean log
 probability of a random class rises from -9.8 to -4.3 on LeNet, and from -9.1 to -7.9 on EfficientNet-Lite0,
 where a gradient takes the time of 2.8 to 3.1 images.
+It is a start and no emitter: nobody has a cell yet, and of each climb only the best point is kept. The steps
+themselves are those of the gradient emitter, see `ascent`.
 With pixels as coordinates an image changes all over when a weight moves a little, and a climb finds no more
 than chance does.
 """

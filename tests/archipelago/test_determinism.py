@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -198,11 +200,27 @@ class TestOfSearches:
         resumed.require_intact()
 
     @pytest.mark.slow
-    def test_ray_gives_the_same_bits(self, ray_cluster: None) -> None:
+    def test_a_killed_worker_of_ray_changes_no_bit(self, ray_cluster: None) -> None:
+        import ray
+
         from islands.archipelago.ray_executor import RayExecutor
 
-        config = self.config("white-box", "cppn", workers={"count": 2})
-        assert digest(evolve(config, RayExecutor(config)).last) == digest(in_process(config).last)
+        # Counters and gradients both.
+        config = self.config("white-box", "dct", workers={"count": 2})
+        executor = RayExecutor(config)
+        pids: list[int] = ray.get([slot.actor.pid.remote() for slot in executor.workers.slots])
+        killed: list[int] = []
+
+        def kill(archipelago: Archipelago, progress: Progress) -> None:
+            if progress.epoch >= 1 and not killed:
+                killed.append(pids.pop())
+                os.kill(killed[-1], signal.SIGKILL)
+
+        evolution = evolve(config, executor, on_report=kill)
+        assert evolution.reports[-1].losses > 0
+        last, expected = evolution.last, in_process(config).last
+        assert digest(last) == digest(expected)
+        assert_same(last.runs[0].mail.counters, expected.runs[0].mail.counters)
 
     def test_gradients_are_counted(self) -> None:
         last = in_process(self.config("white-box", "direct", runs=1)).last.runs[0]
