@@ -1,4 +1,7 @@
-"""No experiment of the paper: the file, or the Python call, says which network and which encoding."""
+"""No experiment of the paper: the file, or the Python call, says which network and which encoding.
+
+The search is `swift`, unless the file names another preset.
+"""
 
 from islands.experiments.pipeline import Pipeline
 
@@ -6,5 +9,5 @@ PIPELINE = Pipeline(
     name="custom",
     summary="Any network with any encoding, as the settings say.",
     paper="none",
-    settings={},
+    settings={"evolve": {"preset": "swift"}},
 )

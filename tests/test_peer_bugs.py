@@ -69,7 +69,9 @@ def test_a_resume_may_change_budget_workers_and_checkpoints(tmp_path: Path) -> N
 
 def count_synchronisations(patch: pytest.MonkeyPatch, **evolve: int) -> int:
     """Count what makes the host wait for an accelerator while an island does one epoch."""
-    config = small_config(evolve=evolve, islands={"count": 1})
+    # On an accelerator torch runs the network.
+    network = {"name": "lenet-mnist", "engine": "torch"}
+    config = small_config(evolve=evolve, islands={"count": 1}, network=network)
     with patch.context() as within:
         pretend(within)
         host, key = build_host(config), IslandKey(0, 0)

@@ -17,6 +17,7 @@ FLOORS = (
     {"encodings"},
     {"classifiers"},
     {"evolution"},
+    {"search"},
     {"config"},
     {"migration"},
     {"archipelago", "store"},
@@ -38,7 +39,7 @@ repository, as the experiments are data; `experiments.catalogue` finds them by n
 PUBLIC = {"__init__": {"api"}, "__main__": {"cli"}}
 """What the package's own two files hand on."""
 
-PURE = ("encodings", "classifiers", "evolution", "migration")
+PURE = ("encodings", "classifiers", "evolution", "search", "migration")
 
 WITHOUT = {
     "config": ("torch", "ray", "zarr", "icechunk"),

@@ -103,7 +103,7 @@ def _encoding_for(config: WorkConfig, classifier: Classifier) -> Encoding:
     encoding = build_encoding(config.encoding, classifier.channels, size)
     genomes = encoding.random(2, torch.Generator(classifier.device).manual_seed(0))
     # What does not fit must be known before anything is written.
-    if tuned(encoding):
+    if tuned(encoding) or any(emitter.wants_gradients for emitter in config.evolve.emitters):
         require_differentiable(classifier)
     drawn = encoding.render(genomes)
     # Noise as well: both drawn images may be uniform.

@@ -15,13 +15,14 @@ from islands.classifiers.contract import Classifier
 from islands.classifiers.finite import require_finite
 from islands.config import SMALL_IMAGE, EvolutionSettings
 from islands.devices import require
-from islands.encodings.contract import Encoding, Operator
-from islands.encodings.genomes import Genomes, Replacement
+from islands.encodings.contract import Encoding
+from islands.encodings.genomes import Genomes
 from islands.errors import NetworkError, NotLoadedError
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors, descent
 from islands.evolution.archive import Archive, Batch, as_batch, winners
 from islands.evolution.checkpoint import Letter
+from islands.evolution.counters import Counters
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
 from islands.evolution.screening import score
@@ -29,6 +30,12 @@ from islands.evolution.seeding import first_genomes
 from islands.evolution.streams import Purpose, epoch_stream, first_id, places, variation_stream
 from islands.migration.policies import emigrants, replace_migrants
 from islands.migration.slices import class_slices
+from islands.search.choices import SearchEmitter
+from islands.search.contract import Emitter
+from islands.search.emitters import build_emitters, joined
+from islands.search.parents import PARENTS
+from islands.search.population import IslandPopulation
+from islands.search.shares import visits
 
 
 class _Brood(NamedTuple):
@@ -96,7 +103,11 @@ class Island:
         self._classes = class_slices(class_count, settings.islands.count)[key.island]
         self._children = settings.children_of(key.island)
         self._largest_batch = settings.largest_batch
+        self._parents = PARENTS[settings.evolve.parents]
+        self._emitters = build_emitters(settings.evolve.emitters, encoding, classifier)
         self._archive = self._new_archive()
+        self._counts = torch.zeros(len(self._classes), dtype=torch.int32, device=self._device)
+        """Of own cells, then of the migrants held; see `Candidates.children`."""
         self._held: Elites | None = None
         self._held_genomes: Genomes | None = None
         self._keeps_ancestors = _keeps_ancestors(settings, encoding)
@@ -106,7 +117,7 @@ class Island:
         """Go on from `state` instead of from whatever this island holds."""
         self._archive = self._new_archive()
         self._archive.load(state.elites, self._encoding)
-        self._hold(state.held)
+        self._hold(state.held, state.counters)
         self.epoch = state.epoch
 
     def step(self, epoch: int, inbox: Inbox) -> StepResult:
@@ -150,7 +161,7 @@ class Island:
             held, accepted = replace_migrants(
                 self._held, inbox.migrants, own_ids, self._settings.islands.migration
             )
-            self._hold(held)
+            self._hold(held, self._counters())
             log.held_changed = True
             log.migrations.append(
                 self._migration_rows(epoch, Letter.MIGRANT, inbox.migrant_senders, inbox.migrants, accepted)
@@ -170,23 +181,44 @@ class Island:
             ),
         )
         nobody = torch.empty(0, dtype=torch.int64, device=self._device)
-        self._hold(self._archive.elites(nobody, self._encoding))
+        self._hold(self._archive.elites(nobody, self._encoding), Counters.none())
         log.held_changed = True
 
     def _generation(self, epoch: int, generation: int, claims: Archive | None, log: _Log) -> None:
-        n = self._children
-        stream = self._stream(generation)
-        candidates = len(self._classes) + len(self._held_genomes or ())
-        # Uniform over cells, as in the released code: who holds m of them is drawn m times as often.
-        # No cell is empty after generation 0: one image with finite scores takes all that are.
-        drawn = torch.randint(candidates, (2, n), generator=stream, device=self._device)
-        parents, parent_ids = self._candidates(drawn[0])
-        partners, partner_ids = self._candidates(drawn[1])
-        children = self._encoding.vary(parents, partners, generation, stream)
-        crossed = children.operators == Operator.CROSSOVER
-        ids = torch.stack([parent_ids, torch.where(crossed, partner_ids, -1)], dim=1)
-        brood = _Brood(epoch, generation, children.genomes, ids, children.operators)
+        images, active = self._children, self._searching(generation)
+        shares = [settings.share for settings, _ in active]
+        costs = [settings.images for settings, _ in active]
+        counts = visits(costs, shares, images, generation)
+        stream, population = self._stream(generation), self._population()
+        made = joined(
+            [
+                emitter.emit(population, count, generation, stream)
+                for (_, emitter), count in zip(active, counts, strict=True)
+                if count
+            ]
+        )
+        self._counts = population.children
+        brood = _Brood(epoch, generation, made.children.genomes, made.parents, made.children.operators)
+        log.evaluations += images - len(brood.genomes)  # what gradients cost
         self._judge(brood, claims, log)
+
+    def _searching(self, generation: int) -> list[tuple[SearchEmitter, Emitter]]:
+        """Return the emitters that take part in a generation."""
+        scored = self._settings.images_by(generation - 1)
+        return [each for each in self._emitters if each[0].from_images <= scored]
+
+    def _population(self) -> IslandPopulation:
+        return IslandPopulation(
+            parents=self._parents,
+            first=self._classes.start,
+            # No cell is empty after generation 0: one image with finite scores takes all that are.
+            cells=self._archive.genomes,
+            cell_ids=self._archive.columns["ids"],
+            confidence=self._confidence(),
+            held=self._held_genomes,
+            held_ids=self._held_ids,
+            children=self._counts,
+        )
 
     def _judge(self, brood: _Brood, claims: Archive | None, log: _Log) -> None:
         """Score a brood on every class and let it take cells, here and for the mail."""
@@ -234,6 +266,9 @@ class Island:
 
     def _insert(self, batch: Batch, best: Tensor, rows: Tensor, log: _Log, *, claimed: bool) -> None:
         taken = self._archive.insert(batch, best, rows)
+        if self._parents.counts:
+            # A newcomer has had no children.
+            self._counts[: len(taken)] *= ~taken
         log.changed |= taken
         # Clones: the archive changes in place, and this is read at the end of the epoch.
         columns = {name: column.clone() for name, column in self._archive.columns.items()}
@@ -264,7 +299,15 @@ class Island:
             confidence=self._confidence().cpu().numpy(),
             evaluations=log.evaluations,
             not_finite=int(torch.stack(log.skipped).sum()) if log.skipped else 0,
+            counters=self._counters(),
         )
+
+    def _counters(self) -> Counters:
+        """Return who has had children here; empty where nobody counts."""
+        if not self._parents.counts:
+            return Counters.none()
+        ids = torch.cat([self._archive.columns["ids"], self._held_ids])
+        return Counters.among(ids.cpu().numpy(), self._counts.cpu().numpy())
 
     def _outbox(self, epoch: int, claims: Archive | None) -> Outbox:
         migration = self._settings.islands.migration
@@ -305,20 +348,14 @@ class Island:
         arrays = self._encoding.to_arrays(Genomes.concatenate(parts))
         return Ancestors(lost, parents[np.searchsorted(ids, lost)], arrays)
 
-    def _candidates(self, drawn: Tensor) -> tuple[Genomes, Tensor]:
-        """Return genomes and ids of parent candidates: own cells first, then the migrants held."""
-        count = len(self._classes)
-        # Clamped, so that no mask has to be read: rows of migrants are replaced below.
-        genomes = self._archive.genomes.take(drawn.clamp(max=count - 1))
-        ids = self._archive.columns["ids"][drawn.clamp(max=count - 1)]
-        if self._held_genomes is not None:
-            foreign = Replacement(drawn >= count, (drawn - count).clamp(min=0))
-            genomes.replace(foreign, self._held_genomes)
-            foreign.apply(ids, self._held_ids)
-        return genomes, ids
-
-    def _hold(self, held: Elites) -> None:
+    def _hold(self, held: Elites, counters: Counters) -> None:
+        """Hold these migrants; `counters` are those of all genomes here."""
         self._held = held
+        if self._parents.counts:
+            ids = np.concatenate([self._archive.columns["ids"].cpu().numpy(), held.ids])
+            self._counts = torch.from_numpy(counters.of(ids)).to(self._device)
+        else:
+            self._counts = torch.zeros(len(self._classes) + len(held), dtype=torch.int32, device=self._device)
         self._held_ids = torch.tensor(held.ids, device=self._device)
         self._held_genomes = None
         if len(held):

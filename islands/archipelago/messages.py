@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from islands.evolution.ancestors import Ancestors
+from islands.evolution.counters import Counters
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
 
@@ -59,11 +60,13 @@ class IslandState:
         epoch: the last epoch done; 0 is generation 0.
         elites: one row per class of its slice, in order.
         held: the migrants it holds as parent candidates.
+        counters: the children of both, where parents are chosen by them.
     """
 
     epoch: int
     elites: Elites
     held: Elites
+    counters: Counters = field(default_factory=Counters.none)
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ class Delta:
         not_finite: those of them that got no finite scores and were skipped.
         ancestors: children of this epoch that lost their cells in it again, but whose descendants hold some
             or leave as claims; None where only ids of ancestors are kept.
+        counters: see `IslandState`, as they are at the end; all of them.
         seconds: that the epoch took on its worker; no part of any result.
     """
 
@@ -127,6 +131,7 @@ class Delta:
     evaluations: int
     not_finite: int = 0
     ancestors: Ancestors | None = None
+    counters: Counters = field(default_factory=Counters.none)
     seconds: float = 0.0
 
 

@@ -19,6 +19,7 @@ from islands.config import EvolutionSettings
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors, ancestors_among
 from islands.evolution.checkpoint import Letter, Mail, RunCheckpoint
+from islands.evolution.counters import Counters
 from islands.evolution.elites import Elites
 from islands.migration.policies import senders_to
 from islands.migration.slices import class_slices
@@ -192,7 +193,10 @@ class RunMirror:
         self._settled_before[overruled.classes] = True
         for index, (classes, island) in enumerate(zip(self._slices, self._islands, strict=True)):
             held = mail.elites.take((mail.kinds == Letter.HELD) & (mail.receivers == index))
-            island.state = IslandState(epoch, own.take(np.arange(classes.start, classes.stop)), held)
+            counters = mail.counters[index] if mail.counters else Counters.none()
+            island.state = IslandState(
+                epoch, own.take(np.arange(classes.start, classes.stop)), held, counters
+            )
             island.pending = []
         self._ancestors = checkpoint.ancestors
         self._epoch, self._islands_at = epoch, Counter({epoch: len(self._islands)})
@@ -300,6 +304,7 @@ class RunMirror:
         for index, island in enumerate(self._islands):
             letters.append((Letter.HELD, -1, index, -1, _require(island.state).held))
         letters.append((Letter.OVERRULED, -1, -1, -1, own.take(overruled)))
+        counters = tuple(_require(island.state).counters for island in self._islands)
         sizes = [len(elites) for *_, elites in letters]
         return Mail(
             kinds=np.repeat(np.array([kind for kind, *_ in letters], np.uint8), sizes),
@@ -308,6 +313,7 @@ class RunMirror:
             sent=np.repeat(np.array([sent for *_, sent, _ in letters], np.int32), sizes),
             elites=Elites.concatenate([elites for *_, elites in letters]),
             boards=np.stack([self._sent[sent].board for sent in in_transit]),
+            counters=counters if any(map(len, counters)) else (),
         )
 
     def _restored(self, mail: Mail, sent: int, board: npt.NDArray[np.float32]) -> EpochMail:
@@ -326,13 +332,14 @@ def _advance(state: IslandState | None, deltas: list[Delta]) -> IslandState | No
     """Return the state after `deltas`."""
     for delta in deltas:
         if state is None:
-            state = IslandState(delta.epoch, delta.elites, _require(delta.held))
+            state = IslandState(delta.epoch, delta.elites, _require(delta.held), delta.counters)
             continue
         rows = (delta.elites.classes - state.elites.classes[0]).astype(np.intp)
         state = IslandState(
             epoch=delta.epoch,
             elites=state.elites.put(rows, delta.elites) if len(rows) else state.elites,
             held=state.held if delta.held is None else delta.held,
+            counters=delta.counters,
         )
     return state
 

@@ -1,9 +1,10 @@
 """Measures how fast a configuration runs on this machine: what `islands bench` calls.
 
-The first number is the efficiency: images per second of a whole island over those of the network alone, same
-batch, precision and threads, measured in turns within one process. "The network alone" is what cannot be
-avoided: `Classifier.predict` on images that are drawn already, in the chunks and with the preprocessing of
-evolution; the bare module is listed as well.
+The first number is the efficiency: images per second of a whole island over those of the bare network, on
+the same engine, batch, precision and threads, measured in turns within one process. "The bare network" gets
+images that are drawn, resized and, where torch runs it, normalised already. What a pass takes together with
+preprocessing, `forward`, is listed as well, and so is how far the bare network is from what the processor can
+do.
 
 Drawing the next batch beside the forward pass of this one was considered and left out: on a CPU both want the
 same cores, and drawing takes a few percent of the time; on a GPU the kernels of both queue up anyway.
@@ -18,13 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from islands.archipelago.host import IslandHost, build_parts
 from islands.archipelago.messages import Inbox, IslandKey
 from islands.bench.rows import Row
 from islands.bench.simulation import CLASSES, simulate
 from islands.bench.timing import finish, interleaved, peak_memory_of, ratio
+from islands.classifiers.apart import conditions
 from islands.classifiers.contract import Classifier
+from islands.classifiers.network_classifier import NetworkClassifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import WorkConfig
 from islands.devices import deferred_checks
@@ -32,11 +36,14 @@ from islands.encodings.contract import Encoding
 from islands.encodings.cppn import CppnEncoding
 from islands.encodings.genomes import Genomes
 from islands.evolution.archive import COLUMN_TYPES, Archive, Batch, winners
+from islands.runs.conditions import engine_of
 
 HIDDEN_NODES = 20
 """Of the CPPNs whose drawing is measured: the paper's have about as many."""
 ISLANDS = 64
 """That are simulated to see what the driver takes."""
+_SIDE = 2048
+"""Of the matrices whose product shows what the processor can do."""
 _EPOCH_S, _GENERATIONS = 0.5, 3
 """Length of the epochs measured and their least generations, if the configuration's are longer."""
 
@@ -102,6 +109,7 @@ class _MeasuredIsland:
         self.children = config.evolve.children
         self.precision: torch.dtype = getattr(torch, config.network.precision)
         self.generations = generations
+        self.passes = 10 if config.network.view == "ten-crop" else 1
         self._key = IslandKey(0, 0)
         self._epoch = 0
         self._host = IslandHost(_single_island(config, generations).evolution, encoding, classifier)
@@ -144,14 +152,16 @@ def _begin(config: WorkConfig, encoding: Encoding, classifier: Classifier) -> tu
 
 def _single_island(config: WorkConfig, generations_per_epoch: int) -> WorkConfig:
     """Return `config` for one island of one run, with other epochs."""
-    evolve = config.evolve.model_copy(update={"generations_per_epoch": generations_per_epoch})
+    # The budget is not spent here, but has to be a whole number of epochs.
+    budget = {"generations_per_epoch": generations_per_epoch, "generations": generations_per_epoch}
+    evolve = config.evolve.model_copy(update=budget)
     islands = config.islands.model_copy(update={"count": 1})
     return config.model_copy(update={"runs": 1, "evolve": evolve, "islands": islands})
 
 
 def _chunk(config: WorkConfig, classifier: Classifier) -> int:
     """Return how many images pass through the network at a time, at most."""
-    return classifier.batch_size if isinstance(classifier, TorchClassifier) else config.evolve.children
+    return classifier.batch_size if isinstance(classifier, NetworkClassifier) else config.evolve.children
 
 
 def _value(rows: list[Row], name: str) -> float:
@@ -159,17 +169,16 @@ def _value(rows: list[Row], name: str) -> float:
 
 
 def _efficiency(island: _MeasuredIsland, seconds: float) -> Iterator[Row]:
-    works: dict[str, Callable[[], object]] = {"whole": island.step, "forward": island.forward}
+    bare = _bare(island)
+    works: dict[str, Callable[[], object]] = {"whole": island.step, "forward": island.forward, "bare": bare}
     times = interleaved(works, island.device, 2 * seconds)
-    whole, forward = times["whole"], times["forward"]
+    whole, forward, alone = times["whole"], times["forward"], times["bare"]
     images = island.children * island.generations
-    yield Row(
-        "efficiency", ratio(forward.wall, whole.wall), "", "images/s of an island over the network alone"
-    )
+    yield Row("efficiency", ratio(alone.wall, whole.wall), "", "images/s of an island over the bare network")
     if island.device.type == "cpu":
         yield Row(
             "efficiency_cpu",
-            ratio(forward.cpu, whole.cpu),
+            ratio(alone.cpu, whole.cpu),
             "",
             "the same by CPU time, which other programs disturb less",
         )
@@ -177,26 +186,38 @@ def _efficiency(island: _MeasuredIsland, seconds: float) -> Iterator[Row]:
     yield Row(
         "forward", images / forward.typical, "images/s", "the network on drawn images, preprocessing included"
     )
-    module = _module_alone(island)
-    if module is not None:
-        alone = interleaved({"module": module}, island.device, seconds / 4)["module"]
-        yield Row("module", island.children / alone.typical, "images/s", "the bare network")
+    yield Row("bare", images / alone.typical, "images/s", "the network on ready images")
+    if isinstance(island.classifier, TorchClassifier):
+        yield _roofline(island.classifier, island.passes * images / alone.typical, island.precision, seconds)
 
 
-def _module_alone(island: _MeasuredIsland) -> Callable[[], object] | None:
-    """Return what runs the bare module on a generation's images; None where there is none."""
+def _bare(island: _MeasuredIsland) -> Callable[[], object]:
+    """Return what passes as many images through the bare network as an epoch does."""
     classifier = island.classifier
-    if not isinstance(classifier, TorchClassifier):
-        return None
-    size, module = classifier.input_size, classifier.module
-    pixels = torch.randn((island.children, classifier.channels, size, size), device=island.device)
-    pixels = pixels.to(island.precision, memory_format=torch.channels_last)
+    if not isinstance(classifier, NetworkClassifier):
+        return island.forward
+    size, n = classifier.input_size, island.children * island.passes
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (n, classifier.channels, size, size), generator=generator, dtype=torch.uint8)
+    once = classifier.bare(images.to(island.device))
 
-    def pass_forward() -> None:
-        for chunk in pixels.split(classifier.batch_size):
-            module(chunk)
+    def all_generations() -> None:
+        for _ in range(island.generations):
+            once()
 
-    return pass_forward
+    return all_generations
+
+
+def _roofline(classifier: TorchClassifier, passes: float, precision: torch.dtype, seconds: float) -> Row:
+    """Return how much of what the processor can compute the bare network computes, at `passes` a second."""
+    size = classifier.input_size
+    with FlopCounterMode(display=False) as counter:
+        classifier.logits(torch.zeros((1, classifier.channels, size, size), device=classifier.device))
+    factors = torch.ones((2, _SIDE, _SIDE), dtype=precision, device=classifier.device)
+    times = interleaved({"product": lambda: factors[0] @ factors[1]}, classifier.device, seconds / 4)
+    peak, reached = 2 * _SIDE**3 / min(times["product"].wall), counter.get_total_flops() * passes
+    meaning = f"{reached / 1e9:,.0f} GFLOP/s of the bare network over {peak / 1e9:,.0f} of a matrix product"
+    return Row("roofline", reached / peak, "", meaning)
 
 
 def _parts(island: _MeasuredIsland, seconds: float) -> Iterator[Row]:
@@ -287,7 +308,7 @@ def _setting(config: WorkConfig, classifier: Classifier) -> str:
     chunk = _chunk(config, classifier)
     network = config.network
     return (
-        f"{config.encoding.name}, {classifier.name} on {classifier.device}, {network.precision}, view "
-        f"{network.view}, {config.evolve.children} children a generation of an island, at most {chunk} a "
-        "forward pass"
+        f"{config.encoding.name}, {classifier.name} on {classifier.device}, {network.precision}, "
+        f"{engine_of(conditions(classifier))}; view {network.view}, {config.evolve.children} children a "
+        f"generation of an island, at most {chunk} a forward pass"
     )

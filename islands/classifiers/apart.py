@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from islands.classifiers.contract import Classifier, Prediction
+from islands.classifiers.engines import TORCH, Engine
+from islands.classifiers.network_classifier import NetworkClassifier
+from islands.classifiers.openvino_engine import instruction_set
 from islands.devices import host_waits
+
+ENGINE_REASON = "engine_reason"
+"""The condition that says why the engine is what it is."""
 
 
 def predict_each(classifier: Classifier, images: Tensor) -> Prediction:
@@ -40,12 +46,28 @@ def one_thread() -> Iterator[None]:
 
 
 def conditions(classifier: Classifier) -> dict[str, Any]:
-    """Return what else the bits of scores depend on in this process: kind of device, batch size, versions."""
+    """Return what else the bits of scores depend on in this process: device, engine, batch size, versions.
+
+    `ENGINE_REASON` alone is told for people.
+    """
     import numba
 
     found = {"device": _kind(classifier.device), "torch": str(torch.__version__), "numba": numba.__version__}
+    if engines := list(engines_of(classifier)):
+        found["engine"] = " + ".join(dict.fromkeys(engine.name for engine in engines))
+        found[ENGINE_REASON] = "; ".join(dict.fromkeys(engine.why for engine in engines))
+        if found["engine"] != TORCH:
+            found["instructions"] = instruction_set()
     size = getattr(classifier, "batch_size", None)
     return {**found, "batch_size": size} if isinstance(size, int) else found
+
+
+def engines_of(classifier: Classifier) -> Iterator[Engine]:
+    """Yield the engine of each network that a classifier is made of; none of a person's own classifier."""
+    if isinstance(classifier, NetworkClassifier):
+        yield classifier.engine
+    for member in getattr(classifier, "members", ()):
+        yield from engines_of(member)
 
 
 def _kind(device: torch.device) -> str:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from islands.classifiers.caffe_format import read_binaryproto, read_caffemodel
 from islands.classifiers.imagenet import imagenet_classes
 from islands.classifiers.lenet import CLASSES, build_lenet
+from islands.classifiers.network_classifier import Preprocessing
 from islands.classifiers.state_dicts import LocalFile, fill
-from islands.classifiers.torch_classifier import Network, Preprocessing
+from islands.classifiers.torch_classifier import Network
 from islands.errors import NetworkError
 
 _LENET = {"conv1": "0", "conv2": "2", "ip1": "5", "ip2": "7"}

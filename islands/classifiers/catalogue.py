@@ -113,6 +113,12 @@ FAMILIES: dict[str, Family] = {
         Family("torchscript", "torchscript:PATH", "what torch.jit.save wrote, described by PATH.json", r".+"),
         Family("exported", "exported:PATH", "what torch.export.save wrote, described by PATH.json", r".+"),
         Family(
+            "openvino",
+            "openvino:PATH",
+            "an ONNX, TensorFlow, TFLite, Paddle or OpenVINO file, described by PATH.json; without gradients",
+            r".+",
+        ),
+        Family(
             "caffe",
             "caffe:lenet|caffenet:PATH[,MEAN]",
             "the paper's networks, from a .caffemodel and a .binaryproto with the mean image",

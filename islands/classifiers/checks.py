@@ -8,7 +8,7 @@ from torch import Tensor
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.finite import require_finite
 from islands.classifiers.foreign import told
-from islands.classifiers.torch_classifier import NotFinite
+from islands.classifiers.network_classifier import NotFinite
 from islands.errors import NetworkError
 
 _TOLERANCE = 1e-3

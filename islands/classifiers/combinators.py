@@ -109,6 +109,7 @@ class Stability:
         self.device = member.device
         settings = f"{self.COPIES} {self.NOISE} {self.SHIFT}"
         self.fingerprint = _fingerprint(f"stability {settings}", [member.fingerprint])
+        self.members = (member,)
         self._member = LabelOnly(member)
         self._shape: tuple[int, ...] = ()
         self._noise: list[Tensor] = []
@@ -150,6 +151,7 @@ class LabelOnly:
         self.input_size = member.input_size
         self.device = member.device
         self.fingerprint = _fingerprint("label-only", [member.fingerprint])
+        self.members = (member,)
         self._member = member
 
     @torch.inference_mode()

@@ -108,3 +108,13 @@ def require_differentiable(classifier: Classifier) -> Differentiable:
             "ensemble of such"
         )
     return classifier
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """Return log(p / (1 - p)) for the softmax p of `logits` (B, K), without cancellation near p = 1."""
+    total = logits.logsumexp(1, keepdim=True)
+    others = total + torch.log1p(-(logits - total).exp())
+    # For the top class 1 - p may cancel to nothing: sum over the rest instead.
+    top = logits.argmax(1, keepdim=True)
+    rest = logits.scatter(1, top, -torch.inf).logsumexp(1, keepdim=True)
+    return logits - others.scatter(1, top, rest)

@@ -8,8 +8,9 @@ from pathlib import Path
 from efficientnet_lite_pytorch import EfficientNet
 
 from islands.classifiers.imagenet import imagenet_classes
+from islands.classifiers.network_classifier import Preprocessing
 from islands.classifiers.state_dicts import LocalFile, fill, read_state_dict
-from islands.classifiers.torch_classifier import Network, Preprocessing
+from islands.classifiers.torch_classifier import Network
 
 MEAN = 127 / 255
 STD = 128 / 255

@@ -10,8 +10,9 @@ from pathlib import Path
 from safetensors.torch import load
 from torch import nn
 
+from islands.classifiers.network_classifier import Preprocessing
 from islands.classifiers.state_dicts import LocalFile, fill, read_state_dict, require_sha256
-from islands.classifiers.torch_classifier import Network, Preprocessing
+from islands.classifiers.torch_classifier import Network
 from islands.errors import NetworkError
 from islands.folders import cache_directory
 

@@ -22,7 +22,8 @@ from torch.nn.parameter import is_lazy
 from islands.classifiers.contract import Classifier
 from islands.classifiers.foreign import told
 from islands.classifiers.importing import importable, module_of_file
-from islands.classifiers.torch_classifier import Network, Preprocessing
+from islands.classifiers.network_classifier import Preprocessing
+from islands.classifiers.torch_classifier import Network
 from islands.errors import NetworkError
 
 _log = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from islands.classifiers.lenet import CLASSES
+from islands.classifiers.network_classifier import Preprocessing
 from islands.classifiers.state_dicts import require_sha256
-from islands.classifiers.torch_classifier import Network, Preprocessing
+from islands.classifiers.torch_classifier import Network
 
 
 class KernelMachine(nn.Module):

@@ -10,16 +10,12 @@ import torch
 from islands.classifiers.catalogue import parse_network
 from islands.classifiers.combinators import Ensemble, LabelOnly, Stability, Weakest
 from islands.classifiers.contract import Classifier
+from islands.classifiers.engines import EngineName
+from islands.classifiers.network_classifier import NotFinite, Outputs, Precision, View
+from islands.classifiers.openvino_files import FileClassifier, FileNetwork, load_file
 from islands.classifiers.screened import MARGINS, ScreenedClassifier, full_batch
 from islands.classifiers.state_dicts import LocalFile
-from islands.classifiers.torch_classifier import (
-    Network,
-    NotFinite,
-    Outputs,
-    Precision,
-    View,
-    build_classifier,
-)
+from islands.classifiers.torch_classifier import Network, build_classifier
 from islands.errors import ConfigError, NetworkError
 from islands.memory import keep_freed_memory
 
@@ -30,6 +26,7 @@ def load_classifier(
     view: View = "whole",
     batch_size: int | None = None,
     precision: Precision = "float32",
+    engine: EngineName = "auto",
     screen: Precision | None = None,
     screen_margin: float | None = None,
     weights: str | None = None,
@@ -45,6 +42,7 @@ def load_classifier(
         view: how an image larger than the network's input is shown to it.
         batch_size: images per forward pass; None: what suits the network.
         precision: of the forward pass.
+        engine: what runs the forward pass, see `TorchClassifier`.
         screen: precision of a replica that finds the images worth scoring in `precision`; None: no replica.
         screen_margin: see `ScreenedClassifier`; None: what suits `screen`.
         weights: path of a state dict to use in place of the network's own weights.
@@ -67,6 +65,7 @@ def load_classifier(
                 view=view,
                 batch_size=batch_size,
                 precision=precision,
+                engine=engine,
                 weights=weights,
                 sha256=sha256,
                 outputs=outputs,
@@ -86,6 +85,7 @@ def load_classifier(
             view=view,
             batch_size=batch_size,
             precision=precision,
+            engine=engine,
             outputs=outputs,
             not_finite=not_finite,
             device=device,
@@ -102,15 +102,29 @@ def load_classifier(
             view=view,
             batch_size=batch_size,
             precision=precision,
+            engine=engine,
             device=device,
             outputs=outputs,
             not_finite=not_finite or "error",
         )
-    if (view, precision, outputs) != ("whole", "float32", None):
+    if isinstance(found, FileNetwork):
+        if engine == "torch":
+            raise NetworkError(f"network.engine: got torch for {name}, which OpenVINO runs; expected auto")
+        return FileClassifier(
+            name,
+            found,
+            view=view,
+            batch_size=batch_size,
+            precision=precision,
+            device=device,
+            outputs=outputs,
+            not_finite=not_finite or "error",
+        )
+    if (view, precision, outputs) != ("whole", "float32", None) or engine == "openvino":
         raise NetworkError(
-            f"{name}: got a classifier of your own with network.view {view}, network.precision {precision} "
-            f"and network.outputs {outputs}; expected whole, float32 and null: it decides itself how images "
-            "are shown and scored"
+            f"{name}: got a classifier of your own with network.view {view}, network.precision {precision}, "
+            f"network.engine {engine} and network.outputs {outputs}; expected whole, float32, auto and null: "
+            "it decides itself how images are shown and scored"
         )
     return found
 
@@ -135,7 +149,9 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _load(name: str, prefix: str, rest: str, weights: str | None, sha256: str | None) -> Network | Classifier:
+def _load(
+    name: str, prefix: str, rest: str, weights: str | None, sha256: str | None
+) -> Network | FileNetwork | Classifier:
     if prefix in _FROM_FILE:
         _refuse(name, weights=weights)
         return _FROM_FILE[prefix](rest, sha256)
@@ -199,6 +215,10 @@ def _exported(path: str, sha256: str | None) -> Network:
     return load_exported(LocalFile(Path(path), sha256))
 
 
+def _openvino(path: str, sha256: str | None) -> FileNetwork:
+    return load_file(LocalFile(Path(path), sha256))
+
+
 def _caffe(spec: str, sha256: str | None) -> Network:
     from islands.classifiers.caffe import load_caffe
 
@@ -227,9 +247,10 @@ _WITH_WEIGHTS: dict[str, Callable[[str, LocalFile | None], Network]] = {
 }
 """Networks that take weights of the user's in place of their own."""
 
-_FROM_FILE: dict[str, Callable[[str, str | None], Network]] = {
+_FROM_FILE: dict[str, Callable[[str, str | None], Network | FileNetwork]] = {
     "torchscript": _torchscript,
     "exported": _exported,
+    "openvino": _openvino,
     "caffe": _caffe,
     "lenet": _trained_lenet,
     "trained": _trained,

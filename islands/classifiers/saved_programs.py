@@ -74,12 +74,17 @@ def _load(file: LocalFile, kind: str, writer: str, read: Callable[[io.BytesIO], 
             f"{kind}:{file.path}: got a file that is no such network ({type(error).__name__}); expected what "
             f"{writer} writes"
         ) from None
-    described = _description(file.path)
+    described = description_of(file.path)
     network = describe(f"{kind}:{file.path}", described)
     return network._replace(module=module)
 
 
-def _description(path: Path) -> Any:
+def description_of(path: Path) -> Any:
+    """Return what the JSON file beside a network says, as attributes.
+
+    Raises:
+        NetworkError: it is missing, or no JSON object.
+    """
     beside = path.with_name(f"{path.name}.json")
     example = '{"classes": ["cat", "dog"], "input_size": 32, "channels": 3, "mean": 0.5, "std": 0.5}'
     try:

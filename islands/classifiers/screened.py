@@ -9,7 +9,7 @@ from torch import Tensor
 
 from islands.classifiers.combinators import Ensemble
 from islands.classifiers.contract import Classifier, Prediction, require_differentiable
-from islands.classifiers.torch_classifier import Precision, TorchClassifier
+from islands.classifiers.network_classifier import NetworkClassifier, Precision
 from islands.errors import NetworkError
 
 MARGINS: dict[Precision, float] = {"bfloat16": 0.5, "float16": 0.0625}
@@ -44,6 +44,7 @@ class ScreenedClassifier:
         self.device = exact.device
         self.fingerprint = exact.fingerprint
         self.margin = margin
+        self.members = (exact, replica)
         self._exact = exact
         self._replica = replica
         self._batch_size = batch_size
@@ -85,7 +86,7 @@ def full_batch(classifier: Classifier) -> int:
         NetworkError: there is a classifier whose scores do not depend on precision as those of a network do.
     """
     match classifier:
-        case TorchClassifier():
+        case NetworkClassifier():
             return classifier.batch_size
         case Ensemble():
             return math.lcm(*map(full_batch, classifier.members))

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from islands.classifiers.imagenet import imagenet_classes
+from islands.classifiers.network_classifier import Preprocessing
 from islands.classifiers.state_dicts import LocalFile, fill, hash_in_name, read_state_dict
-from islands.classifiers.torch_classifier import Network, Preprocessing
+from islands.classifiers.torch_classifier import Network
 from islands.classifiers.torchvision_cpu import import_torchvision
 from islands.errors import NetworkError
 

@@ -14,8 +14,9 @@ from safetensors.torch import load, save
 from torch import nn
 
 from islands.classifiers.lenet import build_lenet
+from islands.classifiers.network_classifier import Preprocessing
 from islands.classifiers.state_dicts import fill, require_sha256
-from islands.classifiers.torch_classifier import Network, Preprocessing, fingerprint_of
+from islands.classifiers.torch_classifier import Network, fingerprint_of
 from islands.errors import NetworkError
 from islands.files import write_whole
 from islands.folders import cache_directory

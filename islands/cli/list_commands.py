@@ -1,4 +1,4 @@
-"""`networks`, `pipelines`, `init` and `version`: what there is to work with."""
+"""`networks`, `pipelines`, `explain`, `init` and `version`: what there is to work with."""
 
 from __future__ import annotations
 
@@ -57,6 +57,39 @@ def _as_json(pipeline: Pipeline) -> dict[str, Any]:
         "parameters": None if schema is None else schema.model_json_schema(),
         "small": pipeline.small,
     }
+
+
+def explain(
+    preset: Annotated[
+        str | None, typer.Argument(metavar="[PRESET]", help="One of them; all, if none is named.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what the presets of `evolve.preset` are, and what one of them sets for each encoding."""
+    from islands.config.explain import did_you_mean
+    from islands.search.presets import ENCODINGS, PRESETS, settings_of
+
+    if preset is None:
+        if as_json:
+            print(json.dumps(dict(PRESETS)))
+            return
+        for name, summary in PRESETS.items():
+            print(f"{name:<12}{summary}")
+        return
+    if preset not in PRESETS:
+        raise InputError(
+            f"got the preset {preset!r}; expected one of {', '.join(PRESETS)}{did_you_mean(preset, PRESETS)}"
+        )
+    found = {encoding: settings_of(preset, encoding) for encoding in ENCODINGS}
+    if as_json:
+        print(json.dumps(found))
+        return
+    print(f"{preset}: {PRESETS[preset]}")
+    for encoding, settings in found.items():
+        print(f"\nencoding {encoding}" + ("" if settings else ": nothing; defaults are the paper's"))
+        for section, values in settings.items():
+            for key, value in values.items():
+                print(f"  {section}.{key}: {json.dumps(value)}")
 
 
 def init(folder: Folder) -> None:

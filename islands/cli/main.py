@@ -17,6 +17,7 @@ from islands.cli import (
     background_commands,
     bench_command,
     cluster_commands,
+    compare_command,
     doctor_command,
     list_commands,
     look_commands,
@@ -64,6 +65,7 @@ for _command in (
     without_panics(store_commands.verify),
     score_commands.score,
     score_commands.transfer,
+    compare_command.compare,
     paper_commands.paper,
     without_panics(paper_commands.findings),
     without_panics(store_commands.tag),
@@ -76,6 +78,7 @@ for _command in (
     bench_command.bench,
     list_commands.networks,
     list_commands.pipelines,
+    list_commands.explain,
     list_commands.init,
     list_commands.version,
 ):

@@ -201,6 +201,7 @@ def _report(reader: StoreReader, as_json: bool) -> None:
 def _plan_text(result: Plan) -> str:
     rows = {
         "stages": ", ".join(result.stages),
+        "engine": result.engine,
         "archives": f"{result.runs} of {result.classes} classes",
         "islands": f"{result.islands} a run, on {result.workers} workers",
         "generations": f"{result.generations:,} on each island",

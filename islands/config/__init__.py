@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from islands.encodings.settings import CppnSettings, DctSettings, DirectSettings
+from islands.search.choices import MutationSettings, ParentsName, SearchEmitter
+from islands.search.presets import PresetName
 
 
 def _path_text(value: object) -> object:
@@ -49,6 +51,10 @@ class NetworkConfig(Section):
     name says, as PyTorch writes it."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the forward pass; confidences are float32 always."""
+    engine: Literal["auto", "torch", "openvino"] = "auto"
+    """What runs the forward pass. `auto`: OpenVINO on CPUs, where it can run the network in this precision
+    and agrees with torch on it, else torch; `islands doctor` says which, and why. Part of the result: float
+    sums depend on it."""
     screen: Literal["bfloat16", "float16"] | None = None
     """Precision in which all children are scored first; only those that might take a cell are then scored in
     float32, which alone decides. Null: all are scored in `precision` at once."""
@@ -162,6 +168,26 @@ class EvolveConfig(Section):
     """Generations between two exchanges."""
     tie_break: Literal["first", "margin"] = "first"
     """At equal confidence the incumbent stays (the paper's rule), or log-odds decide."""
+    preset: PresetName = "paper"
+    """A whole search by its name. What it sets, the file may set otherwise; `islands explain` shows it."""
+    parents: ParentsName = "uniform"
+    """Who has children: any cell as likely as another (paper), or genomes with the fewest children first."""
+    emitters: Annotated[list[SearchEmitter], Field(min_length=1)] = [MutationSettings()]
+    """What makes children, and which share of a generation's images each may spend."""
+
+    @field_validator("emitters")
+    @classmethod
+    def _sound_emitters(cls, emitters: list[SearchEmitter]) -> list[SearchEmitter]:
+        names = [emitter.name for emitter in emitters]
+        if repeated := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"{repeated} is here twice; give it the sum of both shares")
+        # Whatever is left of a generation's images by those that cost several goes to one that costs one.
+        if not any(emitter.images == 1 and not emitter.from_images for emitter in emitters):
+            raise ValueError(
+                f"got {', '.join(names)}; expected one that makes single images from the start, such as"
+                " {name: mutation}"
+            )
+        return emitters
 
     @model_validator(mode="after")
     def _whole_epochs(self) -> EvolveConfig:
@@ -381,6 +407,22 @@ class WorkConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _emitters_fit(self) -> WorkConfig:
+        for emitter in self.evolve.emitters:
+            if emitter.needs not in (None, self.encoding.name):
+                raise ValueError(
+                    f"evolve.emitters has {emitter.name}, which works on encoding.name {emitter.needs}; got"
+                    f" {self.encoding.name}: remove it, or change the encoding"
+                )
+            children = self.evolution.children_of(self.islands.count - 1)
+            if children < emitter.images and emitter.images > 1:
+                raise ValueError(
+                    f"evolve.emitters: {emitter.name} spends {emitter.images} images at a time, and an island"
+                    f" has {children} in a generation; raise evolve.children, or lower its steps"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _enough_for_islands(self) -> WorkConfig:
         count, cost = self.islands.count, self.encoding.images_per_seed
         budget = self.evolution.budget
@@ -417,7 +459,8 @@ class RunConfig(WorkConfig, _Named):
 def stored_run_config(values: Any) -> RunConfig:
     """Read a complete configuration that a store or an experiment keeps.
 
-    Before `evolve.budget_per` had a name, its value was `island`.
+    Before `evolve.budget_per` had a name, its value was `island`, and before `network.engine` had one, that
+    was `torch`.
 
     Raises:
         ValidationError: this version does not know it.
@@ -425,4 +468,21 @@ def stored_run_config(values: Any) -> RunConfig:
     match values:
         case {"evolve": dict() as evolve, "islands": {"count": int() as count}} if count > 1:
             values = {**values, "evolve": {"budget_per": "island", **evolve}}
+    match values:
+        case {"network": network}:
+            held_out = [_with_engine(each) for each in values.get("held_out", [])]
+            values = {**values, "network": _with_engine(network), "held_out": held_out}
     return RunConfig.model_validate(values)
+
+
+def stored_network_config(values: Any) -> NetworkConfig:
+    """Read the complete settings of a network that a store keeps; see `stored_run_config`.
+
+    Raises:
+        ValidationError: this version does not know them.
+    """
+    return NetworkConfig.model_validate(_with_engine(values))
+
+
+def _with_engine(network: Any) -> Any:
+    return {"engine": "torch", **network} if isinstance(network, dict) else network

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from islands.config import RunConfig
+from islands.config import NetworkConfig, RunConfig
 from islands.errors import ConfigError
 
 MAY_CHANGE = (
     "evolve.generations",
+    "network.engine",
     "network.not_finite",
     "held_out",
     "workers",
@@ -53,6 +54,21 @@ def require_unchanged(before: RunConfig, after: RunConfig, allowed: Sequence[str
                     f" set evolve.budget_per to {expected}, or launch a new run"
                 )
             raise changes_meaning(key, allowed)
+
+
+def on_its_engines(stored: RunConfig, config: RunConfig) -> RunConfig:
+    """Return `config`, with the engines of a run that was started as `stored` where it leaves them open."""
+
+    def settled(network: NetworkConfig, before: Iterable[NetworkConfig]) -> NetworkConfig:
+        same = (each for each in before if each.model_copy(update={"engine": network.engine}) == network)
+        return next(same, network) if network.engine == "auto" else network
+
+    return config.model_copy(
+        update={
+            "network": settled(config.network, [stored.network]),
+            "held_out": [settled(network, stored.held_out) for network in config.held_out],
+        }
+    )
 
 
 def _meaning(config: RunConfig) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from islands.config import HeldOut, NetworkConfig, RayConfig, RunConfig, Section
 from islands.config.explain import KeyPath, Schema, did_you_mean, explain, quote_hint, schema_with, show
 from islands.config.layers import Layer, Origin, Problem, parse_override, parse_yaml
 from islands.config.written import expanded, unexpanded
-from islands.encodings.settings import EncodingSettings
+from islands.encodings.settings import CppnSettings, DctSettings, DirectSettings, EncodingSettings
 from islands.errors import ConfigError
+from islands.search.presets import PRESETS, settings_of
 from islands.texts import decoded
 
 _S = TypeVar("_S", bound=Section)
@@ -128,7 +129,7 @@ def resolve_work_config(templates: Templates, pipeline: str, overrides: Sequence
         raise ConfigError(str(_pipeline_problem(layer, templates)))
     values = {key: value for key, value in layer.values.items() if key != "pipeline"}
     own = Layer(layer.source, values, layer.origins, layer.problems)
-    return _validated(WorkConfig, (), Layer(layer.source, template.settings).below(own))
+    return _validated(WorkConfig, (), _over(template, own))
 
 
 def as_written(templates: Templates, config: RunConfig) -> dict[str, Any]:
@@ -148,15 +149,14 @@ def lay_over(config: RunConfig, settings: Mapping[str, Any], source: str) -> Run
         ConfigError: with a line for each mistake.
     """
     values = config.model_dump(mode="json")
-    below = {**values, "encoding": _encoding_below(values["encoding"], settings.get("encoding", {}))}
-    return _validate(Layer(Origin(source), below).below(Layer(Origin(source), settings)))
-
-
-def _encoding_below(encoding: Mapping[str, Any], top: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a variant's encoding is laid over: of another encoding only what all have in common."""
-    if top.get("name", encoding["name"]) == encoding["name"]:
-        return encoding
-    return {name: encoding[name] for name in EncodingSettings.model_fields}
+    below, top = Layer(Origin(source), values), Layer(Origin(source), settings)
+    encoding, name = values["encoding"], settings.get("encoding", {}).get("name", config.encoding.name)
+    if name != config.encoding.name:
+        # Of another encoding, only what all have in common; and the preset has other emitters for it.
+        common = {key: encoding[key] for key in EncodingSettings.model_fields}
+        values = {**values, "encoding": {**common, "name": name}}
+        below = Layer(Origin(source), values).below(_preset(values, Origin(source)))
+    return _validate(below.below(top))
 
 
 def read_networks(texts: Sequence[str]) -> list[NetworkConfig]:
@@ -262,9 +262,29 @@ def _resolve(templates: Templates, layer: Layer, overrides: Sequence[str], *, wr
     template = _template(templates, layer.values.get("pipeline"))
     if template is None:
         return _validate(layer, [_pipeline_problem(layer, templates)])
-    config = _validate(Layer(layer.source, template.settings).below(layer))
+    config = _validate(_over(template, layer))
     _require_parameters(config, template.parameters, layer)
     return config
+
+
+def _over(template: Template, layer: Layer) -> Layer:
+    """Return a layer over the settings of a pipeline, and between them what its preset sets."""
+    settings = Layer(layer.source, template.settings)
+    return settings.below(_preset(settings.below(layer).values, layer.source)).below(layer)
+
+
+def _preset(values: Any, source: Origin) -> Layer:
+    """Return what the preset that settings name sets; nothing where they are wrong, which is told later."""
+    match values:
+        case {
+            "evolve": {"preset": str(preset)},
+            "encoding": {"name": str(encoding)}
+            | DirectSettings(name=encoding)
+            | CppnSettings(name=encoding)
+            | DctSettings(name=encoding),
+        } if preset in PRESETS:
+            return Layer(source, settings_of(preset, encoding))
+    return Layer(source, {})
 
 
 def _require_parameters(config: RunConfig, schema: type[Section] | None, layer: Layer) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -18,7 +18,13 @@ class Operator(IntEnum):
     MUTATION = 1
     CROSSOVER = 2
     GRADIENT = 3
-    """Drawn at random, and then tuned; see `islands.evolution.seeding`."""
+    """Drawn at random, or a parent's, and then moved along the network's gradient."""
+    FINE = 4
+    """Small steps of some genes; see `islands.encodings.fine`."""
+    WARP = 5
+    """One output of a partner displaces a coordinate; see `islands.encodings.graphs`."""
+    TRANSFORM = 6
+    """Zoomed, turned, shifted or stretched; see `islands.encodings.graphs`."""
 
 
 class Children(NamedTuple):
@@ -26,6 +32,30 @@ class Children(NamedTuple):
 
     genomes: Genomes
     operators: Tensor
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """An encoding whose genes are numbers, which small steps and gradients can move."""
+
+    def genes(self, genomes: Genomes) -> Tensor:
+        """Return the genes as float32 (B, G) in [0, 1]; see `present`."""
+        ...
+
+    def present(self, genomes: Genomes) -> Tensor:
+        """Say which genes there are: bool (B, G)."""
+        ...
+
+    def with_genes(self, genomes: Genomes, genes: Tensor) -> Genomes:
+        """Return `genomes` with other genes (B, G) in [0, 1], rounded to what a genome can hold."""
+        ...
+
+    def levels(self, genomes: Genomes, genes: Tensor) -> Tensor:
+        """Return the bytes of `render(with_genes(…))` as float32, on autograd's tape from `genes`.
+
+        The gradients are those of the same image without rounding.
+        """
+        ...
 
 
 class Encoding(Protocol):

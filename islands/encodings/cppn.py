@@ -28,6 +28,7 @@ from torch.nn.functional import pad
 from islands.devices import Constant, host_waits
 from islands.encodings.canvas import Canvas
 from islands.encodings.contract import Children, Operator
+from islands.encodings.deep import deep_networks
 from islands.encodings.fields import INPUTS
 from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.polynomial import polynomial_step
@@ -60,8 +61,12 @@ class CppnEncoding:
         )
 
     def random(self, n: int, generator: torch.Generator) -> Genomes:
-        """Draw `n` networks without hidden nodes, every input connected to every output."""
+        """Draw `n` networks; see `CppnSettings.start`."""
         device = generator.device
+        if self.settings.start == "deep":
+            codes = self._codes.on(device)
+            networks = deep_networks(n, self.channels, self.settings.weight_limit, codes, generator)
+            return networks if host_waits(device) else self.compact(networks)
         inputs = torch.arange(INPUTS, dtype=torch.int16, device=device)
         outputs = INPUTS + torch.arange(self.channels, dtype=torch.int16, device=device)
         connections = INPUTS * self.channels
@@ -93,16 +98,29 @@ class CppnEncoding:
             genomes, self.channels, self.settings.weight_limit, canvas, self.settings.colour
         )
 
-    def levels(self, genomes: Genomes) -> Tensor:
-        """Return the bytes of `render` as float32, on autograd's tape from the genes of the weights.
+    def genes(self, genomes: Genomes) -> Tensor:
+        """Return the genes of the weights; see `Tunable.genes`."""
+        return genomes["weights"]
 
-        The gradients are those of the same image without rounding.
-        """
+    def present(self, genomes: Genomes) -> Tensor:
+        """Say which connections there are; see `Tunable.present`."""
+        return genomes["targets"] > 0
+
+    def with_genes(self, genomes: Genomes, genes: Tensor) -> Genomes:
+        """Replace the genes of the weights; see `Tunable.with_genes`."""
+        return Genomes(genomes.fields | {"weights": genes})
+
+    def levels(self, genomes: Genomes, genes: Tensor) -> Tensor:
+        """Return bytes on autograd's tape; see `Tunable.levels`."""
         canvas = Canvas.of(self.settings, self.size, self.size)
         unrounded = render_unrounded(
-            genomes, self.channels, self.settings.weight_limit, canvas, self.settings.colour
+            self.with_genes(genomes, genes),
+            self.channels,
+            self.settings.weight_limit,
+            canvas,
+            self.settings.colour,
         )
-        scored = self.render(Genomes(genomes.fields | {"weights": genomes["weights"].detach()}))
+        scored = self.render(self.with_genes(genomes, genes.detach()))
         # The difference is exactly 0, and carries the gradient: the values stay those of the bytes.
         return scored.float() + (unrounded - unrounded.detach())
 

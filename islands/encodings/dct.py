@@ -19,7 +19,7 @@ import math
 import torch
 from torch import Tensor
 
-from islands.encodings.colour import to_rgb
+from islands.encodings.colour import rgb_levels, to_rgb
 from islands.encodings.contract import Children
 from islands.encodings.direct import DirectEncoding
 from islands.encodings.genomes import Arrays, Genomes
@@ -71,6 +71,32 @@ class DctEncoding:
             # Exact: a product and a shift of whole numbers below 2^63.
             image.copy_((255 * (total + (1 << FULL)) >> (FULL + 1)).clamp_(0, 255))
         return to_rgb(images, self.settings.colour) if self.channels == 3 else images
+
+    def genes(self, genomes: Genomes) -> Tensor:
+        """Return coefficients as parts of 255; see `Tunable.genes`."""
+        return self._genes.genes(genomes)
+
+    def present(self, genomes: Genomes) -> Tensor:
+        """Say that all genes are there; see `Tunable.present`."""
+        return self._genes.present(genomes)
+
+    def with_genes(self, genomes: Genomes, genes: Tensor) -> Genomes:
+        """Round coefficients; see `Tunable.with_genes`."""
+        return self._genes.with_genes(genomes, genes)
+
+    def levels(self, genomes: Genomes, genes: Tensor) -> Tensor:
+        """Return bytes on autograd's tape; see `Tunable.levels`."""
+        frequencies = self.settings.frequencies
+        coefficients = (genes * 255 - (1 << GENE_BITS)).view(-1, self.channels, frequencies, frequencies)
+        # In float32 and relative to the exact sum: these are only the gradient's.
+        amplitudes = (self._amplitudes / 2.0 ** (GENE_BITS + AMPLITUDE_BITS)).float().to(genes.device)
+        cosines = (_cosines(frequencies, self.size) / 2.0**COSINE_BITS).float().to(genes.device)
+        unrounded = (cosines @ (coefficients * amplitudes) @ cosines.T + 1).clamp(0, 2) * (255 / 2)
+        if self.channels == 3:
+            unrounded = rgb_levels(unrounded, self.settings.colour)
+        scored = self.render(self.with_genes(genomes, genes.detach()))
+        # The difference is exactly 0, and carries the gradient: the values stay those of the bytes.
+        return scored.float() + (unrounded - unrounded.detach())
 
     def compact(self, genomes: Genomes) -> Genomes:
         """Return the genomes as they are: all have the same length."""

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from islands.devices import Constant, host_waits
-from islands.encodings.colour import to_rgb
+from islands.encodings.colour import rgb_levels, to_rgb
 from islands.encodings.contract import Children, Operator
 from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.polynomial import polynomial_step
@@ -93,6 +93,27 @@ class DirectEncoding:
     def from_arrays(self, arrays: Arrays, device: torch.device) -> Genomes:
         """Invert `to_arrays`."""
         return Genomes({"genes": torch.tensor(arrays["genes"], dtype=torch.uint8, device=device)})
+
+    def genes(self, genomes: Genomes) -> Tensor:
+        """Return levels as parts of 255; see `Tunable.genes`."""
+        return genomes["genes"].float() / 255
+
+    def present(self, genomes: Genomes) -> Tensor:
+        """Say that all genes are there; see `Tunable.present`."""
+        return torch.ones_like(genomes["genes"], dtype=torch.bool)
+
+    def with_genes(self, genomes: Genomes, genes: Tensor) -> Genomes:
+        """Round genes to levels; see `Tunable.with_genes`."""
+        return Genomes(genomes.fields | {"genes": (genes * 255).round().to(torch.uint8)})
+
+    def levels(self, genomes: Genomes, genes: Tensor) -> Tensor:
+        """Return bytes on autograd's tape; see `Tunable.levels`."""
+        unrounded = (genes * 255).view(-1, self.channels, self.size, self.size)
+        if self.channels == 3:
+            unrounded = rgb_levels(unrounded, self.settings.colour)
+        scored = self.render(self.with_genes(genomes, genes.detach()))
+        # The difference is exactly 0, and carries the gradient: the values stay those of the bytes.
+        return scored.float() + (unrounded - unrounded.detach())
 
     def mutation_rate(self, generation: int) -> float:
         """Return the probability that a gene mutates in `generation`, counted from 1."""

@@ -104,6 +104,12 @@ class CppnSettings(EncodingSettings):
     The distance from the centre is 0..1.414 in both."""
     activations: tuple[Activation, ...] = ("sine", "sigmoid", "gaussian", "linear")
     """The functions that nodes draw from, uniformly (paper: all four)."""
+    start: Literal["minimal", "deep"] = "minimal"
+    """Generation 0: networks without hidden nodes, every input connected to every output (paper), or with 16
+    to 32 hidden nodes; see `islands.encodings.deep`."""
+    max_nodes: PositiveInt | None = None
+    """Hidden nodes from which on mutation adds neither nodes nor connections, and crossovers and warps may
+    add an eighth of them at most; null: mutation has no bound (paper), the others have one of 160."""
     weight_limit: PositiveFloat = 10.0
     """Connection weights lie in [-weight_limit, weight_limit]; genes map to it linearly (released code:
     10)."""

@@ -11,12 +11,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from islands.devices import host_waits
-from islands.encodings.fields import FIELDS, INPUTS, Bytes, Floats, Indices
+from islands.encodings.fields import FIELDS, INPUTS, Booleans, Bytes, Floats, Indices, Longs
 from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.kernels import kernel
 from islands.encodings.settings import CppnSettings
 
 NOWHERE = -1
+
+UNBOUNDED = 1 << 15
+"""More nodes than int16 can name."""
 
 
 def restructure_on_cpu(
@@ -35,7 +38,9 @@ def restructure_on_cpu(
         np.float32,
     )
     functions, sources, targets, weights = (children[name].numpy() for name in FIELDS)
-    restructure_rows(functions, sources, targets, weights, outputs, limits, codes.numpy(), uniform.numpy())
+    most = UNBOUNDED if rates.max_nodes is None else rates.max_nodes
+    draws = codes.numpy(), uniform.numpy()
+    restructure_rows(functions, sources, targets, weights, outputs, limits, most, *draws)
     return children
 
 
@@ -106,6 +111,7 @@ def restructure_rows(
     weights: Floats,
     outputs: int,
     limits: Floats,
+    most: int,
     codes: Bytes,
     uniform: Floats,
 ) -> None:
@@ -114,8 +120,9 @@ def restructure_rows(
     allowed = np.empty(nodes, np.uint8)
     for row in range(functions.shape[0]):
         f, s, t, w, u = functions[row], sources[row], targets[row], weights[row], uniform[row]
+        grows = np.count_nonzero(f[INPUTS + outputs :]) < most
         # In the released code's order. Each decision has its own draws, whether or not those before it fired.
-        if u[0] < limits[0]:
+        if grows and u[0] < limits[0]:
             place = connections - 2
             mark_senders(f, outputs, allowed)
             s[place] = choose(allowed, u[1])
@@ -126,7 +133,7 @@ def restructure_rows(
             place = choose(t, u[5])
             if place != NOWHERE:
                 disconnect(s, t, w, place)
-        if u[6] < limits[2]:
+        if grows and u[6] < limits[2]:
             split = choose(t, u[7])
             if split != NOWHERE:
                 node, place = nodes - 1, connections - 1
@@ -188,3 +195,18 @@ def choose(values: Bytes | Indices, uniform: np.float32) -> int:
 def disconnect(sources: Indices, targets: Indices, weights: Floats, place: int) -> None:
     """Take a connection away."""
     sources[place], targets[place], weights[place] = 0, 0, 0
+
+
+@kernel
+def mark_needed_rows(sources: Longs, targets: Longs, needed: Booleans) -> None:
+    """Mark in `needed` (n, N) all nodes from which a path leads to a node that is marked."""
+    for row in range(targets.shape[0]):
+        grows = True
+        # Connections lie in any order, as in `mark_receivers`.
+        while grows:
+            grows = False
+            for place in range(targets.shape[1]):
+                source = sources[row, place]
+                if targets[row, place] > 0 and needed[row, targets[row, place]] and not needed[row, source]:
+                    needed[row, source] = True
+                    grows = True

@@ -36,16 +36,19 @@ def restructure_by_tensors(
     Args:
         genomes: n rows with N nodes and C connections; the result has N + 1 and C + 2.
         outputs: the number of outputs.
-        rates: the four rates of structural mutation.
+        rates: the four rates of structural mutation, and the bound of growth.
         codes: uint8, the functions that a new node may have.
         uniform: (n, RESTRUCTURE_DRAWS) float32 in [0, 1).
     """
     u = uniform.T[:, :, None]
     functions, sources, targets = (genomes[name].long() for name in ("functions", "sources", "targets"))
     graphs = Graphs(functions, sources, targets, genomes["weights"])
-    graphs = _add_connection(graphs, outputs, u[0] < rates.add_connection_rate, u[1], u[2], u[3])
+    grows = torch.ones_like(u[0], dtype=torch.bool)
+    if rates.max_nodes is not None:
+        grows = (functions[:, INPUTS + outputs :] > 0).sum(1, keepdim=True) < rates.max_nodes
+    graphs = _add_connection(graphs, outputs, grows & (u[0] < rates.add_connection_rate), u[1], u[2], u[3])
     graphs = _delete_connection(graphs, u[4] < rates.delete_connection_rate, u[5])
-    graphs = _add_node(graphs, u[6] < rates.add_node_rate, u[7], pick(codes, u[8]))
+    graphs = _add_node(graphs, grows & (u[6] < rates.add_node_rate), u[7], pick(codes, u[8]))
     graphs = _delete_node(graphs, outputs, u[9] < rates.delete_node_rate, u[10])
     # What was taken away becomes zeros in all fields, as the kernel leaves it.
     present = graphs.targets > 0

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from islands.evolution.ancestors import Ancestors
+from islands.evolution.counters import Counters
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
 from islands.evolution.scores import HeldOutScores
@@ -39,6 +40,7 @@ class Mail:
         elites: n rows.
         boards: (epochs in transit, K) float32, the fitness of every cell at the end of each of the last
             epochs, the newest last.
+        counters: of each island, by its number; empty where nobody counts.
     """
 
     kinds: npt.NDArray[np.uint8]
@@ -47,9 +49,10 @@ class Mail:
     sent: npt.NDArray[np.int32]
     elites: Elites
     boards: npt.NDArray[np.float32]
+    counters: tuple[Counters, ...] = ()
 
     def take(self, rows: npt.NDArray[np.bool_]) -> Mail:
-        """Return the letters that a boolean array selects, with all boards."""
+        """Return the letters that a boolean array selects, with all boards and counters."""
         return Mail(
             kinds=self.kinds[rows],
             senders=self.senders[rows],
@@ -57,6 +60,7 @@ class Mail:
             sent=self.sent[rows],
             elites=self.elites.take(rows),
             boards=self.boards,
+            counters=self.counters,
         )
 
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from islands.classifiers.contract import Classifier, Prediction
+from islands.classifiers.contract import Classifier, Prediction, log_odds
 from islands.classifiers.screened import ScreenedClassifier
-from islands.evolution.fitness import TieBreak, fitness_of, log_odds
+from islands.evolution.fitness import TieBreak, fitness_of
 
 _ROUNDING = 4 * torch.finfo(torch.float32).eps
 """Relative difference that two ways to compute one probability may have."""

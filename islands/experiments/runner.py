@@ -10,7 +10,7 @@ from typing import Any
 
 from islands.archipelago.progress import Observe, observe_nothing
 from islands.config import RunConfig
-from islands.config.changes import MAY_CHANGE, require_unchanged
+from islands.config.changes import MAY_CHANGE, on_its_engines, require_unchanged
 from islands.datasets.assets import find_asset, pull
 from islands.errors import InputError
 from islands.experiments.catalogue import PIPELINES
@@ -92,9 +92,10 @@ def run_experiment(
         IslandsError: a stage failed; what was done before stands.
     """
     pipeline = PIPELINES[config.pipeline]
-    context = Context(config, parameters_of(config), observe, say)
+    parameters = parameters_of(config)
     if pipeline.is_several:
-        _describe(config)
+        config = _described(config)
+    context = Context(config, parameters, observe, say)
     try:
         for stage in pipeline.stages:
             STAGES[stage](context)
@@ -128,14 +129,17 @@ def findings_of(folders: Sequence[Path]) -> dict[str, list[Finding]]:
     return found
 
 
-def _describe(config: RunConfig) -> None:
-    """Write down what the experiment is, or check that it is the same."""
+def _described(config: RunConfig) -> RunConfig:
+    """Write down what the experiment is, or check that it is the same; return it, on its engines."""
     folder = Location.of(config.store).path
     path = folder / EXPERIMENT
     if path.is_file():
         allowed = RUNS_MAY_CHANGE if _only_evolves(config) else STAGES_MAY_CHANGE
-        require_unchanged(read_config(folder), config, allowed)
+        stored = read_config(folder)
+        config = on_its_engines(stored, config)
+        require_unchanged(stored, config, allowed)
     write_whole(path, json.dumps(config.model_dump(mode="json"), indent=1) + "\n")
+    return config
 
 
 def _only_evolves(config: RunConfig) -> bool:

@@ -51,7 +51,8 @@ def require_suffix(path: Path, known: tuple[str, ...]) -> str:
     return suffix
 
 
-def _new(width: float = 6.0, height: float = 3.6) -> Figure:
+def new_figure(width: float = 6.0, height: float = 3.6) -> Figure:
+    """Return an empty figure, its sides in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -59,7 +60,7 @@ def _new(width: float = 6.0, height: float = 3.6) -> Figure:
 
 def _confidence(reader: StoreReader) -> Figure:
     """Draw the median and quartiles over classes, a line for each run."""
-    figure = _new()
+    figure = new_figure()
     axes = figure.add_subplot()
     per_epoch = reader.config.evolve.generations_per_epoch
     for run in range(reader.runs):
@@ -79,7 +80,7 @@ def _classes(reader: StoreReader) -> Figure:
     confidence = np.stack(
         [reader.elite_columns(run, "confidence")["confidence"] for run in range(reader.runs)]
     ).astype(np.float64)
-    figure = _new(8.0, 3.2)
+    figure = new_figure(8.0, 3.2)
     axes = figure.add_subplot()
     classes = np.arange(confidence.shape[1])
     axes.vlines(classes, confidence.min(0), confidence.max(0), color="#b8c4ce", linewidth=0.7)
@@ -89,7 +90,7 @@ def _classes(reader: StoreReader) -> Figure:
 
 
 def _histogram(reader: StoreReader) -> Figure:
-    figure = _new()
+    figure = new_figure()
     axes = figure.add_subplot()
     confidence = np.concatenate(
         [reader.elite_columns(run, "confidence")["confidence"] for run in range(reader.runs)]
@@ -108,7 +109,7 @@ def _champions(reader: StoreReader) -> Figure:
     best = [int(class_) for class_ in order if stored["id"][class_] >= 0][:_CHAMPIONS]
     across = min(8, len(best))
     down = -(-len(best) // across)
-    figure = _new(across * 1.1, down * 1.35)
+    figure = new_figure(across * 1.1, down * 1.35)
     places = figure.subplots(down, across, squeeze=False).ravel()
     for axes in places:
         axes.set_axis_off()
@@ -141,7 +142,7 @@ def _tree(reader: StoreReader) -> Figure:
             for child in children[genome]:
                 family[child] = number
             pending += reversed(children[genome])
-    figure = _new(8.0, max(3.0, min(40.0, leaves * 0.06)))
+    figure = new_figure(8.0, max(3.0, min(40.0, leaves * 0.06)))
     axes = figure.add_subplot()
     for parent, child in tree.edges:
         at, to = tree.nodes[parent]["generation"], tree.nodes[child]["generation"]

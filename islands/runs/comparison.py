@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from islands.classifiers.apart import one_thread, predict_each
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier, resolve_device
-from islands.config import NetworkConfig, RunConfig
+from islands.config import NetworkConfig, RunConfig, stored_network_config
 from islands.datasets.real import real_images
 from islands.errors import DataError, InputError, StoreDamagedError
 from islands.evolution.outcomes import outcomes
@@ -259,7 +259,7 @@ def _networks(readers: Sequence[StoreReader]) -> dict[str, NetworkConfig]:
 
 def _settings_of(reader: StoreReader, scores: HeldOutScores) -> NetworkConfig:
     try:
-        return NetworkConfig.model_validate(scores.settings)
+        return stored_network_config(scores.settings)
     except ValidationError as error:
         raise StoreDamagedError(
             f"{reader.path} is damaged: the settings of the network {scores.name!r} mean nothing "

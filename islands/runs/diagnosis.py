@@ -15,12 +15,13 @@ from torch import Tensor
 
 from islands.archipelago.messages import NetworkFacts
 from islands.archipelago.start import SOURCE, require_comparable
+from islands.classifiers.apart import conditions
 from islands.classifiers.checks import require_sound
-from islands.classifiers.contract import Classifier
+from islands.classifiers.contract import Classifier, log_odds
 from islands.classifiers.finite import describe_picture
+from islands.classifiers.network_classifier import NetworkClassifier
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.classifiers.screened import ScreenedClassifier
-from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import NetworkConfig, WorkConfig
 from islands.datasets.assets import ASSETS, pull
 from islands.datasets.mnist import load_mnist
@@ -28,8 +29,8 @@ from islands.datasets.pictures import read_picture
 from islands.datasets.real import photograph_labels
 from islands.encodings.factory import build_encoding
 from islands.errors import DataError, InputError
-from islands.evolution.fitness import log_odds
 from islands.migration.slices import class_slices
+from islands.runs.conditions import engine_of
 from islands.training.digits import missing_seeds
 
 _BATCH = 8
@@ -70,7 +71,8 @@ def diagnose_source(config: WorkConfig) -> tuple[Classifier | None, list[Diagnos
         class_slices(len(source.classes), config.islands.count)
     except InputError as error:
         return None, [Diagnosis("network", "failed", str(error))]
-    return source, [Diagnosis("network", "ok", _description(source)), *remarks, *_scores(source, config)]
+    found = [Diagnosis("network", "ok", _description(source)), *remarks, _engine(source)]
+    return source, [*found, *_scores(source, config)]
 
 
 def _load(network: NetworkConfig, device: str) -> Classifier:
@@ -106,6 +108,10 @@ def _description(classifier: Classifier) -> str:
     )
 
 
+def _engine(classifier: Classifier, subject: str = "engine") -> Diagnosis:
+    return Diagnosis(subject, "ok", engine_of(conditions(classifier)))
+
+
 def diagnose_held_out(config: WorkConfig, source: Classifier) -> Iterator[Diagnosis]:
     """Load each held-out network, as scorers will, and show it the same."""
     size = config.encoding.size or source.input_size
@@ -128,6 +134,7 @@ def diagnose_held_out(config: WorkConfig, source: Classifier) -> Iterator[Diagno
         others[classifier.fingerprint] = key
         yield Diagnosis(key, "ok", _description(classifier))
         yield from remarks
+        yield _engine(classifier, key)
         yield replace(_preprocessing(classifier), subject=key)
 
 
@@ -192,7 +199,7 @@ def _range(classifier: Classifier, images: Tensor) -> Diagnosis:
     logits = classifier.predict(images).logits
     spread = (logits - logits[:1]).abs().max().item()
     fed = ""
-    if isinstance(classifier, TorchClassifier):
+    if isinstance(classifier, NetworkClassifier):
         black, white = classifier.input_range
         fed = f"black is fed as {black:.3g} and white as {white:.3g}"
         if abs(white - black) < _NARROW:

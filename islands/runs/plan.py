@@ -12,6 +12,7 @@ import torch
 
 from islands.archipelago.host import build_host, build_parts
 from islands.archipelago.messages import Inbox, IslandKey
+from islands.classifiers.apart import conditions
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import resolve_device
 from islands.config import WorkConfig
@@ -20,6 +21,7 @@ from islands.errors import ConfigError
 from islands.evolution.elites import Arrays
 from islands.memory import peak_memory
 from islands.migration.slices import class_slices
+from islands.runs.conditions import engine_of
 from islands.runs.launch import require_fit
 from islands.runs.sizes import EPOCHS_BETWEEN, SizeBasis, archive_bytes, driver_bytes, grown, store_bytes
 from islands.training.digits import train_missing
@@ -32,6 +34,7 @@ class Plan:
     Attributes:
         stages: in order.
         classes: K of the source network.
+        engine: what runs it here, and why.
         evaluations: images scored in all.
         forwards: images that pass through the network; ten times more with ten crops.
         unmeasured: why this machine cannot measure durations; None where it can.
@@ -54,6 +57,7 @@ class Plan:
 
     stages: tuple[str, ...]
     classes: int
+    engine: str
     runs: int
     islands: int
     workers: int
@@ -125,6 +129,7 @@ def _plan(config: WorkConfig, nodes: int) -> Plan:
     return Plan(
         stages=("evolve",),
         classes=classes,
+        engine=measured.engine,
         runs=config.runs,
         islands=count,
         workers=config.workers.count,
@@ -151,6 +156,7 @@ class _Measured:
 
     Attributes:
         genomes: what sizes follow from.
+        engine: what runs the network, and why.
         result_bytes: of what an island returns of an epoch.
         peak: the most bytes of this process.
         seconds: per evaluation, of one worker alone; None where it cannot be measured.
@@ -158,6 +164,7 @@ class _Measured:
     """
 
     genomes: SizeBasis
+    engine: str
     result_bytes: int
     peak: int
     seconds: float | None = None
@@ -188,6 +195,7 @@ def _measure(config: WorkConfig) -> _Measured:
     elites = first.delta.elites
     return _Measured(
         genomes=SizeBasis(classes, _bytes_each(elites.genomes), taken),
+        engine=engine_of(host.facts.conditions),
         result_bytes=max(len(pickle.dumps(result)) for result in results),
         peak=peak_memory(),
         seconds=seconds,
@@ -201,7 +209,8 @@ def _looked_at(config: WorkConfig, reason: str) -> _Measured:
     found = genomes_of(encoding, classifier)
     # Each cell is taken, or claimed where it is another island's.
     result = found.classes * (4 * found.classes + 2 * found.genome_bytes + 200)
-    return _Measured(found, result, peak_memory(), reason=reason.partition(";")[0])
+    engine = engine_of(conditions(classifier))
+    return _Measured(found, engine, result, peak_memory(), reason=reason.partition(";")[0])
 
 
 def genomes_of(encoding: Encoding, classifier: Classifier) -> SizeBasis:

@@ -11,8 +11,8 @@ import numpy as np
 from islands.archipelago.executor import Executor
 from islands.archipelago.progress import Observe, observe_nothing
 from islands.archipelago.start import build_executor
-from islands.config import NetworkConfig, RunConfig
-from islands.config.changes import changes_meaning, may_change, require_same_meaning
+from islands.config import NetworkConfig, RunConfig, stored_network_config
+from islands.config.changes import changes_meaning, may_change, on_its_engines, require_same_meaning
 from islands.config.resolve import override_run_config
 from islands.errors import ConfigError, InputError, StoreExistsError
 from islands.observe.lines import say
@@ -85,6 +85,7 @@ def launch_or_resume(config: RunConfig, observe: Observe = observe_nothing) -> S
     else:
         return launch(config, observe)
     require_same_meaning(reader.config, config)
+    config = on_its_engines(reader.config, config)
     return reader if _is_done(reader, config) else _go_on(reader, config, observe)
 
 
@@ -123,7 +124,7 @@ def _go_on(
 
 def lacks_scores(reader: StoreReader, held_out: Sequence[NetworkConfig]) -> bool:
     """Tell whether an elite of the checkpoint was not scored on one of the networks."""
-    stored = {NetworkConfig.model_validate(scores.settings): scores.runs for scores in reader.intact_scores()}
+    stored = {stored_network_config(scores.settings): scores.runs for scores in reader.intact_scores()}
     ids = [reader.elite_columns(run, "id")["id"] for run in range(reader.runs)]
     return any(
         network not in stored

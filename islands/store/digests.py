@@ -82,8 +82,11 @@ def of_digests(digests: RowDigests, arrays: Mapping[str, Any]) -> str:
 
 
 def of_mail(mail: Mail) -> str:
-    """Return a sha256 over all letters and boards."""
-    return sha256_of("islands", (schema.mail_arrays(mail), mail.elites.genomes, {"boards": mail.boards}))
+    """Return a sha256 over all letters, boards and counters."""
+    boards: Arrays = {"boards": mail.boards}
+    # Where nobody counts there are no counters: the digest is that of stores from before there were any.
+    counters = schema.counter_arrays(mail.counters)
+    return sha256_of("islands", (schema.mail_arrays(mail), mail.elites.genomes, boards, counters))
 
 
 def of_blocks(arrays: Mapping[str, npt.NDArray[Any]], rows: int) -> list[str]:

@@ -249,6 +249,17 @@ async def _replace_mail(group: AsyncGroup, mail: Mail) -> None:
             for name, values in mail.elites.genomes.items()
         ),
     )
+    counters = schema.counter_arrays(mail.counters)
+    if counters:
+        own = await group.require_group("counters")
+        await together(
+            *(
+                _replace(own, name, _at_once(schema.COUNTERS[name]), values, "genome")
+                for name, values in counters.items()
+            )
+        )
+    elif await group.contains("counters"):
+        await group.delitem("counters")
 
 
 def _at_once(column: Column) -> Column:

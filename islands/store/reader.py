@@ -21,6 +21,7 @@ from islands.errors import InputError, StoreDamagedError, StoreError, StoreVersi
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
+from islands.evolution.counters import Counters
 from islands.evolution.elites import Arrays, Elites
 from islands.evolution.scores import HeldOutScores, Scores
 from islands.store import digests, schema
@@ -438,7 +439,16 @@ class StoreReader:
         path = f"{self._run(run)}/islands"
         names = (*schema.MAIL, *(name for name in schema.ELITES if name != "confidence"))
         boards = self._array(f"{path}/boards").astype(np.float32, copy=False)
-        return schema.mail_from(self._columns(path, *names), self._arrays(f"{path}/genomes"), boards)
+        counters = self._counters(f"{path}/counters")
+        return schema.mail_from(
+            self._columns(path, *names), self._arrays(f"{path}/genomes"), boards, counters
+        )
+
+    def _counters(self, path: str) -> tuple[Counters, ...]:
+        with reading(self.path, path):
+            there = self._root.get(path) is not None
+        arrays = self._columns(path, *schema.COUNTERS) if there else {}
+        return schema.counters_from(arrays, self.config.islands.count)
 
     def _score_keys(self) -> list[str]:
         path = f"{self._run(0)}/scores"

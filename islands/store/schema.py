@@ -6,7 +6,9 @@
                /genomes      the encoding's arrays, one row per class
                /digests      `ROW_DIGESTS` of `genomes` and of `probabilities`, one row per class
                /islands      `MAIL`, `ELITES` and, in its own group `genomes`, the encoding's arrays,
-                             one row per letter in transit; `boards` (epochs in transit, K)
+                             one row per letter in transit; `boards` (epochs in transit, K); `COUNTERS` in a
+                             group of their own, one row per genome that has had children on an island; not
+                             there where nobody counts
                /history      `HISTORY`, append-only
                /migrations   `MIGRATIONS`, append-only
                /curves       (epochs + 1, K) float32: confidence at the end of each epoch
@@ -25,7 +27,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,7 @@ import numpy.typing as npt
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors
 from islands.evolution.checkpoint import Letter, Mail
+from islands.evolution.counters import Counters
 from islands.evolution.elites import COLUMNS, Arrays, Elites
 from islands.evolution.scores import Scores
 
@@ -46,7 +49,7 @@ READABLE = (1, SCHEMA_VERSION)
 
 STAGE = "evolve"
 
-OPERATORS = ("random", "mutation", "crossover", "gradient")
+OPERATORS = ("random", "mutation", "crossover", "gradient", "fine", "warp", "transform")
 """Names of `islands.encodings.contract.Operator`, which cannot be imported without torch."""
 
 THRESHOLDS = {"cells_50": 0.5, "cells_90": 0.9, "cells_99": 0.99, "cells_9999": 0.9999}
@@ -140,6 +143,13 @@ MAIL: Mapping[str, Column] = {
 """Columns of the mail in transit beside those of its elites."""
 
 _MAIL_FIELDS = {"kind": "kinds", "sender": "senders", "receiver": "receivers", "sent": "sent"}
+
+COUNTERS: Mapping[str, Column] = {
+    "island": Column(np.int32, "island that counts"),
+    "id": Column(np.int64, "genome id"),
+    "children": Column(np.int32, "how many children the genome has had on the island"),
+}
+"""Columns of what `islands.search.parents` counts."""
 
 _RECORDS = {
     "epoch": "epoch in which the cell was taken, or the mail received",
@@ -237,11 +247,34 @@ def mail_arrays(mail: Mail) -> Arrays:
 
 
 def mail_from(
-    arrays: Mapping[str, npt.NDArray[np.generic]], genomes: Arrays, boards: npt.NDArray[np.float32]
+    arrays: Mapping[str, npt.NDArray[np.generic]],
+    genomes: Arrays,
+    boards: npt.NDArray[np.float32],
+    counters: tuple[Counters, ...],
 ) -> Mail:
     """Invert `mail_arrays`."""
     columns = {field: arrays[name] for name, field in _MAIL_FIELDS.items()}
-    return Mail(**columns, elites=elites_from(arrays, genomes), boards=boards)  # type: ignore[arg-type]
+    return Mail(**columns, elites=elites_from(arrays, genomes), boards=boards, counters=counters)  # type: ignore[arg-type]
+
+
+def counter_arrays(counters: Sequence[Counters]) -> Arrays:
+    """Return the columns of `COUNTERS`, in the order of islands and ids; none where nobody counts."""
+    if not counters:
+        return {}
+    sizes = list(map(len, counters))
+    return {
+        "island": np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+        "id": np.concatenate([each.ids for each in counters]),
+        "children": np.concatenate([each.children for each in counters]),
+    }
+
+
+def counters_from(arrays: Mapping[str, npt.NDArray[Any]], islands: int) -> tuple[Counters, ...]:
+    """Invert `counter_arrays` for so many islands."""
+    if not arrays:
+        return ()
+    rows = [arrays["island"] == island for island in range(islands)]
+    return tuple(Counters(arrays["id"][own], arrays["children"][own]) for own in rows)
 
 
 def scores_path(run: int, name: str, fingerprint: str) -> str:

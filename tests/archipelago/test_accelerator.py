@@ -15,6 +15,7 @@ from islands.archipelago.host import IslandHost, build_host
 from islands.archipelago.island import Island
 from islands.archipelago.messages import Inbox, IslandKey
 from islands.classifiers.contract import Prediction
+from islands.config import WorkConfig
 from islands.devices import deferred_checks, require
 from islands.encodings import cppn
 from islands.encodings.canvas import Canvas
@@ -22,6 +23,7 @@ from islands.encodings.factory import build_encoding
 from islands.encodings.genomes import Genomes
 from islands.encodings.programs import programs_of
 from islands.errors import NetworkError
+from islands.search.presets import settings_of
 from tests.accelerator import pretend
 from tests.archipelago.conftest import digest, evolve, in_process, parts, recording_host, small_config
 
@@ -44,6 +46,21 @@ def test_half_the_budget_and_then_the_rest_equals_all_at_once(encoding: dict[str
     half = small_config(encoding=encoding, evolve={"generations": 6})
     resumed = evolve(whole, InProcessExecutor(build_host(whole), 2, 1), checkpoint=in_process(half).last)
     assert digest(resumed.last) == digest(in_process(whole).last)
+
+
+@pytest.mark.slow
+def test_a_search_with_counters_resumes_to_the_same_bits() -> None:
+    search = settings_of("swift", "cppn")
+
+    def config(generations: int) -> WorkConfig:
+        return small_config(
+            encoding={"name": "cppn", **search["encoding"], "max_nodes": 40},
+            evolve={**search["evolve"], "initial": 30, "children": 21, "generations": generations},
+        )
+
+    half = in_process(config(6)).last
+    resumed = evolve(config(12), InProcessExecutor(build_host(config(12)), 2, 1), checkpoint=half)
+    assert digest(resumed.last) == digest(in_process(config(12)).last)
 
 
 @pytest.mark.slow
@@ -115,31 +132,40 @@ class MetaClassifier:
 
     name = fingerprint = "meta"
     classes = tuple("0123456789")
-    channels, input_size = 1, 28
+    input_size = 28
     device = torch.device("meta")
 
+    def __init__(self, channels: int) -> None:
+        self.channels = channels
+
     def predict(self, images: Tensor) -> Prediction:
-        logits = images.flatten(1).float() @ torch.empty((784, 10), device=self.device)
+        pixels = images.flatten(1).float()
+        logits = pixels @ torch.empty((pixels.shape[1], 10), device=self.device)
         require(logits.sum().isfinite(), NetworkError("not finite"))
         return Prediction(logits.softmax(1), logits)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("encoding", "not_finite"), [*zip(ENCODINGS, ["skip", "error", "skip"], strict=True)]
+    ("encoding", "not_finite", "channels"),
+    [
+        *zip(ENCODINGS, ["skip", "error", "skip"], [1, 1, 1], strict=True),
+        (settings_of("swift", "cppn")["encoding"], "skip", 3),
+    ],
 )
 def test_a_generation_needs_no_value_of_any_tensor(
-    encoding: dict[str, Any], not_finite: str, monkeypatch: pytest.MonkeyPatch
+    encoding: dict[str, Any], not_finite: str, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the device `meta` tensors have shapes only, and asking for a value is an error."""
     monkeypatch.setattr(island_module, "variation_stream", lambda *_: MetaGenerator())
     monkeypatch.setattr(cppn, "renderer_for", lambda device: draw_nothing)
     network = {"name": "unused:unused", "not_finite": not_finite}
+    search = settings_of("swift", "cppn")["evolve"] if channels == 3 else {"tie_break": "margin"}
     config = small_config(
-        encoding=encoding, islands={"count": 1}, evolve={"tie_break": "margin"}, network=network
+        encoding={"name": "cppn", **encoding}, islands={"count": 1}, evolve=search, network=network
     )
-    encoding_ = build_encoding(config.encoding, 1, 28)
-    island = Island(IslandKey(0, 0), config.evolution, encoding_, MetaClassifier())
+    encoding_ = build_encoding(config.encoding, channels, 28)
+    island = Island(IslandKey(0, 0), config.evolution, encoding_, MetaClassifier(channels))
     log = island_module._Log(changed=torch.zeros(10, dtype=torch.bool, device="meta"))
     claims = island._new_archive()
     parents = torch.empty((10, 2), dtype=torch.int64, device="meta")
@@ -151,6 +177,7 @@ def test_a_generation_needs_no_value_of_any_tensor(
             island._judge(brood, claims, log)
             island._held_genomes = island._archive.genomes
             island._held_ids = island._archive.columns["ids"]
+            island._counts = island._counts.repeat(2)
             for generation in (1, 2, 3):
                 island._generation(1, generation, claims, log)
             assert len(log.history) == 4

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +17,10 @@ from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import build_host
 from islands.archipelago.progress import Progress
 from islands.config import RunConfig, WorkConfig
+from islands.runs.launch import launch
+from islands.runs.resume import resume
+from islands.search.presets import PresetName, settings_of
+from islands.store.reader import StoreReader
 from tests.archipelago.conftest import (
     Evolution,
     digest,
@@ -23,6 +30,7 @@ from tests.archipelago.conftest import (
     small_config,
     stored_config,
 )
+from tests.store.comparing import assert_same
 
 
 @pytest.mark.parametrize("workers", [2, 5])
@@ -143,3 +151,81 @@ class TestAsynchronousIslands:
         for before, after in pairwise(commits):
             for earlier, later in zip(before.runs, after.runs, strict=True):
                 assert (later.elites.fitness >= earlier.elites.fitness).all()
+
+
+class TestOfSearches:
+    """What holds of the paper's search holds of the others: counters and gradients are part of the state."""
+
+    EVOLVE: ClassVar = {"initial": 60, "children": 60}
+
+    def config(self, preset: PresetName, encoding: str, **sections: Any) -> WorkConfig:
+        chosen = settings_of(preset, encoding)
+        evolve = {**chosen["evolve"], **self.EVOLVE, **sections.pop("evolve", {})}
+        # Late emitters have to come within this short run.
+        evolve["emitters"] = [{**each, "from_images": 0} for each in evolve["emitters"]]
+        return small_config(
+            encoding={"name": encoding, **chosen.get("encoding", {})}, evolve=evolve, **sections
+        )
+
+    CASES = [("swift", "cppn"), ("white-box", "direct"), ("white-box", "dct")]  # noqa: RUF012
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("preset", "encoding"), CASES)
+    def test_any_number_of_threads_and_a_resume_give_the_same_bits(
+        self, preset: PresetName, encoding: str
+    ) -> None:
+        config = self.config(preset, encoding)
+        whole = in_process(config, 1).last
+        assert digest(in_process(config, 5).last) == digest(whole)
+        half = in_process(self.config(preset, encoding, evolve={"generations": 6})).last
+        resumed = evolve(config, InProcessExecutor(build_host(config), 2, 1), checkpoint=half).last
+        assert digest(resumed) == digest(whole)
+        assert_same(resumed.runs[0].mail.counters, whole.runs[0].mail.counters)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("preset", ["swift", "white-box"])
+    def test_a_store_gives_back_what_it_was_given(self, preset: PresetName, tmp_path: Path) -> None:
+        def launched(name: str, **evolve: int) -> StoreReader:
+            work = self.config(preset, "cppn", evolve=evolve, workers={"executor": "in-process"})
+            values = {**work.model_dump(mode="json"), "pipeline": "custom", "store": str(tmp_path / name)}
+            return launch(RunConfig.model_validate(values))
+
+        whole, half = launched("whole"), launched("half", generations=6)
+        counters = half.resumable(0).mail.counters
+        assert len(counters) == 3
+        assert all(map(len, counters))
+        resumed = resume(str(tmp_path / "half"), ["evolve.generations=12"])
+        for run in range(2):
+            assert_same(resumed.resumable(run), whole.resumable(run))
+        resumed.require_intact()
+
+    @pytest.mark.slow
+    def test_a_killed_worker_of_ray_changes_no_bit(self, ray_cluster: None) -> None:
+        import ray
+
+        from islands.archipelago.ray_executor import RayExecutor
+
+        # Counters and gradients both.
+        config = self.config("white-box", "dct", workers={"count": 2})
+        executor = RayExecutor(config)
+        pids: list[int] = ray.get([slot.actor.pid.remote() for slot in executor.workers.slots])
+        killed: list[int] = []
+
+        def kill(archipelago: Archipelago, progress: Progress) -> None:
+            if progress.epoch >= 1 and not killed:
+                killed.append(pids.pop())
+                os.kill(killed[-1], signal.SIGKILL)
+
+        evolution = evolve(config, executor, on_report=kill)
+        assert evolution.reports[-1].losses > 0
+        last, expected = evolution.last, in_process(config).last
+        assert digest(last) == digest(expected)
+        assert_same(last.runs[0].mail.counters, expected.runs[0].mail.counters)
+
+    def test_gradients_are_counted(self) -> None:
+        last = in_process(self.config("white-box", "direct", runs=1)).last.runs[0]
+        assert last.evaluations == 60 + 12 * 60
+        assert {*last.history["operator"]} == {0, 1, 3}
+
+    def test_the_paper_counts_no_children(self, undisturbed: Evolution) -> None:
+        assert undisturbed.last.runs[0].mail.counters == ()

@@ -20,6 +20,7 @@ from islands.archipelago.mirror import RunMirror
 from islands.config import WorkConfig
 from islands.evolution import records
 from islands.evolution.checkpoint import RunCheckpoint
+from islands.evolution.counters import Counters
 from islands.evolution.elites import COLUMNS, Elites
 from islands.migration.policies import senders_to
 from islands.migration.slices import class_slices
@@ -97,6 +98,9 @@ def step(island: int, state: IslandState | None, epoch: int, inbox: Inbox) -> tu
     board[own] = np.inf
     claims = found.take(np.flatnonzero(found.fitness > board))
     before = np.full(len(own), -2) if state is None else state.elites.ids
+    known = Counters.none() if state is None else state.counters
+    ids = np.concatenate([elites.ids, held.ids])
+    counters = Counters.among(ids, known.of(ids) + (ids % 2).astype(np.int32))
     delta = Delta(
         epoch=epoch,
         elites=elites.take(elites.ids != before),
@@ -105,10 +109,11 @@ def step(island: int, state: IslandState | None, epoch: int, inbox: Inbox) -> tu
         migrations=records.empty(records.MIGRATIONS),
         confidence=elites.confidence,
         evaluations=1,
+        counters=counters,
     )
     migrants = elites.take(np.arange(len(elites))[: 1 + epoch % 2])
     outbox = Outbox(elites.fitness.copy(), claims if len(claims) else None, migrants)
-    return IslandState(epoch, elites, held), StepResult(delta, outbox)
+    return IslandState(epoch, elites, held, counters), StepResult(delta, outbox)
 
 
 class PostOffice:

@@ -13,6 +13,8 @@ from islands.bench.machine import HIDDEN_NODES, population
 from islands.bench.simulation import simulate
 from islands.bench.timing import interleaved, ratio
 from islands.cli.main import execute
+from islands.config.resolve import resolve_work_config
+from islands.experiments.catalogue import PIPELINES
 from tests.encodings.conftest import CASES
 
 SMALL = [
@@ -36,7 +38,17 @@ def test_the_efficiency_comes_first_and_a_trace_is_written(
     result = json.loads(capsys.readouterr().out)
     rows = {row["name"]: row["value"] for row in result["rows"]}
     assert list(rows)[:2] == ["efficiency", "efficiency_cpu"]
-    assert {"forward", "module", "end_to_end", "render", "vary", "insert", "memory", "driver"} <= rows.keys()
+    assert {
+        "forward",
+        "bare",
+        "roofline",
+        "end_to_end",
+        "render",
+        "vary",
+        "insert",
+        "memory",
+        "driver",
+    } <= rows.keys()
     assert all(value > 0 for name, value in rows.items() if name != "memory")
     assert json.loads(trace.read_text())["traceEvents"]
 
@@ -47,6 +59,13 @@ def test_the_table_tells_machine_setting_and_units(capsys: pytest.CaptureFixture
     assert f"torch {torch.__version__}" in machine
     assert setting.startswith("direct, lenet-mnist on cpu, float32")
     assert first.startswith("efficiency ")
+
+
+@pytest.mark.parametrize("generations", [7, 10])
+def test_epochs_are_as_long_as_the_machine_is_fast(generations: int) -> None:
+    config = resolve_work_config(PIPELINES, "mnist_cppn", ())
+    single = stage._single_island(config, generations)
+    assert single.evolution.evolve.generations_per_epoch == generations
 
 
 def test_another_pipeline_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:

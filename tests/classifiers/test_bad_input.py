@@ -18,9 +18,10 @@ from islands.classifiers.catalogue import class_count, parse_network
 from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.lenet import build_lenet
+from islands.classifiers.network_classifier import Preprocessing
 from islands.classifiers.registry import load_classifier
 from islands.classifiers.state_dicts import fill
-from islands.classifiers.torch_classifier import Preprocessing, TorchClassifier
+from islands.classifiers.torch_classifier import TorchClassifier
 from islands.errors import NetworkError
 
 CPU = torch.device("cpu")

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from islands.classifiers.torch_classifier import Network, Preprocessing, suitable_batch_size
+from islands.classifiers.network_classifier import Preprocessing
+from islands.classifiers.torch_classifier import Network, suitable_batch_size
 
 
 @pytest.mark.parametrize(("size", "images"), [(28, 4096), (224, 256), (260, 128), (8192, 1)])

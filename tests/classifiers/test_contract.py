@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from islands.classifiers.contract import Classifier, require_differentiable
+from islands.classifiers.engines import EngineName
 from islands.classifiers.lenet import build_lenet
+from islands.classifiers.network_classifier import Precision, Preprocessing, View
 from islands.classifiers.registry import load_classifier
-from islands.classifiers.torch_classifier import Preprocessing, TorchClassifier, View
+from islands.classifiers.torch_classifier import TorchClassifier
 from islands.errors import NetworkError
 from tests.classifiers.test_caffe import caffemodel, caffenet, lenet_layers
 
@@ -47,6 +49,7 @@ CASES: list[tuple[str, View, int]] = [
     ("caffe:lenet:{files}/net.caffemodel", "whole", 28),
     ("torchscript:{files}/net.pt", "whole", 28),
     ("exported:{files}/net.pt2", "whole", 28),
+    ("openvino:{files}/net.onnx", "whole", 28),
     ("file:{files}/own.py:build", "whole", 40),
 ]
 FAST_SIZE = 100
@@ -79,9 +82,20 @@ def files() -> TemporaryDirectory[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.save(torch.jit.trace(network, example), path / "net.pt")
+        warnings.simplefilter("ignore")
+        sizes = {name: {0: "n"} for name in ("pixels", "logits")}
+        torch.onnx.export(
+            network,
+            (example,),
+            path / "net.onnx",
+            dynamo=False,
+            input_names=["pixels"],
+            output_names=["logits"],
+            dynamic_axes=sizes,
+        )
     batch = {0: torch.export.Dim.DYNAMIC}
     torch.export.save(torch.export.export(network, (example,), dynamic_shapes=(batch,)), path / "net.pt2")
-    for name in ("net.pt", "net.pt2"):
+    for name in ("net.pt", "net.pt2", "net.onnx"):
         description = {"classes": list("abcdefghij"), "input_size": 28, "channels": 1}
         (path / f"{name}.json").write_text(json.dumps(description))
     (path / "own.py").write_text(OWN)
@@ -89,23 +103,23 @@ def files() -> TemporaryDirectory[str]:
 
 
 @cache
-def load(name: str, view: View) -> Classifier:
-    return load_anew(name, view)
+def load(name: str, view: View, engine: EngineName = "auto") -> Classifier:
+    return load_anew(name, view, engine)
 
 
-def load_anew(name: str, view: View) -> Classifier:
+def load_anew(name: str, view: View, engine: EngineName = "auto") -> Classifier:
+    if name.startswith("openvino:"):  # which nothing else runs
+        engine = "auto"
     if "{files}" in name:
         name = name.format(files=files().name)
     if name == "{caffenet}":
         name, _ = caffenet()
-    screened = name.startswith(SCREENED)
-    return load_classifier(
-        name.removeprefix(SCREENED), view=view, screen="bfloat16" if screened else None, device=CPU
-    )
+    screen: Precision | None = "bfloat16" if name.startswith(SCREENED) else None
+    return load_classifier(name.removeprefix(SCREENED), view=view, engine=engine, screen=screen, device=CPU)
 
 
 def load_module(name: str, view: View = "whole") -> TorchClassifier:
-    classifier = load_classifier(name, view=view, device=CPU)
+    classifier = load_classifier(name, view=view, engine="torch", device=CPU)
     assert isinstance(classifier, TorchClassifier)
     return classifier
 
@@ -116,54 +130,63 @@ def noise(classifier: Classifier, n: int, size: int) -> Tensor:
     return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
+@pytest.mark.parametrize("engine", ["torch", "auto"])
 @pytest.mark.parametrize(("name", "view", "size"), TIERED)
 class TestEveryClassifier:
     """The contract of `Classifier`."""
 
     def test_probabilities_are_the_softmax_of_the_logits_and_sum_to_one(
-        self, name: str, view: View, size: int
+        self, name: str, view: View, size: int, engine: EngineName
     ) -> None:
-        classifier = load(name, view)
+        classifier = load(name, view, engine)
         probabilities, logits = classifier.predict(noise(classifier, 3, size))
         assert probabilities.shape == logits.shape == (3, len(classifier.classes))
         assert probabilities.dtype == logits.dtype == torch.float32
         torch.testing.assert_close(probabilities.sum(1), torch.ones(3))
         torch.testing.assert_close(logits.softmax(1), probabilities)
 
-    def test_equal_images_give_equal_bits(self, name: str, view: View, size: int) -> None:
-        classifier = load(name, view)
+    def test_equal_images_give_equal_bits(self, name: str, view: View, size: int, engine: EngineName) -> None:
+        classifier = load(name, view, engine)
         images = noise(classifier, 3, size)
         again = classifier.predict(images.clone())
         assert torch.equal(classifier.predict(images).probabilities, again.probabilities)
 
-    def test_images_do_not_see_each_other(self, name: str, view: View, size: int) -> None:
-        classifier = load(name, view)
+    def test_images_do_not_see_each_other(self, name: str, view: View, size: int, engine: EngineName) -> None:
+        classifier = load(name, view, engine)
         images = noise(classifier, 3, size)
         alone = torch.cat([classifier.predict(image[None]).probabilities for image in images])
         torch.testing.assert_close(classifier.predict(images).probabilities, alone, rtol=1e-4, atol=1e-6)
 
-    def test_the_images_are_left_as_they_were(self, name: str, view: View, size: int) -> None:
-        classifier = load(name, view)
+    def test_the_images_are_left_as_they_were(
+        self, name: str, view: View, size: int, engine: EngineName
+    ) -> None:
+        classifier = load(name, view, engine)
         images = noise(classifier, 2, size)
         classifier.predict(images)
         assert torch.equal(images, noise(classifier, 2, size))
 
-    def test_nothing_is_trainable_or_in_training_mode(self, name: str, view: View, size: int) -> None:
-        classifier = load(name, view)
+    def test_nothing_is_trainable_or_in_training_mode(
+        self, name: str, view: View, size: int, engine: EngineName
+    ) -> None:
+        classifier = load(name, view, engine)
         prediction = classifier.predict(noise(classifier, 1, size))
         assert not prediction.logits.requires_grad
         if isinstance(classifier, TorchClassifier):
             assert not any(module.training for module in classifier._module.modules())
             assert not any(p.requires_grad for p in classifier._module.parameters())
 
-    def test_the_fingerprint_is_stable_and_names_the_view(self, name: str, view: View, size: int) -> None:
-        assert load(name, view).fingerprint == load_anew(name, view).fingerprint
+    def test_the_fingerprint_is_stable_and_names_the_view(
+        self, name: str, view: View, size: int, engine: EngineName
+    ) -> None:
+        assert load(name, view, engine).fingerprint == load_anew(name, view, engine).fingerprint
         other: View = "center" if view != "center" else "whole"
-        assert load(name, view).fingerprint != load(name, other).fingerprint
+        assert load(name, view, engine).fingerprint != load(name, other, engine).fingerprint
 
-    def test_gradients_climb_what_is_predicted_or_are_refused(self, name: str, view: View, size: int) -> None:
-        classifier = load(name, view)
-        if name.startswith(("label-only", "stability")):
+    def test_gradients_climb_what_is_predicted_or_are_refused(
+        self, name: str, view: View, size: int, engine: EngineName
+    ) -> None:
+        classifier = load(name, view, engine)
+        if name.startswith(("label-only", "stability", "openvino")):
             with pytest.raises(NetworkError, match="without gradients"):
                 require_differentiable(classifier)
             return
@@ -182,9 +205,9 @@ class TestEveryClassifier:
 
     @pytest.mark.parametrize("mistake", ["float", "channels", "flat", "empty"])
     def test_images_that_do_not_fit_are_refused_in_one_line(
-        self, name: str, view: View, size: int, mistake: str
+        self, name: str, view: View, size: int, engine: EngineName, mistake: str
     ) -> None:
-        classifier = load(name, view)
+        classifier = load(name, view, engine)
         good = noise(classifier, 2, size)
         bad = {
             "float": good.float(),

@@ -47,6 +47,7 @@ class PlanLike:
 
     stages: tuple[str, ...] = ("evolve",)
     classes: int = 10
+    engine: str = "torch: asked for"
     runs: int = 2
     islands: int = 3
     workers: int = 4
@@ -196,6 +197,7 @@ class TestPlan:
         assert stage.calls == [(CONFIG, 2)]
         assert capfd.readouterr().out.splitlines() == [
             "stages          evolve",
+            "engine          torch: asked for",
             "archives        2 of 10 classes",
             "islands         3 a run, on 4 workers",
             "generations     200 on each island",

@@ -19,6 +19,9 @@ CASES: dict[str, Callable[[], Encoding]] = {
     "cppn-colour": lambda: build_encoding(CppnSettings(), 3, 8),
     "cppn-released-code": lambda: build_encoding(CppnSettings(variant="released-code"), 3, 8),
     "cppn-normalized": lambda: build_encoding(CppnSettings(coordinates="normalized"), 1, 12),
+    "cppn-deep": lambda: build_encoding(
+        CppnSettings(start="deep", coordinates="normalized", max_nodes=20), 3, 8
+    ),
     "cppn-no-sine": lambda: build_encoding(CppnSettings(activations=("sigmoid", "gaussian")), 3, 8),
 }
 

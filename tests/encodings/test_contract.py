@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from islands.encodings.contract import Encoding, Operator
+from islands.encodings.contract import Encoding, Operator, Tunable
 from islands.encodings.dct import DctEncoding
 from islands.encodings.direct import DirectEncoding
+from islands.encodings.fine import fine_steps
 from islands.encodings.genomes import Genomes, Replacement
 from tests.encodings.naive import INPUTS, connections, is_acyclic, nodes
 
@@ -181,3 +182,31 @@ def test_empty_populations_pass(encoding: Encoding, generator: torch.Generator) 
     assert encoding.render(nobody).shape == (0, encoding.channels, encoding.size, encoding.size)
     arrays = encoding.to_arrays(nobody)
     assert len(encoding.vary(encoding.from_arrays(arrays, CPU), nobody, 1, generator).genomes) == 0
+
+
+def test_genes_move_images_as_autograd_says(encoding: Encoding) -> None:
+    assert isinstance(encoding, Tunable)
+    genomes = evolved(encoding, 6, 4)
+    genes = encoding.genes(genomes)
+    assert genes.dtype == torch.float32
+    assert encoding.present(genomes).shape == genes.shape
+    assert same(encoding.with_genes(genomes, genes), genomes)
+    moved = (genes + 0.01).clamp(0, 1).requires_grad_()
+    levels = encoding.levels(genomes, moved)
+    drawn = encoding.render(encoding.with_genes(genomes, moved.detach()))
+    assert torch.equal(levels.detach(), drawn.float())
+    levels.sum().backward()
+    assert moved.grad is not None
+    assert moved.grad.isfinite().all()
+    assert moved.grad.abs().sum() > 0
+
+
+def test_fine_steps_move_some_genes_a_little(encoding: Encoding, generator: torch.Generator) -> None:
+    assert isinstance(encoding, Tunable)
+    parents = encoding.compact(evolved(encoding, 40, 4))
+    children = fine_steps(encoding, parents, generator, 0.01, 0.1)
+    assert_valid(children, encoding)
+    before, after = encoding.genes(parents), encoding.genes(children)
+    changed = (before != after)[encoding.present(parents)].float().mean()
+    assert 0.01 < changed < 0.6
+    assert torch.equal(before[~encoding.present(parents)], after[~encoding.present(parents)])

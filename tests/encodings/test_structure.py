@@ -26,10 +26,13 @@ RATE = st.floats(0, 1)
             "delete_connection_rate": RATE,
             "add_node_rate": RATE,
             "delete_node_rate": RATE,
+            "max_nodes": st.none() | st.integers(1, 12),
         }
     ),
 )
-def test_both_ways_give_the_same_bits(channels: int, age: int, seed: int, rates: dict[str, float]) -> None:
+def test_both_ways_give_the_same_bits(
+    channels: int, age: int, seed: int, rates: dict[str, float | None]
+) -> None:
     settings = CppnSettings.model_validate(rates)
     encoding = CppnEncoding(settings, channels, 8)
     genomes = evolved(encoding, 20, age, seed)

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from islands.classifiers.contract import Prediction
-from islands.evolution.fitness import fitness_of, log_odds
+from islands.classifiers.contract import Prediction, log_odds
+from islands.evolution.fitness import fitness_of
 
 LOGITS = st.lists(st.lists(st.floats(-60, 60, width=32), min_size=3, max_size=3), min_size=1, max_size=4)
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import islands
-from islands.classifiers.contract import Prediction
+from islands.classifiers.contract import Prediction, log_odds
 from islands.classifiers.registry import load_classifier
 from islands.classifiers.screened import ScreenedClassifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import NetworkConfig
 from islands.errors import NetworkError
 from islands.evolution.archive import winners
-from islands.evolution.fitness import TieBreak, fitness_of, log_odds
+from islands.evolution.fitness import TieBreak, fitness_of
 from islands.evolution.screening import contenders, score
 
 pytestmark = pytest.mark.slow

@@ -59,7 +59,7 @@ def test_what_gradients_flow_through_is_what_is_scored(
     encoding = CppnEncoding(CppnSettings(colour=colour), channels, 9)
     genomes = evolved(encoding, 4, generations, seed)
     weights = genomes["weights"].clone().requires_grad_()
-    levels = encoding.levels(Genomes(genomes.fields | {"weights": weights}))
+    levels = encoding.levels(genomes, weights)
     assert torch.equal(levels.detach(), encoding.render(genomes).float())
 
 
@@ -75,7 +75,7 @@ def test_gradients_are_those_of_finite_differences_without_rounding(channels: in
         return (render_unrounded(drawn, channels, 10.0, canvas, "hsv") * ripples).sum((1, 2, 3))
 
     weights = genomes["weights"].clone().requires_grad_()
-    levels = encoding.levels(Genomes(genomes.fields | {"weights": weights}))
+    levels = encoding.levels(genomes, weights)
     (gradient,) = torch.autograd.grad((levels * ripples).sum(), weights)
     step = 2e-4 * (torch.rand(weights.shape, generator=torch.Generator().manual_seed(1)) - 0.5)
     difference = total(weights.detach() + step) - total(weights.detach() - step)
@@ -205,5 +205,8 @@ def test_a_network_that_cuts_the_tape_is_explained(tmp_path: Path) -> None:
 def test_levels_of_many_genomes_are_those_of_each() -> None:
     encoding = smooth(2)
     genomes = evolved(encoding, 5, 4, 1)
-    alone = [encoding.levels(genomes.take(torch.tensor([row]))) for row in range(5)]
-    np.testing.assert_array_equal(encoding.levels(genomes), torch.cat(alone))
+    alone = [
+        encoding.levels(each, each["weights"])
+        for each in (genomes.take(torch.tensor([row])) for row in range(5))
+    ]
+    np.testing.assert_array_equal(encoding.levels(genomes, genomes["weights"]), torch.cat(alone))

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from islands.archipelago import island
 from islands.classifiers import registry, trained
-from islands.classifiers.torch_classifier import Network, Preprocessing
+from islands.classifiers.network_classifier import Preprocessing
+from islands.classifiers.torch_classifier import Network
 from islands.config import RunConfig
 from islands.experiments import runner
 from islands.experiments.catalogue import PIPELINES

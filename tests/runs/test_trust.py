@@ -36,6 +36,7 @@ NAMES = (
     "stability:label-only:evil:build",
     "torchscript:{evil}",
     "exported:{evil}",
+    "openvino:{evil}",
     "caffe:lenet:{evil}",
     "trained:0123456789abcdef",
 )
@@ -108,8 +109,8 @@ READS = {
 REFUSED = {"verify": [], "transfer": [], "score": ["--network", "linear-mnist", "--ray"]}
 """Commands that would load what a store names, or join its cluster."""
 OTHERS = {
-    *("launch", "resume", "plan", "doctor", "bench", "paper"),  # they run what they are given
-    *("cluster-file", "networks", "pipelines", "init", "version", "logs", "stop"),
+    *("launch", "resume", "plan", "doctor", "bench", "compare", "paper"),  # they run what they are given
+    *("cluster-file", "explain", "networks", "pipelines", "init", "version", "logs", "stop"),
     *("findings", "view"),  # below
 }
 

@@ -10,6 +10,7 @@ from islands.config import EvolveConfig, NetworkConfig, RunConfig
 from islands.encodings.settings import CppnSettings, DirectSettings
 from islands.evolution.ancestors import Ancestors
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
+from islands.evolution.counters import Counters
 from islands.evolution.elites import Arrays, Elites
 from islands.evolution.records import HISTORY, MIGRATIONS, Rows, Schema
 from islands.evolution.scores import HeldOutScores, Scores
@@ -94,7 +95,18 @@ def make_mail(generator: np.random.Generator, n: int, k: int, width: int = 8) ->
         sent=generator.integers(0, 9, n).astype(np.int32),
         elites=make_elites(generator, n, k, width),
         boards=generator.random((2, k)).astype(np.float32),
+        counters=make_counters(generator.spawn(1)[0], k),
     )
+
+
+def make_counters(generator: np.random.Generator, k: int) -> tuple[Counters, ...]:
+    """Counters of the one island, or of none.
+
+    With a generator of their own: what else a checkpoint holds is in a file from before there were any.
+    """
+    ids = np.unique(generator.integers(0, 2**62, k))
+    counted = Counters(ids, generator.integers(1, 99, len(ids)).astype(np.int32))
+    return (counted,) if generator.random() < 0.5 else ()
 
 
 def make_ancestors(generator: np.random.Generator, n: int, width: int = 8) -> Ancestors:

@@ -160,12 +160,14 @@ def test_what_is_added_to_lost_rows_is_refused(store: Path) -> None:
 
 
 def as_of_version_1(checkpoint: Checkpoint) -> Checkpoint:
-    """Return a checkpoint as version 1 wrote it: networks had fewer settings."""
+    """Return a checkpoint as version 1 wrote it: networks had fewer settings, and nobody counted children."""
+    later = ("outputs", "not_finite", "engine")
     scores = tuple(
-        replace(each, settings={k: v for k, v in each.settings.items() if k not in ("outputs", "not_finite")})
+        replace(each, settings={key: value for key, value in each.settings.items() if key not in later})
         for each in checkpoint.scores
     )
-    return replace(checkpoint, scores=scores)
+    runs = tuple(replace(run, mail=replace(run.mail, counters=())) for run in checkpoint.runs)
+    return replace(checkpoint, runs=runs, scores=scores)
 
 
 class TestVersion1:

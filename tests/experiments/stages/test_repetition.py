@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from islands.classifiers.torch_classifier import Preprocessing, TorchClassifier
+from islands.classifiers.network_classifier import Preprocessing
+from islands.classifiers.torch_classifier import TorchClassifier
 from islands.experiments.parameters import RepetitionParameters
 from islands.experiments.stages.repetition import (
     STAGE,

@@ -1,0 +1,116 @@
+"""Who has children: what every choice promises, and whose turn it is under `fresh`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from islands.evolution.counters import Counters
+from islands.search.contract import Candidates, Parents
+from islands.search.parents import PARENTS, counted, first_rows
+
+IDS = st.lists(st.integers(0, 12), min_size=1, max_size=30)
+
+
+def candidates(ids: list[int], children: dict[int, int]) -> Candidates:
+    counts = [children.get(each, 0) for each in ids]
+    return Candidates(torch.tensor(ids), torch.tensor(counts, dtype=torch.int32))
+
+
+@pytest.fixture(params=list(PARENTS))
+def parents(request: pytest.FixtureRequest) -> Parents:
+    return PARENTS[request.param]
+
+
+class TestContract:
+    CANDIDATES = candidates([4, 4, 9, 7, 7, 7, 1], {4: 3, 9: 1})
+
+    @pytest.mark.parametrize("n", [1, 3, 4, 5, 50])
+    def test_rows_of_candidates(self, parents: Parents, n: int) -> None:
+        for rows in parents.choose(self.CANDIDATES, n, torch.Generator().manual_seed(n)):
+            assert rows.dtype == torch.int64
+            assert rows.shape == (n,)
+            assert rows.min() >= 0
+            assert rows.max() < len(self.CANDIDATES.ids)
+
+    def test_equal_streams_give_equal_choices(self, parents: Parents) -> None:
+        first, again, other = (
+            parents.choose(self.CANDIDATES, 40, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6)
+        )
+        assert torch.equal(torch.stack(first), torch.stack(again))
+        assert not torch.equal(torch.stack(first), torch.stack(other))
+
+    def test_nothing_is_modified(self, parents: Parents) -> None:
+        before = [column.clone() for column in self.CANDIDATES]
+        chosen = parents.choose(self.CANDIDATES, 9, torch.Generator().manual_seed(1))
+        counted(self.CANDIDATES, chosen.parents)
+        assert all(torch.equal(*pair) for pair in zip(self.CANDIDATES, before, strict=True))
+
+    def test_everybody_may_be_a_parent_and_a_partner(self, parents: Parents) -> None:
+        stream = torch.Generator().manual_seed(2)
+        for rows in parents.choose(self.CANDIDATES, 400, stream):
+            assert set(self.CANDIDATES.ids[rows].tolist()) == {1, 4, 7, 9}
+
+
+def test_uniform_draws_who_holds_many_cells_as_often() -> None:
+    rows = PARENTS["uniform"].choose(candidates([1] * 9 + [2], {}), 2000, torch.Generator()).parents
+    assert 0.85 < (rows < 9).float().mean() < 0.95
+
+
+@given(ids=IDS, children=st.dictionaries(st.integers(0, 12), st.integers(0, 9)), n=st.integers(1, 40))
+def test_fresh_takes_those_with_the_fewest_children_in_turns(
+    ids: list[int], children: dict[int, int], n: int
+) -> None:
+    known = candidates(ids, children)
+    rows = PARENTS["fresh"].choose(known, n, torch.Generator().manual_seed(n)).parents
+    turns = Counter(known.ids[rows].tolist())
+    genomes = set(ids)
+    assert {turns[each] for each in genomes} <= {n // len(genomes), -(-n // len(genomes))}
+    more = [children.get(each, 0) for each in genomes if turns[each] > n // len(genomes)]
+    fewer = [children.get(each, 0) for each in genomes if turns[each] == n // len(genomes)]
+    assert not more or not fewer or max(more) <= min(fewer)
+
+
+@given(ids=IDS, n=st.integers(1, 8), generations=st.integers(1, 12))
+def test_fresh_gives_all_genomes_the_same_number_of_children(
+    ids: list[int], n: int, generations: int
+) -> None:
+    known, stream = candidates(ids, {}), torch.Generator().manual_seed(7)
+    for _ in range(generations):
+        chosen = PARENTS["fresh"].choose(known, n, stream)
+        known = known._replace(children=counted(known, chosen.parents))
+    assert known.children.max() - known.children.min() <= 1
+    assert int(known.children[first_rows(known.ids)].sum()) == n * generations
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), min_size=1, max_size=20), data=st.data()
+)
+def test_children_are_counted_by_genome(rows: list[tuple[int, int]], data: st.DataObject) -> None:
+    """Against a dictionary: a clone that has come as a claim knows what the migrant has had."""
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=10))
+    naive: dict[int, int] = {}
+    for genome, children in rows:
+        naive[genome] = max(naive.get(genome, 0), children)
+    for row in chosen:
+        naive[rows[row][0]] += 1
+    ids, before = (torch.tensor(column) for column in zip(*rows, strict=True))
+    found = counted(Candidates(ids, before.to(torch.int32)), torch.tensor(chosen, dtype=torch.int64))
+    assert found.dtype == torch.int32
+    assert found.tolist() == [naive[genome] for genome, _ in rows]
+    counters = Counters.among(ids.numpy(), found.numpy())
+    assert dict(zip(counters.ids.tolist(), counters.children.tolist(), strict=True)) == {
+        genome: count for genome, count in naive.items() if count
+    }
+    assert counters.of(ids.numpy()).tolist() == found.tolist()
+    assert (counters.of(np.array([-1, 99])) == 0).all()
+
+
+@given(ids=IDS)
+def test_the_first_row_of_each_genome(ids: list[int]) -> None:
+    assert first_rows(torch.tensor(ids)).tolist() == [each not in ids[:row] for row, each in enumerate(ids)]
