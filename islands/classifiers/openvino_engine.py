@@ -25,6 +25,8 @@ from islands.folders import cache_directory
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
 _TYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+KEPT_BYTES = 2 << 30
+"""Of compiled models, on the disk: some hundred like EfficientNet-Lite0."""
 _INSTRUCTIONS = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16")
 """Of those that torch can tell, what OpenVINO chooses kernels by."""
 
@@ -257,6 +259,7 @@ def _kept(what: str, compile_anew: Callable[[], Any], read: Callable[[io.BytesIO
     try:
         file = cache_directory("openvino", folder, name)
         if file.is_file():
+            file.touch()  # used: those that nobody uses are forgotten first
             return read(io.BytesIO(file.read_bytes()))
     except (OSError, DataError):
         return compile_anew()
@@ -271,6 +274,17 @@ def _keep(file: Path, compiled: Any) -> None:
     data: bytes = compiled.export_model().getvalue()
     with suppress(OSError):  # a full disk: it is compiled again next time
         write_whole(file, data, durable=False)
+        _forget(file.parents[1], KEPT_BYTES)
+
+
+def _forget(folder: Path, limit: int) -> None:
+    """Delete what was used the longest ago, of all versions, until `limit` bytes are left."""
+    found = [(path.stat(), path) for path in folder.rglob("*.blob")]
+    total = 0
+    for status, path in sorted(found, key=lambda each: -each[0].st_mtime_ns):
+        total += status.st_size
+        if total > limit:
+            path.unlink(missing_ok=True)
 
 
 def first_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from islands.classifiers import openvino_engine
 from islands.classifiers.apart import conditions, engines_of
 from islands.classifiers.contract import Classifier, require_differentiable
 from islands.classifiers.engines import TORCH, EngineName
@@ -179,6 +181,24 @@ def test_what_bits_depend_on_is_known() -> None:
     assert found["batch_size"] == 64
     old = conditions(load("lenet-mnist", "whole", "torch"))
     assert (old["engine"], old["batch_size"], "instructions" in old) == (TORCH, 256, False)
+
+
+def test_what_was_compiled_and_is_used_no_more_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISLANDS_CACHE", str(tmp_path))
+    first = load_anew("lenet-mnist", "whole", "openvino")
+    (kept,) = tmp_path.rglob("*.blob")
+    of_before = kept.parents[1] / "2025.1-avx2" / "old.blob"
+    of_before.parent.mkdir()
+    of_before.write_bytes(bytes(1000))
+    os.utime(of_before, (0, 0))
+    monkeypatch.setattr(openvino_engine, "KEPT_BYTES", kept.stat().st_size + 500)
+    load_anew("lenet-mnist", "whole", "openvino")  # read, so nothing is written
+    assert of_before.exists()
+    scores = exactly(first, noise(first, 2, 41))  # resized images are another input
+    assert [path.exists() for path in (of_before, kept)] == [False, False]
+    assert torch.equal(exactly(first, noise(first, 2, 41)), scores)
 
 
 def test_a_module_that_does_not_translate_leaves_warnings_heard() -> None:

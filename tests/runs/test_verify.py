@@ -60,6 +60,21 @@ def test_a_sound_store_is_verified(store: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.startswith("scored 6 elites again; largest difference ")
 
 
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_low_precision_is_verified_with_what_it_rounds(precision: str, tmp_path: Path) -> None:
+    network = {"name": "lenet-mnist", "precision": precision}
+    islands.evolve(network, generations=10, store=tmp_path / "run", evolve={"children": 20})
+    with StoreWriter.open(tmp_path / "run") as writer:
+        checkpoint = writer.load()
+        assert checkpoint is not None
+        (run,) = checkpoint.runs
+        run.elites.probabilities[:2, 0] += [0.004, 0.25]  # as another device may round, and as none does
+        run.changed[:2] = True
+        writer.commit(checkpoint, complete=True)
+    (mismatch,) = verify(tmp_path / "run", sample=None).mismatches
+    assert "class 1 " in mismatch
+
+
 def test_a_false_probability_is_found(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     falsify(store, run=1, class_=4)
     assert execute(["verify", str(store), "--all"]) == 1
