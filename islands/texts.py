@@ -1,8 +1,9 @@
-"""Text files as people's programs write them."""
+"""Text that people write, and text for them to copy."""
 
 from __future__ import annotations
 
 import codecs
+import shlex
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -20,3 +21,12 @@ def decoded(data: bytes) -> str:
         UnicodeDecodeError: it is not text.
     """
     return data.decode(next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8"))
+
+
+def islands_command(*words: object) -> str:
+    """Return a command line that a shell takes as it is meant, whatever is in the names of its files.
+
+    >>> islands_command("resume", "my runs/first")
+    "islands resume 'my runs/first'"
+    """
+    return shlex.join(["islands", *map(str, words)])

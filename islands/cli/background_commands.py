@@ -9,6 +9,7 @@ import typer
 
 from islands.cli.store_commands import Store
 from islands.errors import InputError, IslandsError
+from islands.texts import islands_command
 
 if TYPE_CHECKING:
     from islands.deploy.background import BackgroundRun
@@ -25,7 +26,7 @@ def logs(
     if run is None:
         raise InputError(
             f"no run with --detach or as a job was started from here for {store}; "
-            f"`islands status {store}` says where it stands"
+            f"`{islands_command('status', store)}` says where it stands"
         )
     if run.address is None:
         for line in detached.lines(run, follow=follow):
@@ -42,7 +43,7 @@ def stop(store: Store) -> None:
 
     run = background.recall(store)
     job = jobs.job_of(run) if run is not None and run.address else None
-    again = f"islands resume {store}"
+    again = islands_command("resume", store)
     if run is not None and job is not None and job.state in ("PENDING", "RUNNING"):
         state = jobs.stop(run).lower()
         print(f"{run}: {state}; to go on: {again if jobs.can_be_resumed(run) else 'launch it again'}")
@@ -62,11 +63,12 @@ def watch(run: BackgroundRun) -> None:
     if state == "STOPPED":
         raise typer.Exit(130)
     if state == "FAILED":
-        raise IslandsError(f"{run} failed; its log says why: islands logs {run.store}")
+        raise IslandsError(f"{run} failed; its log says why: {islands_command('logs', run.store)}")
 
 
 def announce(run: BackgroundRun) -> None:
     """Say where a run goes on, and what one can do with it."""
     store = run.store
     print(f"{store} goes on as {run}")
-    print(f"islands status {store}; islands logs {store} --follow; islands stop {store}")
+    commands = ("status", store), ("logs", store, "--follow"), ("stop", store)
+    print("; ".join(islands_command(*words) for words in commands))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 from islands.cli.display import observer
 from islands.cli.options import Json, Overrides, ProgressStyle
 from islands.cli.run_commands import File, stdout_for_result
+from islands.texts import islands_command
 
 
 def compare(
@@ -30,10 +30,10 @@ def compare(
     own = read_arms(arms)
     configs = arm_configs(file, own, seeds, images, tuple(overrides or ()))
     folder = Location.of(next(iter(configs.values()))[0].store).path.parents[1]
-    chosen = [f"--set {shlex.quote(each)}" for each in overrides or ()]
-    words = [f"islands compare {file} --arms {arms} --seeds {seeds} --images {images}", *chosen]
+    chosen = [word for each in overrides or () for word in ("--set", each)]
+    again = islands_command("compare", file, "--arms", arms, "--seeds", seeds, "--images", images, *chosen)
     with stdout_for_result(), observer(progress) as observe:
-        found = run_arms(configs, folder, own, " ".join(words), observe)
+        found = run_arms(configs, folder, own, again, observe)
     if found is None:
         print(f"stopped; the same command goes on with what is in {folder}", file=sys.stderr)
         raise typer.Exit(130)

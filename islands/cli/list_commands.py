@@ -12,6 +12,7 @@ import typer
 
 from islands.cli.options import Json
 from islands.errors import InputError
+from islands.texts import islands_command
 
 if TYPE_CHECKING:
     from islands.experiments.pipeline import Pipeline
@@ -101,7 +102,7 @@ def init(folder: Folder) -> None:
     for file in files:
         shutil.copyfile(file, folder / file.name)
         print(f"wrote {folder / file.name}")
-    print(f"next: islands launch {folder / 'local.yaml'}")
+    print(f"next: {islands_command('launch', folder / 'local.yaml')}")
 
 
 def version() -> None:

@@ -16,6 +16,7 @@ import typer
 from islands.cli.options import Class, Json, TrustNetworks
 from islands.cli.standard_streams import require_encodable
 from islands.errors import InputError, StoreNotFoundError
+from islands.texts import islands_command
 
 if TYPE_CHECKING:
     from islands.deploy.background import BackgroundRun
@@ -115,7 +116,7 @@ def _job_text(store: str, job: dict[str, str | None]) -> str:
     rows = {
         "job": f"{job['id']} at {job['address']}: {job['state']}",
         "": job["message"],
-        "log": f"islands logs {store} --follow",
+        "log": islands_command("logs", store, "--follow"),
     }
     return "\n".join(f"{name:<15}{value}" for name, value in rows.items())
 
@@ -158,8 +159,8 @@ def query(
     *stores, sql = (*words, READY[ready][1]) if ready else words
     if not stores or (" " not in sql and Path(sql).is_dir()):
         raise InputError(
-            f"a query is missing; `islands query {words[0]} --schema` lists what can be asked,"
-            f" `islands query {words[0]} --ready best` asks a common question"
+            f"a query is missing; `{islands_command('query', words[0], '--schema')}` lists what can be asked,"
+            f" `{islands_command('query', words[0], '--ready', 'best')}` asks a common question"
         )
     readers = {name: StoreReader(path, at) for name, path in named(list(map(Path, stores))).items()}
     answer = ask(readers, sql, out)

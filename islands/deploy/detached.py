@@ -23,6 +23,7 @@ from islands.experiments.configure import as_written
 from islands.store.location import Location
 from islands.store.owner import Owner
 from islands.store.reader import StoreReader
+from islands.texts import islands_command
 
 _POLL_S = 0.2
 
@@ -56,7 +57,9 @@ def stop(store: str) -> Owner:
     except PermissionError:
         raise InputError(f"{store} is written by {owner} of another user, who alone may stop it") from None
     if owner is None or not asked:
-        raise InputError(f"nothing writes to {store}; `islands status {store}` says where it stands")
+        raise InputError(
+            f"nothing writes to {store}; `{islands_command('status', store)}` says where it stands"
+        )
     return owner
 
 
@@ -99,7 +102,9 @@ def _start(store: str, arguments: Sequence[str], configuration: str) -> Backgrou
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as output:
         if not _lock(output):
-            raise StoreLockedError(f"a run in the background still goes on: islands logs {store} --follow")
+            raise StoreLockedError(
+                f"a run in the background still goes on: {islands_command('logs', store, '--follow')}"
+            )
         output.truncate(0)
         process = subprocess.Popen(
             [sys.executable, "-m", "islands", *arguments, "--progress", "plain"],

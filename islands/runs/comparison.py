@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from islands.runs.controls import (
 )
 from islands.runs.trust import is_trusted, reason, require_trusted
 from islands.store.reader import StoreReader
+from islands.texts import islands_command
 from islands.transfer.measures import ByClass, Entry, Floats, ScoredImages, Transfer, by_class, entries_of
 
 CONTROLS = 200
@@ -184,9 +184,10 @@ class _Comparison:
                 missing = int((ids >= 0).sum() - fresh.sum())
                 if missing:
                     name = self._target_names[fingerprint]
+                    network = _option(self._settings[fingerprint])
                     self._remarks.append(
                         f"{missing} elites of {reader.path} are not scored on {name}: "
-                        f"islands score {reader.path} --network {_option(self._settings[fingerprint])}"
+                        + islands_command("score", reader.path, "--network", network)
                     )
                 yield (
                     fingerprint,
@@ -284,7 +285,7 @@ def _source_names(readers: Sequence[StoreReader], networks: Mapping[str, str]) -
 def _option(network: NetworkConfig) -> str:
     """Return a network as `--network` takes it."""
     settings = network.model_dump(mode="json", exclude_defaults=True)
-    return shlex.quote(network.name if len(settings) == 1 else json.dumps(settings))
+    return network.name if len(settings) == 1 else json.dumps(settings)
 
 
 def _outcomes_of(probabilities: Floats, classes: Any) -> tuple[Any, Any, Any]:

@@ -23,6 +23,7 @@ from islands.runs.launch import launch, scorers_for
 from islands.runs.trust import described, is_trusted
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter, require_free
+from islands.texts import islands_command
 from islands.training.digits import train_missing
 
 _log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def resume(
     if _is_done(reader, config):
         raise InputError(
             f"{store} is complete at generation {stored.evolve.generations}; to go on, raise the budget: "
-            f"islands resume {store} --set evolve.generations={2 * stored.evolve.generations}"
+            + islands_command("resume", store, "--set", f"evolve.generations={2 * stored.evolve.generations}")
         )
     for network in (stored.network, *stored.held_out):
         if network in (config.network, *config.held_out) and not is_trusted(network):

@@ -15,6 +15,7 @@ from pathlib import Path
 from islands.errors import StoreLockedError
 from islands.store.location import Location
 from islands.store.owner import Owner, has_open, is_alive, is_alive_here, parse, this_process
+from islands.texts import islands_command
 
 LOCK = "LOCK"
 GUARD = "LOCK.guard"
@@ -123,7 +124,7 @@ def locked(location: Location | Path, owner: Owner | None) -> StoreLockedError:
     """Return the error that tells who writes, and what to do."""
     advice = "wait for it, or stop it and resume"
     if owner is None or not owner.started or not is_alive_here(owner):
-        advice += f"; if it is gone for good: islands resume {location} --break-lock"
+        advice += f"; if it is gone for good: {islands_command('resume', location, '--break-lock')}"
     return StoreLockedError(
         f"{location} is being written by {owner or 'another process'}; a store has one writer: {advice}"
     )

@@ -37,6 +37,7 @@ from islands.store.repository import (
     open_root,
     reading,
 )
+from islands.texts import islands_command
 
 _ATTRIBUTES = (
     ("config",),
@@ -481,7 +482,7 @@ class StoreReader:
             epochs = f"{checkpoints[0].epoch} to {checkpoints[-1].epoch}" if checkpoints else "none yet"
             raise InputError(
                 f"{self.path} has no checkpoint {at}; its epochs are {epochs}:"
-                f' islands query {self.path} "select epoch, id from checkpoints" lists them'
+                f" {islands_command('query', self.path, 'select epoch, id from checkpoints')} lists them"
             )
         with reading(self.path, f"checkpoint {at}"):
             # An epoch may have several commits, for scores come later: the last is meant.
@@ -491,7 +492,7 @@ class StoreReader:
         if self.epoch is None:
             raise StoreError(
                 f"{self.path} has no checkpoint yet: wait for the first if it is being written,"
-                f" else `islands resume {self.path}`"
+                f" else `{islands_command('resume', self.path)}`"
             )
         return self.epoch
 

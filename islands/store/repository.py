@@ -18,6 +18,7 @@ from zarr.errors import BaseZarrError
 from islands.errors import StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
 from islands.store.location import SNAPSHOTS, Location, is_store_folder
 from islands.store.schema import READABLE
+from islands.texts import islands_command
 
 # Icechunk 1.x prints warnings on stdout, in the midst of what a script would parse.
 icechunk.set_logs_filter("error")
@@ -233,7 +234,7 @@ def reading(path: Location | Path, what: str) -> Iterator[None]:
             raise StoreError(f"{path}: {what} cannot be read now ({_reason(error)}); try again") from error
         raise StoreDamagedError(
             f"{path} is damaged: {what} cannot be read ({_reason(error)}); go on from an earlier checkpoint"
-            f" (islands resume {path} --at EPOCH), or restore the directory from a copy"
+            f" ({islands_command('resume', path, '--at', 'EPOCH')}), or restore the directory from a copy"
         ) from error
 
 

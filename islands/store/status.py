@@ -10,6 +10,7 @@ import numpy as np
 
 from islands.store.reader import StoreReader
 from islands.store.schema import THRESHOLDS
+from islands.texts import islands_command
 
 
 @dataclass(frozen=True)
@@ -99,5 +100,5 @@ def read_status(location: Path | str) -> Status:
 
 def _next(reader: StoreReader, writer: str | None) -> str:
     if reader.complete:
-        return f"islands show {reader.path} --sheet"
-    return f"islands resume {reader.path}" if writer is None else f"islands status {reader.path}"
+        return islands_command("show", reader.path, "--sheet")
+    return islands_command("resume" if writer is None else "status", reader.path)

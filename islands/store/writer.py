@@ -40,6 +40,7 @@ from islands.store.repository import (
 )
 from islands.store.retention import commits_between_sweeps, forget, free, left_tag, tag_once, try_to_free
 from islands.store.waiting import wait_for
+from islands.texts import islands_command
 
 _log = logging.getLogger(__name__)
 
@@ -438,7 +439,7 @@ def require_free(location: Path | str) -> None:
         StoreExistsError: something is there already.
     """
     place = Location.of(location)
-    advice = f"choose another store, remove it, or `islands resume {place}`"
+    advice = f"choose another store, remove it, or `{islands_command('resume', place)}`"
     if not place.is_local:
         if exists(place):
             raise StoreExistsError(f"{place} is a store already; {advice}")

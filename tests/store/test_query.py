@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from islands.cli.main import execute
-from islands.errors import InputError, StoreError
+from islands.errors import InputError, StoreError, StoreExistsError
 from islands.store import schema
 from islands.store.columns import TABLES, table
 from islands.store.query import READY, ask, named, query, schemas
@@ -179,6 +180,14 @@ class TestStatus:
         found = read_status(store)
         assert found.written_by is None
         assert found.next == f"islands resume {store}"
+
+    def test_what_comes_next_can_be_copied_into_a_shell(self, tmp_path: Path) -> None:
+        place = tmp_path / "Anna's runs; $(first)"
+        make_store(place).close()
+        assert shlex.split(read_status(place).next) == ["islands", "resume", str(place)]
+        with pytest.raises(StoreExistsError) as exists:
+            make_store(place)
+        assert shlex.quote(str(place)) in str(exists.value)
 
     def test_before_first_checkpoint(self, tmp_path: Path) -> None:
         make_store(tmp_path / "run").close()
