@@ -35,6 +35,7 @@ import psutil
 
 from islands.config import RunConfig
 from islands.errors import StoreError
+from islands.search.presets import PRESETS, PresetName, settings_of
 from islands.store import schema
 from islands.store.location import Location
 from islands.store.reader import StoreReader
@@ -58,16 +59,22 @@ WEIGHTS = {"worker": 7, "driver": 2, "node": 1}
 """How often each kind of process is chosen."""
 
 
-def make_config(store: Path, address: str, workers: int, epochs: int) -> RunConfig:
-    """Return a run of 3 islands whose epochs are short: ten a second, undisturbed on two slow cores."""
+def make_config(store: Path, address: str, workers: int, epochs: int, search: PresetName) -> RunConfig:
+    """Return a run of 3 islands whose epochs are short: ten a second, undisturbed on two slow cores.
+
+    Pixels where gradients are taken: CPPNs do without them until late.
+    """
+    encoding = "direct" if search == "white-box" else "cppn"
+    chosen = settings_of(search, encoding)
+    budget = {"initial": 10, "children": 10, "generations": epochs, "generations_per_epoch": 1}
     return RunConfig.model_validate(
         {
             "pipeline": "mnist_cppn",
             "store": str(store),
             "seed": 7,
             "network": {"name": "lenet-mnist"},
-            "encoding": {"name": "cppn"},
-            "evolve": {"initial": 10, "children": 10, "generations": epochs, "generations_per_epoch": 1},
+            "encoding": {"name": encoding, **chosen.get("encoding", {})},
+            "evolve": {**budget, **chosen.get("evolve", {})},
             "islands": {"count": 3, "lag": LAG},
             "workers": {"count": workers, "max_failures": -1, "device": "cpu"},
             "ray": {"address": address},
@@ -275,6 +282,7 @@ class Storm:
         seed: of what is killed when; a run that is disturbed elsewhere must still give the same bits.
         folder: where the stores go.
         epochs: of a run.
+        search: of a run, a preset's name.
         nodes: of the cluster; each holds a worker.
         kinds: what is killed, of `WEIGHTS`.
         replace: whether a new node comes for one that was killed.
@@ -288,6 +296,7 @@ class Storm:
         folder: Path,
         *,
         epochs: int,
+        search: PresetName,
         nodes: int,
         kinds: Sequence[str],
         replace: bool,
@@ -297,6 +306,7 @@ class Storm:
         self._dice = random.Random(seed)
         self._folder = folder
         self._epochs = epochs
+        self._search = search
         self._workers = nodes
         self._kinds = kinds
         self._replace = replace
@@ -383,7 +393,7 @@ class Storm:
         return Driver(self._config(store, executor), self._log, faults, self._dice.getrandbits(31))
 
     def _config(self, store: Path, executor: str) -> RunConfig:
-        config = make_config(store, self._nodes.address, self._workers, self._epochs)
+        config = make_config(store, self._nodes.address, self._workers, self._epochs, self._search)
         workers = config.workers.model_copy(update={"executor": executor})
         return config.model_copy(update={"workers": workers})
 
@@ -416,6 +426,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=1000, help="of each run")
+    parser.add_argument("--search", choices=list(PRESETS), default="paper", help="of each run")
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--kinds", nargs="+", choices=list(WEIGHTS), default=list(WEIGHTS))
     parser.add_argument("--no-replacement", action="store_true", help="no new node for a killed one")
@@ -427,6 +438,7 @@ def main() -> int:
             chosen.seed,
             Path(folder),
             epochs=chosen.epochs,
+            search=chosen.search,
             nodes=chosen.nodes,
             kinds=chosen.kinds,
             replace=not chosen.no_replacement,
