@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import os
 import re
 import warnings
 from collections import defaultdict
@@ -25,10 +26,10 @@ from islands.folders import cache_directory
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
 _TYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-KEPT_BYTES = 2 << 30
-"""Of compiled models, on the disk: some hundred like EfficientNet-Lite0."""
 _INSTRUCTIONS = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16")
 """Of those that torch can tell, what OpenVINO chooses kernels by."""
+KEPT_BYTES = 2 << 30
+"""Of compiled models, on the disk: some hundred like EfficientNet-Lite0."""
 
 
 class UnfitError(Exception):
@@ -259,7 +260,8 @@ def _kept(what: str, compile_anew: Callable[[], Any], read: Callable[[io.BytesIO
     try:
         file = cache_directory("openvino", folder, name)
         if file.is_file():
-            file.touch()  # used: those that nobody uses are forgotten first
+            with suppress(OSError):  # others' folders can be read and not written
+                os.utime(file)  # used: those that nobody uses are forgotten first
             return read(io.BytesIO(file.read_bytes()))
     except (OSError, DataError):
         return compile_anew()

@@ -35,16 +35,14 @@ def import_openvino() -> Any:
         for name in {_COUNTER, *aside}:
             del modules[name]
         modules.update(aside)
-    _take_from_modules()
+    _silence_earlier_imports()
     return found[0]
 
 
-def _take_from_modules() -> None:
+def _silence_earlier_imports() -> None:
     """Give each module of OpenVINO that holds the counter the stub for it."""
     stub = importlib.import_module("openvino.tools.ovc.telemetry_stub")
-    for name, module in [*sys.modules.items()]:
-        if (
-            name.partition(".")[0] == "openvino"
-            and getattr(getattr(module, "tm", None), "__name__", "") == _COUNTER
-        ):
-            vars(module)["tm"] = stub
+    for name in [name for name in sys.modules if name.startswith("openvino.")]:
+        held = vars(sys.modules[name])
+        if getattr(held.get("tm"), "__name__", None) == _COUNTER:
+            held["tm"] = stub

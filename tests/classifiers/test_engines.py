@@ -19,7 +19,7 @@ from islands.classifiers.apart import conditions, engines_of
 from islands.classifiers.contract import Classifier, require_differentiable
 from islands.classifiers.engines import TORCH, EngineName
 from islands.classifiers.network_classifier import Preprocessing, View
-from islands.classifiers.openvino_engine import instruction_set
+from islands.classifiers.openvino_engine import CompiledNetwork, instruction_set
 from islands.classifiers.registry import load_classifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.errors import NetworkError
@@ -181,6 +181,20 @@ def test_what_bits_depend_on_is_known() -> None:
     assert found["batch_size"] == 64
     old = conditions(load("lenet-mnist", "whole", "torch"))
     assert (old["engine"], old["batch_size"], "instructions" in old) == (TORCH, 256, False)
+
+
+def test_what_was_compiled_is_read_where_nothing_may_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setenv("ISLANDS_CACHE", str(tmp_path))
+    load_anew("lenet-mnist", "whole", "openvino")
+    # For root, under whom tests may run, all files can be written.
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(CompiledNetwork, "_prepared", refuse)  # the first step of compiling
+    load_anew("lenet-mnist", "whole", "openvino")
 
 
 def test_what_was_compiled_and_is_used_no_more_is_forgotten(
