@@ -145,6 +145,18 @@ def test_nothing_is_committed_upon_what_failed_for_good(impatient: None) -> None
     assert len(found.commits) == 1
 
 
+def test_a_commit_that_waits_behind_one_that_failed_for_good_is_not_tried() -> None:
+    committed: list[int] = []
+
+    def commit() -> None:
+        raise StoreLockedError("another writes")
+
+    with pytest.raises(StoreLockedError, match="another writes"), committer.Committer() as commits:
+        commits.submit("epoch 1", commit)
+        commits.submit("epoch 2", lambda: committed.append(2))
+    assert committed == []
+
+
 @pytest.mark.slow
 def test_a_failing_island_ends_a_run_whose_last_commit_is_tried_again(
     undisturbed: Evolution, impatient: None
