@@ -11,6 +11,8 @@ All genomes draw a tile before the next one begins: they share its inputs, which
 
 Measured on one core of an AMD EPYC with AVX-512, with 20 hidden nodes: .33 ms for a colour image of 256 x 256
 (torch path: 30 ms and more), 2.6 us for a grey one of 28 x 28, in batches of 200.
+On one with AVX2, 40 elites of `swift` (137 nodes, 731 connections) at 224 x 224: 8.8 ms an image where it was
+11.4 to 12.9. Four connections are added in one pass, and exponents are read from the bits of a sum.
 Rejected: `sin` and `exp` of the standard library, which do not vectorise (2.4 ns for a sine instead of 0.35);
 one loop for all four inputs, which does not either (5 times slower for that part); Python's checks of
 divisors (4 times slower as a whole). Tiles of 256 to 2048 pixels are within a few percent of each other.
@@ -44,6 +46,7 @@ THREE = np.float32(3)
 BYTE = np.float32(255)
 # Adding and subtracting 1.5 * 2**23 rounds to the nearest integer, which the low bits of the sum then hold.
 ROUND = np.float32(12582912)
+ROUND_BITS = 0x4B400000  # of ROUND
 # Pi and ln 2 in parts of few bits: multiples of the first ones are exact, which keeps sin(1e4) good to 1e-6.
 PI_1, PI_2 = np.float32(3.140625), np.float32(np.pi - 3.140625)
 LN2_1, LN2_2 = np.float32(0.693359375), np.float32(np.log(2) - 0.693359375)
@@ -117,9 +120,23 @@ def render_rows(
             for node in order[row, : needed[row]]:
                 into = values[node, :count]
                 fill(into, ZERO)
-                for k in range(starts[row, node], starts[row, node + 1]):
-                    edge = incoming[row, k]
-                    weight = weights[row, edge] * (TWO * limit) - limit
+                edges = incoming[row, starts[row, node] : starts[row, node + 1]]
+                whole = edges.size - edges.size % 4
+                for k in range(0, whole, 4):
+                    a, b, c, d = edges[k], edges[k + 1], edges[k + 2], edges[k + 3]
+                    accumulate_four(
+                        into,
+                        weight_of(weights[row, a], limit),
+                        values[sources[row, a], :count],
+                        weight_of(weights[row, b], limit),
+                        values[sources[row, b], :count],
+                        weight_of(weights[row, c], limit),
+                        values[sources[row, c], :count],
+                        weight_of(weights[row, d], limit),
+                        values[sources[row, d], :count],
+                    )
+                for edge in edges[whole:]:
+                    weight = weight_of(weights[row, edge], limit)
                     accumulate(into, weight, values[sources[row, edge], :count])
                 activate(functions[row, node], into)
             tile = images[row, :, start : start + count]
@@ -218,6 +235,29 @@ def accumulate(into: Floats, weight: np.float32, source: Floats) -> None:
 
 
 @kernel
+def weight_of(gene: np.float32, limit: np.float32) -> np.float32:
+    """Return the weight that a gene in [0, 1] stands for."""
+    return gene * (TWO * limit) - limit
+
+
+@kernel
+def accumulate_four(
+    into: Floats,
+    weight_a: np.float32,
+    a: Floats,
+    weight_b: np.float32,
+    b: Floats,
+    weight_c: np.float32,
+    c: Floats,
+    weight_d: np.float32,
+    d: Floats,
+) -> None:
+    """Do what four calls of `accumulate` do, to the same bits: it reads and writes `into` once."""
+    for i in range(into.size):
+        into[i] = (((into[i] + weight_a * a[i]) + weight_b * b[i]) + weight_c * c[i]) + weight_d * d[i]
+
+
+@kernel
 def activate(code: int, values: Floats) -> None:
     """Apply the activation function `code` (see `cppn`) in place."""
     if code == 1:
@@ -264,7 +304,8 @@ def exponential(x: np.float32) -> np.float32:
     power = sum_ - ROUND
     r = (x - power * LN2_1) - power * LN2_2
     series = ONE + r * (ONE + r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6)))))
-    return series * _from_bits((int(power) + 127) << 23)
+    # The low bits of the sum hold `power`: before AVX-512 no vector instruction makes an int64 of a float.
+    return series * _from_bits((_bits(sum_) - ROUND_BITS + 127) << 23)
 
 
 @kernel
