@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,13 +121,15 @@ def test_a_run_takes_no_more_memory_than_planned(tmp_path: Path) -> None:
 def test_workers_share_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers beyond the CPUs that there are make nothing faster."""
     monkeypatch.setattr("os.cpu_count", lambda: 2)
+    # A second for whatever is measured: the machine's own noise reached the factor that is tested.
+    monkeypatch.setattr("islands.runs.plan.time", SimpleNamespace(perf_counter=itertools.count().__next__))
     asked = config(tmp_path / "x", runs=16)
     crowded = asked.model_copy(update={"workers": asked.workers.model_copy(update={"count": 16})})
     (one, two) = (plan([each], STAGES, nodes) for each, nodes in ((crowded, 1), (crowded, 8)))
     assert one.seconds is not None
     assert two.seconds is not None
-    # Eight machines with two CPUs each against one with two: eight times, but for noise.
-    assert one.seconds > 2 * two.seconds
+    # Eight machines with two CPUs each against one with two.
+    assert one.seconds == pytest.approx(8 * two.seconds)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is what the file asks for")
