@@ -151,9 +151,13 @@ def test_a_commit_that_waits_behind_one_that_failed_for_good_is_not_tried() -> N
     def commit() -> None:
         raise StoreLockedError("another writes")
 
-    with pytest.raises(StoreLockedError, match="another writes"), committer.Committer() as commits:
-        commits.submit("epoch 1", commit)
-        commits.submit("epoch 2", lambda: committed.append(2))
+    def two() -> None:
+        with committer.Committer() as commits:
+            commits.submit("epoch 1", commit)
+            commits.submit("epoch 2", lambda: committed.append(2))
+
+    with pytest.raises(StoreLockedError, match="another writes"):
+        two()
     assert committed == []
 
 
