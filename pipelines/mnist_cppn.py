@@ -32,7 +32,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             Figure("99.99 % after a few generations", Certainty.RECALLED_HIGH),
             *(found, 10, 0.9999, networks),
             "another training of LeNet; with the weights that the paper's authors released, a "
-            "re-implementation of their code has .9991 to .9999 at generation 50 [verified]",
+            "re-implementation of their code has 0.9991 to 0.9999 at generation 50 [verified]",
         ),
     ]
 

@@ -44,8 +44,8 @@ def _describe(progress: Progress) -> tuple[str, ...]:
 
     cells = progress.confidence
     return (
-        f"median {np.median(cells):.4%}, {(cells >= 0.9).sum():,} cells at .9,"
-        f" {(cells >= 0.99).sum():,} at .99",
+        f"median {np.median(cells):.4%}, {(cells >= 0.9).sum():,} cells at 0.9,"
+        f" {(cells >= 0.99).sum():,} at 0.99",
         f"{progress.evaluations_per_second:,.0f} images/s, next commit in {progress.next_checkpoint_s:.0f} s",
         *([f"{progress.not_finite:,} images skipped: no finite scores"] if progress.not_finite else ()),
         *([f"{progress.losses} epochs repeated"] if progress.losses else ()),

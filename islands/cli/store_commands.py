@@ -137,7 +137,7 @@ def query(
     ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="List tables and columns instead.")] = False,
 ) -> None:
-    """Ask runs in SQL: "select class, name, confidence from elites where confidence > .99".
+    """Ask runs in SQL: "select class, name, confidence from elites where confidence > 0.99".
 
     Of several stores, each table has all rows and a column `store`; each store's own tables are in a schema
     of its folder's name, such as mnist_cppn.elites; `temp` and other names of DuckDB's own get an underscore.

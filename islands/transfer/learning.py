@@ -15,7 +15,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 LEVELS = (0.1, 0.25, 0.5, 0.88, 0.99)
-"""Medians of confidence whose price in images is told; .88 is the paper's for ImageNet, in round."""
+"""Medians of confidence whose price in images is told; 0.88 is the paper's for ImageNet, in round."""
 
 LEAST = 1e-12
 """Confidences below are taken for it: the mean logarithm must not hang on what float32 makes of nothing."""

@@ -70,7 +70,7 @@ def _matrix(transfer: Transfer, denominator: str) -> list[list[str]]:
 
 
 def _details(transfer: Transfer) -> list[list[str]]:
-    heading = ["evolved against", "seen by", "of", "n", "top-5", "≥.5", "≥.9", "≥.99", "median", "rank"]
+    heading = ["evolved against", "seen by", "of", "n", "top-5", "≥0.5", "≥0.9", "≥0.99", "median", "rank"]
     table = [[*heading, "area", "AUROC", "FPR95"]]
     for e in transfer.entries:
         if not e.n:

@@ -16,14 +16,15 @@ from islands.search.presets import settings_of
 from tests.archipelago.conftest import in_process, recording_host, small_config
 
 
-def searching(preset: str, islands: int, **sections: Any) -> WorkConfig:
-    """Return a run of 880 images of digits, however many islands share them."""
+def searching(preset: str, islands: int, migrants: int | None = None, **sections: Any) -> WorkConfig:
+    """Return a run of 880 images of digits, however many islands share them; None: migrants as preset."""
     chosen = settings_of(preset, "cppn")
+    migration = chosen.get("islands", {}) if migrants is None else {"migration": {"size": migrants}}
     evolve = {"initial": 80, "children": 40, "generations": 20, "tie_break": "margin"}
     return small_config(
         encoding={"name": "cppn", **chosen.get("encoding", {})},
         evolve={**chosen.get("evolve", {}), **evolve},
-        islands={"count": islands},
+        islands={"count": islands, **migration},
         **sections,
     )
 
@@ -41,7 +42,7 @@ def known_to(run: RunCheckpoint, island: int, islands: int) -> set[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("islands", [1, 2, 8])
 def test_an_island_counts_the_children_of_those_that_are_on_it(islands: int) -> None:
-    config = searching("swift", islands, runs=1)
+    config = searching("swift", islands, migrants=8, runs=1)
     host, recorder = recording_host(config)
     run = in_process(config, host=host).last.runs[0]
     assert run.evaluations == 880
@@ -69,7 +70,7 @@ def test_at_equal_images_many_islands_of_swift_find_more_than_one_of_the_paper()
 
 def test_whoever_comes_begins_anew_and_clones_share_a_count() -> None:
     """A migrant and a claim of one genome: it has had the children that the island knows of."""
-    config = searching("swift", 2, runs=1)
+    config = searching("swift", 2, migrants=8, runs=1)
     host, key = build_host(config), IslandKey(0, 0)
     other = IslandKey(0, 1)
     for each in (key, other):

@@ -20,7 +20,7 @@ function svg(tag, attributes, text) {
   return element;
 }
 
-// Confidences near 1 differ in late digits: .9999 and .999999 are worth telling apart.
+// Confidences near 1 differ in late digits: 0.9999 and 0.999999 are worth telling apart.
 function percent(value) {
   if (value === 1) return "100%";
   if (value > 0 && value < 5e-6) return "< 0.001%";
