@@ -9,8 +9,8 @@ each, 5 bytes of RGB in 100,000 differ, none by more than 6 levels, which is wha
 
 All genomes draw a tile before the next one begins: they share its inputs, which saves a quarter at 28 x 28.
 
-Measured on one core of an AMD EPYC with AVX-512, with 20 hidden nodes: 0.33 ms for a colour image of 256 x 256
-(torch path: 30 ms and more), 2.6 us for a grey one of 28 x 28, in batches of 200.
+Measured on one core of an AMD EPYC with AVX-512, with 20 hidden nodes: 0.33 ms for a colour image of 256 x
+256 (torch path: 30 ms and more), 2.6 us for a grey one of 28 x 28, in batches of 200.
 On one with AVX2, 40 elites of `swift` (137 nodes, 731 connections) at 224 x 224: 8.8 ms an image where it was
 11.4 to 12.9. Four connections are added in one pass, and exponents are read from the bits of a sum.
 Rejected: `sin` and `exp` of the standard library, which do not vectorise (2.4 ns for a sine instead of 0.35);
