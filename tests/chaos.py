@@ -98,13 +98,18 @@ def drive(settings: str, faults: int, seed: int) -> None:
         nonlocal last
         if progress.epoch > last:
             last = progress.epoch
-            print("epoch", last, flush=True)
+            _tell(f"epoch {last}")
 
     with failing_commits(_told(some(random.Random(seed), FAULTY), faults)):
         if Path(config.store).exists():
             resume(config.store, [f"workers.executor={config.workers.executor}"], observe)
         else:
             launch(config, observe)
+
+
+def _tell(line: str) -> None:
+    """Say a line at once: epochs and faults come from two threads, and what `print` writes is in parts."""
+    os.write(1, f"{line}\n".encode())
 
 
 def _told(plans: Iterator[Plan], faults: int) -> Iterator[Plan]:
@@ -115,7 +120,7 @@ def _told(plans: Iterator[Plan], faults: int) -> Iterator[Plan]:
         when = plan(step)
         if when is None or next(left, None) is None:
             return None
-        print("fault", when, step, flush=True)
+        _tell(f"fault {when} {step}")
         return when
 
     for plan in plans:
