@@ -2,26 +2,88 @@
 
 >>> import islands
 >>> run = islands.evolve("lenet-mnist", encoding="cppn", generations=50)
->>> run.confidence[0]  # of the first run: numpy float32 (10,)
->>> run.image(3)  # of class 3: numpy uint8 (28, 28, 1)
->>> run = islands.open("runs/mnist-cppn")
+>>> run.confidence[0].shape  # of the first run, numpy float32
+(10,)
+>>> run.image(3).shape  # of class 3, numpy uint8
+(28, 28, 1)
+>>> run = islands.open("runs/digits")
+
+What `dir(islands)` lists stays as it is documented, or warns for a release before it changes. All else is the
+inside of the house, which ARCHITECTURE.md draws.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from islands import errors as errors
     from islands.api import evolve as evolve
+    from islands.api import export as export
+    from islands.api import launch as launch
     from islands.api import open as open  # noqa: A004 - read `islands.open`
+    from islands.api import report as report
+    from islands.api import resume as resume
+    from islands.api import score as score
+    from islands.api import transfer as transfer
+    from islands.api import verify as verify
+    from islands.archipelago.progress import Progress as Progress
+    from islands.classifiers.contract import Classifier as Classifier
+    from islands.classifiers.contract import Prediction as Prediction
+    from islands.results import Elite as Elite
+    from islands.results import Results as Results
 
-__all__ = ["evolve", "open"]
+_PLACES = {
+    **dict.fromkeys(
+        ("evolve", "export", "launch", "open", "report", "resume", "score", "transfer", "verify"), "api"
+    ),
+    "Classifier": "classifiers.contract",
+    "Elite": "results",
+    "Prediction": "classifiers.contract",
+    "Progress": "archipelago.progress",
+    "Results": "results",
+}
+
+__all__ = [
+    "Classifier",
+    "Elite",
+    "Prediction",
+    "Progress",
+    "Results",
+    "__version__",
+    "errors",
+    "evolve",
+    "export",
+    "launch",
+    "open",
+    "report",
+    "resume",
+    "score",
+    "transfer",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
     # Torch and Zarr take seconds to import, and `islands --help` needs neither.
-    if name in __all__:
-        from islands import api
-
-        return getattr(api, name)
+    if name in _PLACES:
+        return getattr(import_module(f"islands.{_PLACES[name]}"), name)
+    if name == "errors":
+        return import_module("islands.errors")
+    if name == "__version__":
+        return _version()
     raise AttributeError(f"module 'islands' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("islands")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "unknown"

@@ -1,59 +1,69 @@
-"""What the commands do, for Python and notebooks: no YAML and no cluster needed."""
+"""What the commands do, for Python and notebooks. Each function imports what it needs: `open` is quick."""
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
-import tempfile
-import weakref
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from islands.archipelago.executor import InProcessExecutor
-from islands.archipelago.host import assemble
-from islands.archipelago.progress import Observe, observe_nothing
-from islands.classifiers.contract import Classifier
-from islands.config.written import expand_path
-from islands.experiments.configure import resolve_run_config
-from islands.results import Results
-from islands.runs.launch import launch, run_in_store
-from islands.store.writer import require_free
+from islands.errors import InputError
+
+if TYPE_CHECKING:
+    from islands.archipelago.progress import Observe
+    from islands.classifiers.contract import Classifier
+    from islands.config import RunConfig
+    from islands.results import Results
+    from islands.runs.verify import Verification
+    from islands.store.columns import Columns
+    from islands.transfers.measures import Transfer
+
+Place = str | os.PathLike[str]
+"""A path, in which `~` and `$NAME` mean what they mean in a shell if it is a text; or the URL of a bucket."""
+
+Network = str | Mapping[str, Any]
+"""A name that `islands networks` lists, or a mapping with a `name` and settings."""
 
 
-def open(  # noqa: A001 - read `islands.open`
-    store: str | os.PathLike[str], at: str | int | None = None
-) -> Results:
-    """Open a store to read it.
+def open(store: Place, at: str | int | None = None) -> Results:  # noqa: A001 - read `islands.open`
+    """Open a store to read it. Neither torch nor Ray is imported for that.
 
     Args:
-        store: its path; in a text `~` and `$NAME` mean what they mean in a shell.
-        at: an epoch, or the id of a checkpoint; None: the latest.
+        store: where it is.
+        at: an epoch, a tag or the id of a checkpoint; None: the latest.
 
     Raises:
         StoreError: there is no store, or it cannot be read.
+
+    Example:
+        >>> run = islands.open("runs/digits")
+        >>> run.confidence.shape  # runs, classes
+        (1, 10)
     """
-    return Results(expand_path(store) if isinstance(store, str) else os.fspath(store), at)
+    from islands.results import Results
+
+    return Results(_place(store), at)
 
 
 def evolve(
-    network: str | Mapping[str, Any] | Classifier,
+    network: Network | Classifier,
     *,
     encoding: str | Mapping[str, Any] = "cppn",
     generations: int = 200,
-    store: str | os.PathLike[str] | None = None,
-    observe: Observe = observe_nothing,
+    store: Place | None = None,
+    progress: bool | None = None,
+    observe: Observe | None = None,
     **settings: Any,
 ) -> Results:
     """Evolve images that a network is sure of, one for each of its classes.
 
     Args:
-        network: a name that `islands networks` lists, a mapping with a `name` and settings, or a classifier
-            of your own (in this process only).
-        encoding: `direct`, `cppn`, or a mapping with a `name` and parameters.
+        network: see `Network`, or a classifier of your own (in this process only).
+        encoding: `direct`, `cppn`, `dct`, or a mapping with a `name` and parameters.
         generations: a multiple of `evolve.generations_per_epoch` (default 10).
         store: where checkpoints go; None: a temporary folder that lasts as long as the result.
+        progress: whether to show a bar; None: in terminals and notebooks.
         observe: called with a `Progress` about once an epoch.
         **settings: what else a configuration file may hold, as mappings: `evolve={"children": 100}`,
             `islands={"count": 2}`, `workers={"executor": "ray", "count": 2}`, `seed=1`, `runs=5`.
@@ -63,7 +73,20 @@ def evolve(
 
     Raises:
         InputError: something does not fit; nothing was written.
+
+    Example:
+        >>> run = islands.evolve("linear-mnist", generations=10, evolve={"children": 20, "initial": 20})
+        >>> run.image(3).shape  # of class 3
+        (28, 28, 1)
     """
+    import shutil
+    import tempfile
+    import weakref
+
+    from islands.experiments.configure import resolve_run_config
+    from islands.observe.display import watching
+    from islands.results import Results
+
     folder = None if store is not None else tempfile.mkdtemp(prefix="islands-")
     config = resolve_run_config(
         {
@@ -78,22 +101,286 @@ def evolve(
         "islands.evolve",
         written=True,
     )
-    if isinstance(network, str | Mapping):
-        launch(config, observe)
-    else:
-        require_free(config.store)
-        workers = config.workers
-        with closing(
-            InProcessExecutor(assemble(config, network), workers.count, workers.threads)
-        ) as executor:
-            run_in_store(config, executor, observe)
+    with watching(progress, observe) as tell:
+        if isinstance(network, str | Mapping):
+            from islands.runs.launch import launch
+
+            launch(config, tell)
+        else:
+            _evolve_here(config, network, tell)
     results = Results(config.store)
     if folder is not None:
         weakref.finalize(results.reader, shutil.rmtree, folder, ignore_errors=True)
     return results
 
 
-def _settings_of(network: str | Mapping[str, Any] | Classifier) -> dict[str, Any]:
+def launch(
+    file: Place | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    progress: bool | None = None,
+    observe: Observe | None = None,
+) -> Results:
+    """Start the run that a configuration describes, and wait for it; `islands launch` starts experiments.
+
+    Args:
+        file: a configuration file, or what it would hold.
+        overrides: `KEY=VALUE` texts that win over it.
+        progress: whether to show a bar; None: in terminals and notebooks.
+        observe: called with a `Progress` about once an epoch.
+
+    Returns:
+        The store, opened for reading.
+
+    Raises:
+        InputError: something does not fit, or there are several runs to do; nothing was written.
+        IslandsError: the run failed; the last commit stands, and `resume` goes on from it.
+
+    Example:
+        >>> settings = {"pipeline": "mnist_direct", "store": "runs/direct"}
+        >>> quick = ["network.name=linear-mnist", "evolve.generations=10", "workers.executor=in-process"]
+        >>> run = islands.launch(settings, quick)
+        >>> run.complete
+        True
+    """
+    from islands.experiments.catalogue import PIPELINES
+    from islands.experiments.configure import load_run_config, resolve_run_config
+    from islands.observe.display import watching
+    from islands.results import Results
+    from islands.runs.launch import launch as operation
+    from islands.texts import islands_command
+
+    if isinstance(file, Mapping):
+        config = resolve_run_config(file, "islands.launch", overrides, written=True)
+    else:
+        config = load_run_config(_place(file), overrides)
+    if PIPELINES[config.pipeline].is_several:
+        raise InputError(
+            f"pipeline: {config.pipeline} compares several runs; start it with "
+            + islands_command("launch", "FILE")
+        )
+    if config.ray.is_job_server and config.workers.executor == "ray":
+        raise InputError(
+            f"ray.address: {config.ray.address} takes jobs, whose driver runs elsewhere; submit it with "
+            + islands_command("launch", "FILE")
+        )
+    with watching(progress, observe) as tell:
+        operation(config, tell)
+    return Results(config.store)
+
+
+def resume(
+    store: Place,
+    overrides: Sequence[str] = (),
+    *,
+    at: str | int | None = None,
+    break_lock: bool = False,
+    progress: bool | None = None,
+    observe: Observe | None = None,
+) -> Results:
+    """Go on with a run from its last checkpoint, or from an earlier one, to the bits of one never stopped.
+
+    Args:
+        store: where it is.
+        overrides: `KEY=VALUE` texts that win over its configuration, such as `evolve.generations=400`.
+        at: the epoch, tag or id of the checkpoint to go on from; later ones stay, under a tag.
+        break_lock: whether to take the store from its writer, which cannot commit any more.
+        progress: whether to show a bar; None: in terminals and notebooks.
+        observe: called with a `Progress` about once an epoch.
+
+    Returns:
+        The store, opened for reading.
+
+    Raises:
+        InputError: the store cannot be resumed so; nothing was written.
+        IslandsError: the run failed; the last commit stands.
+
+    Example:
+        >>> run = islands.resume("runs/digits", ["evolve.generations=40"])
+        >>> run.config.evolve.generations
+        40
+    """
+    from islands.observe.display import watching
+    from islands.results import Results
+    from islands.runs.resume import resume as operation
+
+    place = _place(store)
+    checkpoint = None if at is None else str(at)
+    with watching(progress, observe) as tell:
+        operation(place, overrides, tell, break_lock=break_lock, at=checkpoint)
+    return Results(place)
+
+
+def score(images: Place, networks: Sequence[Network], *, at: str | int | None = None) -> Columns:
+    """Score the images of a run, or a folder of pictures, on networks that they were not evolved against.
+
+    Scores of a store's latest checkpoint are committed to it: `Results.scores` has them too.
+
+    Args:
+        images: a store, or a folder of pictures.
+        networks: which; see `Network`.
+        at: an earlier checkpoint of the store.
+
+    Returns:
+        Equally long columns, one row for each image and network; see the table `scores`.
+
+    Raises:
+        InputError: there are no images, or a network cannot be had.
+        StoreError: the store cannot be read, or not be written to.
+
+    Example:
+        >>> found = islands.score("runs/digits", ["svm-mnist"])
+        >>> found["target_probability"].shape
+        (10,)
+    """
+    from islands.config.resolve import read_networks
+    from islands.runs.score import score_folder, score_store
+    from islands.store.location import is_store_folder
+
+    read = read_networks([each if isinstance(each, str) else json.dumps(dict(each)) for each in networks])
+    place = _place(images)
+    if "://" in place or is_store_folder(Path(place)):
+        checkpoint = None if at is None else str(at)
+        return score_store(place, read, at=checkpoint, into_store=at is None)
+    if at is not None:
+        raise InputError(f"{place} is no store, and `at` is for stores; expected the folder of a run")
+    return score_folder(Path(place), read)
+
+
+def transfer(
+    stores: Sequence[Place],
+    *,
+    threshold: float = 0.99,
+    controls: int = 200,
+    trust_networks: bool = False,
+) -> Transfer:
+    """Say how well images evolved against one network fool others: matrix, intervals, controls.
+
+    Args:
+        stores: whose elites were scored on other networks.
+        threshold: confidence on the source from which an image counts as confident, 0 to 1.
+        controls: images of each control; 0: none, and no network is loaded.
+        trust_networks: whether to load networks even if they are code or files that a store names.
+
+    Raises:
+        InputError: stores do not go together, or a network is not to be loaded.
+        StoreError: a store cannot be read.
+
+    Example:
+        >>> found = islands.transfer(["runs/digits"], controls=0)
+        >>> found.chance
+        0.1
+    """
+    from islands.runs.comparison import transfer as operation
+
+    places = [_place(store) for store in stores]
+    return operation(places, threshold=threshold, controls=controls, trust_networks=trust_networks)
+
+
+def verify(
+    store: Place,
+    *,
+    sample: int | None = 100,
+    at: str | int | None = None,
+    trust_networks: bool = False,
+) -> Verification:
+    """Check every run of a store against its sha256, then draw and score elites again.
+
+    Args:
+        store: where it is.
+        sample: elites of each run at most; None: all.
+        at: an earlier checkpoint; None: the latest.
+        trust_networks: whether to load the network even if it is code or a file that the store names.
+
+    Raises:
+        StoreError: the store cannot be read, or holds no checkpoint.
+        NetworkError: the stored network is not here, or is not to be loaded.
+
+    Example:
+        >>> islands.verify("runs/digits").mismatches
+        ()
+    """
+    from islands.runs.verify import verify as operation
+
+    checkpoint = None if at is None else str(at)
+    return operation(_place(store), sample, checkpoint, trust_networks=trust_networks)
+
+
+def export(
+    store: Place,
+    folder: Place,
+    *,
+    layout: Literal["paper", "flat", "folder", "zarr"] = "paper",
+    at: str | int | None = None,
+) -> int:
+    """Export a checkpoint, and return the number of files written.
+
+    Args:
+        store: where it is.
+        folder: where the files go; it must be empty, or not exist.
+        layout: `paper`: names as in the authors' release; `flat`: one folder, with `images.csv`; `folder`: a
+            folder for each class, as torchvision's `ImageFolder` expects; `zarr`: a plain Zarr directory.
+        at: an earlier checkpoint; None: the latest.
+
+    Raises:
+        InputError: `folder` is not empty.
+        StoreError: the store cannot be read, or has no checkpoint.
+
+    Example:
+        >>> islands.export("runs/digits", "images", layout="folder")  # ten pictures and a manifest
+        11
+    """
+    from islands.store.export import export as operation
+    from islands.store.reader import StoreReader
+
+    return operation(StoreReader(_place(store), at), Path(_place(folder)), layout)
+
+
+def report(store: Place, file: Place = "report.html", *, at: str | int | None = None) -> Path:
+    """Write the report of a store, one HTML page that needs nothing else, and return its path.
+
+    Args:
+        store: where it is.
+        file: the page; it is replaced if it exists.
+        at: an earlier checkpoint; None: the latest.
+
+    Raises:
+        StoreError: the store cannot be read, or has no checkpoint.
+
+    Example:
+        >>> islands.report("runs/digits", "digits.html").stat().st_size > 10_000
+        True
+    """
+    from islands.reports.page import write_report
+    from islands.store.reader import StoreReader
+
+    page = Path(_place(file))
+    write_report(StoreReader(_place(store), at), page)
+    return page
+
+
+def _place(place: Place) -> str:
+    from islands.config.written import expand_path
+
+    return expand_path(place) if isinstance(place, str) else os.fspath(place)
+
+
+def _settings_of(network: Network | Classifier) -> dict[str, Any]:
     if isinstance(network, Mapping):
         return dict(network)
     return {"name": network if isinstance(network, str) else network.name}
+
+
+def _evolve_here(config: RunConfig, classifier: Classifier, observe: Observe) -> None:
+    """Evolve against a classifier that this process alone has."""
+    from contextlib import closing
+
+    from islands.archipelago.executor import InProcessExecutor
+    from islands.archipelago.host import assemble
+    from islands.runs.launch import run_in_store
+    from islands.store.writer import require_free
+
+    require_free(config.store)
+    workers = config.workers
+    with closing(InProcessExecutor(assemble(config, classifier), workers.count, workers.threads)) as executor:
+        run_in_store(config, executor, observe)

@@ -16,6 +16,13 @@
     └── WorkersLostError          crashes beyond the failure limit, or resources that never came
 
 Each message says what was got, what was expected and what to do.
+
+Example:
+    >>> try:
+    ...     islands.open("nowhere")
+    ... except islands.errors.StoreNotFoundError as error:
+    ...     print(error.exit_code)
+    2
 """
 
 

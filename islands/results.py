@@ -34,6 +34,11 @@ class Elite:
         run: its run, counted from 0.
         name: of its class.
         confidence: probability of the class, 0 to 1.
+
+    Example:
+        >>> elite = islands.open("runs/digits").elite(3)
+        >>> elite.class_, elite.image(size=56).shape
+        (3, (56, 56, 1))
     """
 
     class_: int
@@ -76,6 +81,11 @@ class Results:
     Raises:
         StoreError: there is no store, or it cannot be read; any member may raise it.
         InputError: there is no checkpoint `at`.
+
+    Example:
+        >>> run = islands.open("runs/digits")
+        >>> run.complete, len(run.classes), run.image("3").dtype
+        (True, 10, dtype('uint8'))
     """
 
     def __init__(self, location: Location | Path | str, at: str | int | None = None) -> None:

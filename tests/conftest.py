@@ -35,7 +35,7 @@ STARTS_RAY = {
 jobs."""
 
 
-SHARE_FIXTURES = {"report"}
+SHARE_FIXTURES = {"reports"}
 """Folders whose tests share a store and a browser."""
 
 

@@ -28,6 +28,13 @@ class Progress:
         commit_s: seconds that the last commit took; 0 before the first.
         commit_failures: tries that the commit under way has failed.
         efficiency: share of the workers' time in which they evolved, over the life of this process.
+
+    Example:
+        >>> seen = []
+        >>> budget = {"initial": 20, "children": 20}
+        >>> run = islands.evolve("linear-mnist", generations=10, evolve=budget, observe=seen.append)
+        >>> seen[-1].epoch, seen[-1].evaluations
+        (1, 220)
     """
 
     epoch: int

@@ -16,6 +16,12 @@ class Prediction(NamedTuple):
     `probabilities` (B, K) lie in [0, 1] and sum to 1 over K. `logits` (B, K) have the probabilities as their
     softmax; they tell apart confidences that float32 rounds to 1. Where a caller lets images be skipped whose
     scores are not finite, those have probabilities 0 and logits NaN.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.tensor([[0.0, 2.0], [0.0, torch.nan]])
+        >>> islands.Prediction(logits.softmax(1), logits).finite
+        tensor([ True, False])
     """
 
     probabilities: Tensor
@@ -34,7 +40,21 @@ class Prediction(NamedTuple):
 
 
 class Classifier(Protocol):
-    """A network together with its preprocessing, always in evaluation mode."""
+    """A network together with its preprocessing, always in evaluation mode.
+
+    Example:
+        >>> import torch
+        >>> class Brightness:
+        ...     name, fingerprint, device = "brightness", "brightness 1", torch.device("cpu")
+        ...     classes, channels, input_size = ("dark", "bright"), 1, 8
+        ...     def predict(self, images):
+        ...         mean = images.float().mean((1, 2, 3)) / 255
+        ...         logits = 20 * torch.stack([0.5 - mean, mean - 0.5], 1)
+        ...         return islands.Prediction(logits.softmax(1), logits)
+        >>> run = islands.evolve(Brightness(), encoding="direct", generations=10)
+        >>> run.elite("bright").confidence > 0.5
+        True
+    """
 
     @property
     def name(self) -> str:

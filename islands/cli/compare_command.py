@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from islands.cli.display import observer
 from islands.cli.options import Json, Overrides, ProgressStyle
 from islands.cli.run_commands import File, stdout_for_result
+from islands.observe.display import observer
 from islands.texts import islands_command
 
 

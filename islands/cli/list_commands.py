@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,16 +94,35 @@ def explain(
                 print(f"  {section}.{key}: {json.dumps(value)}")
 
 
-def init(folder: Folder) -> None:
+def init(
+    folder: Folder,
+    full: Annotated[
+        bool, typer.Option("--full", help="With every key that there is, and what it means.")
+    ] = False,
+) -> None:
     """Copy the configurations that come with Islands into DIR, to be edited and launched."""
     files = shipped_files()
     if present := [folder / file.name for file in files if (folder / file.name).exists()]:
         raise InputError(f"{present[0]} exists and is left as it is; choose another folder, or move the file")
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
-        shutil.copyfile(file, folder / file.name)
+        if full:
+            (folder / file.name).write_text(_in_full(file), encoding="utf-8")
+        else:
+            shutil.copyfile(file, folder / file.name)
         print(f"wrote {folder / file.name}")
     print(f"next: {islands_command('launch', folder / 'local.yaml')}")
+
+
+def _in_full(file: Path) -> str:
+    """Return a file with all that it leaves to its pipeline and to defaults, below its own heading."""
+    from islands.config.described import commented, described
+    from islands.experiments.catalogue import PIPELINES
+    from islands.experiments.configure import as_written, load_run_config
+
+    found = load_run_config(file)
+    lines = takewhile(lambda line: line.startswith("#"), file.read_text(encoding="utf-8").splitlines())
+    return "\n".join([*lines, commented(as_written(found), described(PIPELINES[found.pipeline].parameters))])
 
 
 def version() -> None:

@@ -42,7 +42,7 @@ def lineage(
     reader = StoreReader(store, at)
     index = None if class_ is None else find_class(reader.classes, class_)
     if out is not None:
-        from islands.report.lineage import save_lineage
+        from islands.reports.lineage import save_lineage
 
         save_lineage(reader, run, index, out, size)
         print(f"wrote {out}")
@@ -51,7 +51,7 @@ def lineage(
     switches = genealogy.goal_switches()
     chain = [] if index is None else genealogy.chain(index)
     if as_json:
-        from islands.report.lineage import as_json as ancestor_as_json
+        from islands.reports.lineage import as_json as ancestor_as_json
 
         counts = {"champions": int(switches.champions.sum()), "goal_switches": int(switches.switches.sum())}
         print(json.dumps({"lineage": [ancestor_as_json(each, reader) for each in chain], **counts}))
@@ -80,7 +80,7 @@ def figure(
     at: At = None,
 ) -> None:
     """Draw a figure for a paper."""
-    from islands.report.figures import save_figure
+    from islands.reports.figures import save_figure
     from islands.store.reader import StoreReader
 
     file = out or Path(f"{name}.pdf")
@@ -96,7 +96,7 @@ def report(
     at: At = None,
 ) -> None:
     """Write one HTML file that shows everything; it opens anywhere, offline."""
-    from islands.report.page import write_report
+    from islands.reports.page import write_report
     from islands.store.reader import StoreReader
 
     reader = StoreReader(store, at)
@@ -116,7 +116,7 @@ def view(
     ] = "127.0.0.1",
 ) -> None:
     """Serve the report as a live page: new checkpoints appear by themselves. Ctrl-C ends it."""
-    from islands.report.server import serve
+    from islands.reports.server import serve
 
     serve(
         store,

@@ -19,6 +19,7 @@ from islands.cli import (
     bench_command,
     cluster_commands,
     compare_command,
+    config_commands,
     doctor_command,
     list_commands,
     look_commands,
@@ -85,6 +86,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(asset_commands.assets, name="assets")
+app.add_typer(config_commands.config, name="config")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from islands.cli.display import Style
+from islands.observe.display import Style
 
 Overrides = Annotated[
     list[str] | None,

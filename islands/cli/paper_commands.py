@@ -35,10 +35,10 @@ def paper(
     as_json: Json = False,
 ) -> None:
     """Run all experiments of the paper, or go on with them, and report claim by claim."""
-    from islands.cli.display import observer
     from islands.cli.run_commands import stdout_for_result
     from islands.experiments import paper_report as report
     from islands.experiments.paper import reproduce
+    from islands.observe.display import observer
 
     folder = out / budget.value
     with stdout_for_result(), observer(progress) as observe:

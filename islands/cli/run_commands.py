@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from islands.cli.background_commands import announce, watch
-from islands.cli.display import Style, observer
 from islands.cli.options import Detach, Json, Overrides, ProgressStyle
 from islands.cli.store_commands import Store, status
 from islands.errors import InputError
+from islands.observe.display import Style, observer
 
 if TYPE_CHECKING:
     from islands.config import RunConfig

@@ -104,7 +104,7 @@ def transfer(
         raise InputError(f"--figure {figure}: expected a file that ends in .png, .pdf or .svg")
     from islands.cli.run_commands import stdout_for_result
     from islands.runs.comparison import transfer as compare
-    from islands.transfer.tables import as_text, draw
+    from islands.transfers.tables import as_text, draw
 
     with stdout_for_result():
         found = compare(stores, threshold=threshold, controls=controls, trust_networks=trust_networks)

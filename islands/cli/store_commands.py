@@ -222,7 +222,7 @@ def show(
     if network:
         _save_network(reader, run, index, title, file)
     elif file.suffix.lower() in (".gif", ".webp"):
-        from islands.report.lineage import save_lineage
+        from islands.reports.lineage import save_lineage
 
         save_lineage(reader, run, index, file, size)
     else:
@@ -342,8 +342,8 @@ def _conditions_text(conditions: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _save_network(reader: StoreReader, run: int, class_: int, title: str, file: Path) -> None:
-    from islands.report.figures import require_suffix
-    from islands.report.network_drawing import draw_network
+    from islands.reports.figures import require_suffix
+    from islands.reports.network_drawing import draw_network
 
     if not reader.config.encoding.is_network:
         raise InputError(f"{reader.path} holds {reader.config.encoding.name} images, which are no networks")
@@ -354,7 +354,7 @@ def _save_network(reader: StoreReader, run: int, class_: int, title: str, file: 
 def _print_blocks(picture: Picture) -> None:
     from rich.console import Console
 
-    from islands.report.moving import in_blocks
+    from islands.reports.moving import in_blocks
 
     console = Console(force_terminal=True)
     console.print(in_blocks(picture, min(64, console.width)), end="")

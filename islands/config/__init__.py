@@ -141,6 +141,7 @@ class IslandsConfig(Section):
     count: PositiveInt = 1
     """Islands per run; each owns a contiguous slice of the classes. 1 is exactly the paper's algorithm."""
     topology: Literal["ring", "fully_connected", "unconnected"] = "ring"
+    """Between which islands migrants travel; claims go from any island to any other."""
     weight: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Probability that a connection is used in an epoch."""
     claims: bool = True
@@ -164,6 +165,7 @@ class EvolveConfig(Section):
     """Whether `initial` and `children` count a run's images, which its islands share as evenly as can be, or
     those of each island, so that more islands score more images."""
     generations: PositiveInt = 200
+    """Generations after generation 0, the random images; a multiple of `generations_per_epoch`."""
     generations_per_epoch: PositiveInt = 10
     """Generations between two exchanges."""
     tie_break: Literal["first", "margin"] = "first"
@@ -227,7 +229,9 @@ class WorkersConfig(Section):
     """The processes that evaluate. None of this changes results, except `threads` and `device`."""
 
     executor: Literal["ray", "in-process"] = "ray"
+    """Processes of Ray, here or on a cluster, or threads of this process."""
     count: PositiveInt = 1
+    """Workers, over which the islands of all runs are spread."""
     min: PositiveInt | None = None
     """Workers to start with; those up to `count` join when nodes for them come. Null: all."""
     strategy: Literal["spread", "pack", "strict_spread", "strict_pack"] = "spread"
@@ -243,6 +247,7 @@ class WorkersConfig(Section):
     threads: PositiveInt = 1
     """Threads per worker. Part of the result: float sums depend on it."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """Where images are drawn and scored; auto: a GPU if there is one. Part of the result."""
     wait_s: PositiveFloat = 60
     """Seconds to wait for the resources before giving up."""
     epoch_timeout_s: PositiveFloat = 3600
@@ -264,6 +269,7 @@ class ScorersConfig(Section):
     """The processes, or threads in-process, that score elites on held-out networks; evolution never waits."""
 
     count: PositiveInt = 1
+    """Scorers, which share the elites."""
     cpus: Annotated[float, Field(ge=0)] = 0
     """CPUs that a scorer reserves; 0: none, it takes what others leave idle."""
     gpus: Annotated[float, Field(ge=0)] = 0
@@ -271,6 +277,7 @@ class ScorersConfig(Section):
     threads: PositiveInt = 1
     """Threads per scorer. Part of the scores, as is `device`: float sums depend on it."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """Where images are scored; auto: a GPU if there is one."""
 
 
 SMALL_IMAGE = 16_384
@@ -367,10 +374,12 @@ class WorkConfig(Section):
     """What workers and scorers are told: nothing of pipeline, store and loggers."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """From which all random numbers follow: equal seeds give equal archives."""
     runs: PositiveInt = 1
     """Independent archives (the paper: 5)."""
     network: NetworkConfig
     encoding: Encoding
+    """How genomes become images, and what varies them."""
     evolve: EvolveConfig = EvolveConfig()
     islands: IslandsConfig = IslandsConfig()
     held_out: list[HeldOut] = []
@@ -443,6 +452,7 @@ class _Named(Section):
     """What a file begins with."""
 
     pipeline: Name
+    """The experiment; `islands pipelines` lists them. `custom` has settings for any network."""
     store: Annotated[PathName, BeforeValidator(_path_text)]
     """The folder that is written, or `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. In all paths `~` and
     `$NAME` mean what they mean in a shell, and `$$` is a dollar sign; URLs stay as they are."""

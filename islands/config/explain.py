@@ -112,16 +112,17 @@ def show(value: object) -> str:
 
 def _expected(schema: Schema, got: object) -> str:
     near = did_you_mean(got, schema.get("enum", ())) if isinstance(got, str) else ""
-    return f"expected {_describe(schema)}, got {show(got)}{near}"
+    return f"expected {describe(schema)}, got {show(got)}{near}"
 
 
-def _describe(schema: Schema) -> str:
+def describe(schema: Schema) -> str:
+    """Return what a schema expects, in words."""
     schema = _resolve(schema)
     if "discriminator" in schema:
         members = " or ".join(map(repr, schema["discriminator"]["mapping"]))
         return f"a mapping with {schema['discriminator']['propertyName']} {members}"
     if branches := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(dict.fromkeys(map(_describe, branches)))
+        return " or ".join(dict.fromkeys(map(describe, branches)))
     if "const" in schema:
         return repr(schema["const"])
     if "enum" in schema:

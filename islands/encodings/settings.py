@@ -39,7 +39,7 @@ class EncodingSettings(BaseModel):
     variant: Variant = "paper"
     """Which defaults apply where the paper and its released code differ."""
     size: PositiveInt | None = None
-    """Height and width of the images in pixels; None: what the network is fed."""
+    """Height and width of the images in pixels; null: what the network is fed."""
     colour: Colour = "hsv"
     """How three numbers per pixel become a colour: `hsv` (paper), where the hue byte 0..255 is one turn, or
     `hls` (released code), OpenCV's 8-bit HLS, where the hue byte counts 2 degrees and so wraps at 180. Grey

@@ -23,11 +23,11 @@ from islands.experiments.configure import load_run_config, variants_of
 from islands.experiments.context import Context, Stopped
 from islands.files import write_whole
 from islands.observe.lines import say
-from islands.report.learning_page import render
+from islands.reports.learning_page import render
 from islands.store.location import Location
 from islands.store.reader import StoreReader
 from islands.texts import decoded
-from islands.transfer.learning import Comparison, Course, compare
+from islands.transfers.learning import Comparison, Course, compare
 
 NAME = "comparison"
 """Of the page and of the numbers, but for `.html` and `.json`."""

@@ -20,6 +20,7 @@ class AscentSettings(Section):
     """
 
     iterations: PositiveInt = 300
+    """Steps up the gradient."""
     early_progress: PositiveFloat = 0.03
     """Gain in probability that a step aims at, at most."""
     late_progress: PositiveFloat = 0.1
@@ -119,17 +120,20 @@ class LabelOnlyParameters(Section):
     surrogate_images: PositiveInt = 20
     """Images of each class that are tried at most."""
     surrogate_iterations: PositiveInt = 200
+    """Steps up a surrogate's gradient for each image."""
 
 
 class TrainingParameters(Section):
     """How networks are trained."""
 
     epochs: PositiveInt = 12
+    """Passes over the training images."""
     training_images: PositiveInt | None = None
     """The first of the training set; null: all."""
     test_images: PositiveInt | None = None
     """The first of those held back, on which accuracy is measured; null: all."""
     learning_rate: PositiveFloat = 0.05
+    """At the start of training."""
 
 
 class RetrainMnistParameters(TrainingParameters):
@@ -152,6 +156,7 @@ class RetrainImagesParameters(TrainingParameters):
     """A folder with `train` and `val`, each with a folder of pictures for each class; or `fashion-mnist`,
     which is written into such folders as RGB pictures."""
     architecture: Name = "torchvision:alexnet"
+    """What is trained: a model of torchvision."""
     start: Name | None = None
     """Weights of torchvision to start from, such as IMAGENET1K_V1; null: random ones."""
     size: PositiveInt = 224
@@ -161,7 +166,9 @@ class RetrainImagesParameters(TrainingParameters):
     from_previous: bool = False
     """Whether DNN_i+1 starts from the weights of DNN_i instead of where DNN_1 started."""
     batch: PositiveInt = 128
+    """Images of a step of training."""
     iterations: PositiveInt = 2
+    """Networks in all: DNN_1 is trained on pictures alone."""
     over_represented: PositiveFloat = 7
     """Fooling images in units of the training images of a class (the paper: 9000, 7 x 1300)."""
 
@@ -170,6 +177,7 @@ class GarbageParameters(TrainingParameters):
     """A class for everything that belongs to no class."""
 
     garbage_images: PositiveInt = 6000
+    """Training images of the garbage class."""
     sources: list[Garbage] = Field(default=["none", "noise", "cppn", "fashion"])
     """Of what the garbage class is made; `none`: there is no such class."""
 

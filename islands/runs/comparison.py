@@ -30,7 +30,7 @@ from islands.runs.controls import (
 from islands.runs.trust import is_trusted, reason, require_trusted
 from islands.store.reader import StoreReader
 from islands.texts import islands_command
-from islands.transfer.measures import ByClass, Entry, Floats, ScoredImages, Transfer, by_class, entries_of
+from islands.transfers.measures import ByClass, Entry, Floats, ScoredImages, Transfer, by_class, entries_of
 
 CONTROLS = 200
 

@@ -44,8 +44,10 @@ class FineSettings(EmitterSettings):
 
     name: Literal["fine"] = "fine"
     smallest: PositiveFloat = 0.0005
+    """The standard deviation of a child's steps is log-uniform between this and `largest`, where genes lie in
+    [0, 1]."""
     largest: PositiveFloat = 0.1
-    """The standard deviation of a child's steps is log-uniform between these; genes lie in [0, 1]."""
+    """The upper end of what `smallest` begins."""
 
 
 class CrossoverSettings(EmitterSettings):
@@ -92,6 +94,7 @@ class GradientSettings(EmitterSettings):
     wants_gradients: ClassVar[bool] = True
     name: Literal["gradient"] = "gradient"
     steps: PositiveInt = 5
+    """Points of a climb, each of them a child."""
     rate: PositiveFloat = 0.03
     """How far a gene in [0, 1] moves in a step, about."""
 

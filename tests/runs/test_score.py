@@ -26,8 +26,8 @@ from islands.cli.main import execute
 from islands.config import NetworkConfig, ScorersConfig
 from islands.datasets.mnist import load_mnist
 from islands.errors import InputError
-from islands.report.data import collect
-from islands.report.server import Linked
+from islands.reports.data import collect
+from islands.reports.server import Linked
 from islands.runs.comparison import transfer
 from islands.runs.controls import generation_0
 from islands.runs.labelled_pictures import PictureFolder
@@ -38,7 +38,7 @@ from islands.store.query import query
 from islands.store.reader import StoreReader
 from islands.store.repository import open_repository
 from islands.store.writer import StoreWriter
-from islands.transfer.tables import as_text
+from islands.transfers.tables import as_text
 
 pytestmark = pytest.mark.slow
 

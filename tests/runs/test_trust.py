@@ -137,7 +137,7 @@ def test_commands_that_need_one_refuse_in_a_line(hostile: Path, command: str, ca
 
 
 def test_findings_and_the_live_page_run_nothing(hostile: Path) -> None:
-    from islands.report.server import LiveServer
+    from islands.reports.server import LiveServer
 
     assert execute(["findings", str(hostile)]) == 2
     server = LiveServer(hostile, "127.0.0.1", 0)

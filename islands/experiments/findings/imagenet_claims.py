@@ -9,7 +9,7 @@ from islands.experiments.findings.archives import Archives, median_over_runs
 from islands.experiments.findings.claims import runs
 from islands.experiments.findings.verdicts import Certainty, Figure, Finding, Tested, Verdict
 from islands.store.genealogy import goal_switches
-from islands.transfer.measures import DOGS_AND_CATS
+from islands.transfers.measures import DOGS_AND_CATS
 
 NEAR = 0.1
 """How far apart two median confidences may be and still agree."""

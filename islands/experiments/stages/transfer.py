@@ -10,8 +10,8 @@ from typing import Any
 from islands.experiments.context import Context
 from islands.runs.comparison import transfer_of
 from islands.store.reader import StoreReader
-from islands.transfer.measures import Transfer
-from islands.transfer.tables import as_text, draw
+from islands.transfers.measures import Transfer
+from islands.transfers.tables import as_text, draw
 
 
 def run(context: Context[Any]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from islands.experiments.findings.archives import Archives, Rows, median_over_runs
 from islands.store.genealogy import goal_switches
-from tests.report.samples import archives
+from tests.reports.samples import archives
 
 
 def history(*rows: tuple[int, int, int]) -> Rows:

@@ -13,7 +13,7 @@ from islands.experiments.catalogue import PIPELINES
 from islands.experiments.findings.archives import Archives
 from islands.experiments.findings.evidence import Evidence
 from islands.experiments.findings.verdicts import Certainty, Finding, Verdict, as_text
-from tests.report.samples import TESTED, archives, evidence, final
+from tests.reports.samples import TESTED, archives, evidence, final
 
 AGREES, DISAGREES, TOO_FEW, NOT_COMPARABLE = Verdict
 PAPER = 2_000_400

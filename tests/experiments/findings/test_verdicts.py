@@ -16,8 +16,8 @@ from islands.experiments.catalogue import PIPELINES
 from islands.experiments.findings.archives import Archives, Rows
 from islands.experiments.findings.verdicts import Finding, Verdict, as_text
 from islands.pipelines import ensemble, real_images
-from islands.transfer.measures import DOGS_AND_CATS
-from tests.report.samples import Made, archives, evidence, final
+from islands.transfers.measures import DOGS_AND_CATS
+from tests.reports.samples import Made, archives, evidence, final
 
 Kind = Literal["holds", "null", "few"]
 Floats = npt.NDArray[np.float64]

@@ -15,7 +15,7 @@ from islands.datasets.evolved import EvolvedImages
 from islands.errors import InputError
 from islands.store.images import render_elite
 from islands.store.reader import StoreReader
-from tests.report.conftest import NAMES
+from tests.reports.conftest import NAMES
 
 
 def test_elites_are_a_frame_with_pictures(evolved: Path) -> None:

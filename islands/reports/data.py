@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from islands.evolution.elites import Arrays
-from islands.report.network_drawing import lay_out
+from islands.reports.network_drawing import lay_out
 from islands.store import schema
 from islands.store.columns import network_names, table
 from islands.store.genealogy import Ancestor, Genealogy
 from islands.store.reader import StoreReader
 from islands.store.schema import THRESHOLDS
-from islands.transfer.measures import DOGS_AND_CATS
+from islands.transfers.measures import DOGS_AND_CATS
 
 _CURVE_POINTS = 120
 _CLASS_CURVE_POINTS = 40

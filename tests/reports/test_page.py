@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from islands.report.page import write_report
+from islands.reports.page import write_report
 from islands.store.genealogy import Genealogy
 from islands.store.reader import StoreReader
-from tests.report.conftest import NAMES
+from tests.reports.conftest import NAMES
 
 
 @pytest.fixture(scope="module")

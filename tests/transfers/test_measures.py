@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from islands.transfer.measures import (
+from islands.transfers.measures import (
     CONFIDENCES,
     CURVE,
     SCHEMA_VERSION,
@@ -24,7 +24,7 @@ from islands.transfer.measures import (
     entries_of,
     rate,
 )
-from islands.transfer.tables import as_text, draw
+from islands.transfers.tables import as_text, draw
 
 Images = list[tuple[int, float, int, float]]
 IMAGES = st.lists(

@@ -19,7 +19,7 @@ from islands.store.images import Studio
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
 from tests.archipelago.conftest import in_process, stored_config
-from tests.report.conftest import NAMES
+from tests.reports.conftest import NAMES
 
 
 def history(store: Path, run: int) -> list[dict[str, Any]]:

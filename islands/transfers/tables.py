@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from islands.transfer.measures import CURVE, Entry, Rate, Transfer, names
+from islands.transfers.measures import CURVE, Entry, Rate, Transfer, names
 
 
 def as_text(transfer: Transfer) -> str:

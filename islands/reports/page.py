@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from islands.report.data import collect
+from islands.reports.data import collect
 from islands.store.images import Picture, Studio, as_image
 from islands.store.reader import StoreReader
 
@@ -44,7 +44,7 @@ def render(data: dict[str, Any] | None) -> str:
     """Return the page, with its data inside; None: it asks its server for them."""
     from jinja2 import Environment, StrictUndefined
 
-    web = files("islands.report").joinpath("web")
+    web = files("islands.reports").joinpath("web")
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     template = environment.from_string(web.joinpath("page.html").read_text("utf-8"))
     return template.render(
@@ -64,7 +64,7 @@ def as_script(data: dict[str, Any]) -> str:
 
 @cache
 def _libraries() -> list[str]:
-    vendor = files("islands.report").joinpath("web", "vendor")
+    vendor = files("islands.reports").joinpath("web", "vendor")
     return [
         vendor.joinpath(f"{name}.min.js").read_text("utf-8") for name in ("vega", "vega-lite", "vega-embed")
     ]

@@ -12,9 +12,9 @@ from PIL import Image
 from islands.cli.main import execute as islands
 from islands.encodings.cppn import CODES, CppnEncoding
 from islands.encodings.settings import CppnSettings
-from islands.report.figures import FIGURES
-from islands.report.moving import in_blocks
-from islands.report.network_drawing import FUNCTIONS, INPUTS, lay_out
+from islands.reports.figures import FIGURES
+from islands.reports.moving import in_blocks
+from islands.reports.network_drawing import FUNCTIONS, INPUTS, lay_out
 from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 
@@ -105,7 +105,7 @@ def test_bad_input_is_one_line(
 
 
 def test_an_empty_store_has_nothing_to_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from tests.report.conftest import new_store
+    from tests.reports.conftest import new_store
 
     with new_store(tmp_path / "run"):
         for command in (["report"], ["lineage"], ["figure", "tree"], ["show", "--class", "0"]):

@@ -20,12 +20,12 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from islands.errors import InputError, StoreError
-from islands.report.server import LiveServer
+from islands.reports.server import LiveServer
 from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
 from tests.archipelago.conftest import Evolution
-from tests.report.conftest import new_store
+from tests.reports.conftest import new_store
 
 CHECKOUT = Path(__file__).parents[2]
 

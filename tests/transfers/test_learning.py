@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from islands.transfer.learning import LEVELS, Course, compare, estimate, holm
+from islands.transfers.learning import LEVELS, Course, compare, estimate, holm
 
 
 def course(seed: int, heights: list[float], step: int = 100) -> Course:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from islands.observe import PROGRESS
@@ -37,6 +38,33 @@ def observer(style: Style | None) -> Iterator[Observe]:
             yield _Plain()
         case Style.NONE:
             yield _ignore
+
+
+@contextmanager
+def watching(progress: bool | None, observe: Observe | None) -> Iterator[Observe]:
+    """Give Python's callers a function that shows the progress, and tells `observe` of it.
+
+    Args:
+        progress: whether to show it; None: in terminals and notebooks alone.
+        observe: who else is told.
+    """
+    with observer(_style(progress)) as show:
+
+        def tell(found: Progress) -> None:
+            show(found)
+            if observe is not None:
+                observe(found)
+
+        yield tell
+
+
+def _style(progress: bool | None) -> Style | None:
+    """Return how to show it, see `watching`; None as of `observer`."""
+    in_notebook = "ipykernel" in sys.modules
+    if not (in_notebook or sys.stderr.isatty() if progress is None else progress):
+        return Style.NONE
+    # Rich draws with the notebook's widgets, and nothing where they are not installed.
+    return Style.RICH if in_notebook and find_spec("ipywidgets") else None
 
 
 def _describe(progress: Progress) -> tuple[str, ...]:

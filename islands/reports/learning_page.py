@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from islands.report.figures import new_figure
-from islands.transfer.learning import Arm, Comparison, Estimate, Price
+from islands.reports.figures import new_figure
+from islands.transfers.learning import Arm, Comparison, Estimate, Price
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from islands.errors import StoreError
-from islands.report.figures import require_suffix
-from islands.report.moving import save_animation
+from islands.reports.figures import require_suffix
+from islands.reports.moving import save_animation
 from islands.store.genealogy import Ancestor, Genealogy, newick
 from islands.store.images import Picture, Studio
 from islands.store.reader import StoreReader

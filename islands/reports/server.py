@@ -20,8 +20,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from islands.errors import InputError, StoreError
-from islands.report.data import collect
-from islands.report.page import render
+from islands.reports.data import collect
+from islands.reports.page import render
 from islands.store.images import Studio, write_png
 from islands.store.reader import StoreReader
 
