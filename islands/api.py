@@ -133,7 +133,7 @@ def launch(
         The store, opened for reading.
 
     Raises:
-        InputError: something does not fit, or there are several runs to do; nothing was written.
+        InputError: something does not fit, or there is more to do than a single run; nothing was written.
         IslandsError: the run failed; the last commit stands, and `resume` goes on from it.
 
     Example:
@@ -156,7 +156,7 @@ def launch(
         config = load_run_config(_place(file), overrides)
     if PIPELINES[config.pipeline].is_several:
         raise InputError(
-            f"pipeline: {config.pipeline} compares several runs; start it with "
+            f"pipeline: {config.pipeline} is more than a single run; start it with "
             + islands_command("launch", "FILE")
         )
     if config.ray.is_job_server and config.workers.executor == "ray":

@@ -89,6 +89,13 @@ def _all_of(screen: FileIO) -> str:
     return said.decode()
 
 
+@pytest.mark.parametrize("pipeline", ["lenet_pair", "gradient_ascent"])
+def test_an_experiment_of_more_than_a_run_is_refused(pipeline: str, tmp_path: Path) -> None:
+    with pytest.raises(islands.errors.InputError, match=f"{pipeline} is more than a single run; .* launch"):
+        islands.launch({"pipeline": pipeline, "store": tmp_path / "x"})
+    assert not (tmp_path / "x").exists()
+
+
 def test_dir_is_a_table_of_contents() -> None:
     assert dir(islands) == sorted(islands.__all__)
     assert {"open", "evolve", "Results", "errors"} <= set(islands.__all__)
