@@ -25,8 +25,9 @@ ENCODINGS = ("cppn", "direct", "dct")
 _EVOLVE: Mapping[str, Any] = {"tie_break": "margin", "parents": "fresh"}
 
 _ISLANDS: Mapping[str, Any] = {"migration": {"size": 0}}
-"""Fresh parents breed a migrant wherever it comes, though its own island has: of 8 islands with 10 children
-between two exchanges, most went to migrants, and the median fell by a quarter (4,240 images, 2 seeds)."""
+"""Fresh parents breed a migrant wherever it comes, though its own island has. EfficientNet-Lite0 fed at 128
+pixels, 4,240 images, 2 seeds: with migrants the median is lower by a seventh to a half, on 2 islands and on
+8. At its own 224 pixels, 2 islands and one seed showed no difference."""
 
 _NETWORKS: Mapping[str, Any] = {
     "start": "deep",
