@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from islands.errors import InputError
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from islands.runs.verify import Verification
     from islands.store.columns import Columns
     from islands.transfers.measures import Transfer
+
+_T = TypeVar("_T")
 
 Place = str | os.PathLike[str]
 """A path, in which `~` and `$NAME` mean what they mean in a shell if it is a text; or the URL of a bucket."""
@@ -150,10 +152,11 @@ def launch(
     from islands.runs.launch import launch as operation
     from islands.texts import islands_command
 
+    texts = _listed("overrides", overrides, least=0)
     if isinstance(file, Mapping):
-        config = resolve_run_config(file, "islands.launch", overrides, written=True)
+        config = resolve_run_config(file, "islands.launch", texts, written=True)
     else:
-        config = load_run_config(_place(file), overrides)
+        config = load_run_config(_place(file), texts)
     if PIPELINES[config.pipeline].is_several:
         raise InputError(
             f"pipeline: {config.pipeline} is more than a single run; start it with "
@@ -204,10 +207,9 @@ def resume(
     from islands.results import Results
     from islands.runs.resume import resume as operation
 
-    place = _place(store)
-    checkpoint = None if at is None else str(at)
+    place, texts = _place(store), _listed("overrides", overrides, least=0)
     with watching(progress, observe) as tell:
-        operation(place, overrides, tell, break_lock=break_lock, at=checkpoint)
+        operation(place, texts, tell, break_lock=break_lock, at=_checkpoint(at))
     return Results(place)
 
 
@@ -237,11 +239,13 @@ def score(images: Place, networks: Sequence[Network], *, at: str | int | None = 
     from islands.runs.score import score_folder, score_store
     from islands.store.location import is_store_folder
 
-    read = read_networks([each if isinstance(each, str) else json.dumps(dict(each)) for each in networks])
+    named = _listed("networks", networks)
+    read = read_networks([each if isinstance(each, str) else json.dumps(dict(each)) for each in named])
     place = _place(images)
     if "://" in place or is_store_folder(Path(place)):
-        checkpoint = None if at is None else str(at)
-        return score_store(place, read, at=checkpoint, into_store=at is None)
+        return score_store(place, read, at=_checkpoint(at), into_store=at is None)
+    if not Path(place).is_dir():
+        raise InputError(f"{place} is no folder; expected a store or a folder of pictures")
     if at is not None:
         raise InputError(f"{place} is no store, and `at` is for stores; expected the folder of a run")
     return score_folder(Path(place), read)
@@ -273,7 +277,7 @@ def transfer(
     """
     from islands.runs.comparison import transfer as operation
 
-    places = [_place(store) for store in stores]
+    places = [_place(store) for store in _listed("stores", stores)]
     return operation(places, threshold=threshold, controls=controls, trust_networks=trust_networks)
 
 
@@ -302,8 +306,7 @@ def verify(
     """
     from islands.runs.verify import verify as operation
 
-    checkpoint = None if at is None else str(at)
-    return operation(_place(store), sample, checkpoint, trust_networks=trust_networks)
+    return operation(_place(store), sample, _checkpoint(at), trust_networks=trust_networks)
 
 
 def export(
@@ -323,7 +326,7 @@ def export(
         at: an earlier checkpoint; None: the latest.
 
     Raises:
-        InputError: `folder` is not empty.
+        InputError: `folder` is not empty, or there is no such layout.
         StoreError: the store cannot be read, or has no checkpoint.
 
     Example:
@@ -346,6 +349,7 @@ def report(store: Place, file: Place = "report.html", *, at: str | int | None = 
 
     Raises:
         StoreError: the store cannot be read, or has no checkpoint.
+        InputError: `file` is a folder.
 
     Example:
         >>> islands.report("runs/digits", "digits.html").stat().st_size > 10_000
@@ -363,6 +367,21 @@ def _place(place: Place) -> str:
     from islands.config.written import expand_path
 
     return expand_path(place) if isinstance(place, str) else os.fspath(place)
+
+
+def _checkpoint(at: str | int | None) -> str | None:
+    return None if at is None else str(at)
+
+
+def _listed(name: str, values: Sequence[_T], least: int = 1) -> Sequence[_T]:
+    """Check what should be a list: a text is one, too, of letters.
+
+    Raises:
+        InputError: it is a single thing, or too short.
+    """
+    if isinstance(values, str | os.PathLike | Mapping) or len(values) < least:
+        raise InputError(f"{name}: got {values!r}; expected a list of {least} or more")
+    return values
 
 
 def _settings_of(network: Network | Classifier) -> dict[str, Any]:

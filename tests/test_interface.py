@@ -10,6 +10,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
@@ -94,6 +95,38 @@ def test_an_experiment_of_more_than_a_run_is_refused(pipeline: str, tmp_path: Pa
     with pytest.raises(islands.errors.InputError, match=f"{pipeline} is more than a single run; .* launch"):
         islands.launch({"pipeline": pipeline, "store": tmp_path / "x"})
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: islands.open("nowhere"), "nowhere"),
+        (lambda: islands.launch("nowhere.yaml"), "no such file"),
+        (lambda: islands.launch("x.yaml", "runs=2"), r"overrides: got 'runs=2'; expected a list"),
+        (lambda: islands.resume("runs/digits", "runs=2"), r"overrides: got 'runs=2'; expected a list"),
+        (lambda: islands.score("runs/digits", []), r"networks: got \[\]; expected a list of 1 or more"),
+        (lambda: islands.score("runs/digits", "svm-mnist"), "networks: got 'svm-mnist'; expected a list"),
+        (lambda: islands.score("nowhere", ["svm-mnist"]), "nowhere is no folder; expected a store"),
+        (lambda: islands.transfer([]), r"stores: got \[\]; expected a list of 1 or more"),
+        (lambda: islands.transfer("runs/digits"), "stores: got 'runs/digits'; expected a list"),
+        (lambda: islands.transfer(["runs/digits"], threshold=99), "got threshold 99 .* from 0 to 1"),
+        (lambda: islands.transfer(["runs/digits"], controls=-1), "controls -1; expected .* 0 or more"),
+        (lambda: islands.verify("runs/digits", sample=0), "sample: got 0; expected 1 or more"),
+        (
+            lambda: islands.export("runs/digits", "out", layout="flt"),  # type: ignore[arg-type]
+            "got 'flt'; expected one of paper, flat",
+        ),
+        (lambda: islands.report("runs/digits", "."), "is a folder; name a file"),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    call: Callable[[], object], said: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(runs, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(islands.errors.InputError, match=said):
+        call()
+    assert not Path("out").exists()
 
 
 def test_dir_is_a_table_of_contents() -> None:

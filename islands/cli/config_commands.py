@@ -75,7 +75,7 @@ def _explained(schema: Schema, root: Schema) -> str:
     keys = keys_of(schema, root)
     expected = [] if keys else [f"expected  {describe(schema)}{default}"]
     width = max(map(len, keys), default=0)
-    rows = [f"  {key:<{width}}  {_first_sentence(value)}" for key, value in keys.items()]
+    rows = [f"  {key:<{width}}  {_first_sentence(value)}".rstrip() for key, value in keys.items()]
     return "\n".join([*([schema["description"]] if "description" in schema else []), *expected, *rows])
 
 

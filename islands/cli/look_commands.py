@@ -10,7 +10,6 @@ import typer
 
 from islands.cli.options import Class, Json
 from islands.cli.store_commands import At, Store
-from islands.errors import InputError
 
 Run = Annotated[int, typer.Option("--run", help="Run, counted from 0.")]
 
@@ -101,8 +100,6 @@ def report(
 
     reader = StoreReader(store, at)
     file = out or Path(f"{reader.path.name}.html")
-    if file.is_dir():
-        raise InputError(f"{file} is a folder; give --out a file such as {file / 'report.html'}")
     size = write_report(reader, file)
     print(f"wrote {file}: {size / 1e6:,.1f} MB")
 

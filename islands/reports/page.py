@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from islands.errors import InputError
 from islands.reports.data import collect
 from islands.store.images import Picture, Studio, as_image
 from islands.store.reader import StoreReader
@@ -35,7 +36,10 @@ def write_report(reader: StoreReader, path: Path) -> int:
 
     Raises:
         StoreError: the store cannot be read, or has no checkpoint yet.
+        InputError: `path` is a folder.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file for the report, such as {path / 'report.html'}")
     page = render(collect(reader, Embedded))
     return path.write_text(page, encoding="utf-8")
 

@@ -60,6 +60,11 @@ def transfer(
         InputError: stores do not go together, there is nothing to compare, or a network is not to be loaded.
         StoreError: a store cannot be read.
     """
+    if not 0 <= threshold <= 1 or controls < 0:
+        raise InputError(
+            f"got threshold {threshold} and controls {controls}; expected a confidence from 0 to 1, "
+            "and 0 or more"
+        )
     readers = [StoreReader(store) for store in dict.fromkeys(map(str, stores))]
     if controls and not trust_networks:
         for reader in readers:

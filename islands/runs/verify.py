@@ -13,7 +13,7 @@ import torch
 from islands.classifiers.apart import one_thread, predict_each
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier, resolve_device
-from islands.errors import NetworkError, StoreDamagedError, StoreError
+from islands.errors import InputError, NetworkError, StoreDamagedError, StoreError
 from islands.evolution.elites import Elites
 from islands.runs.trust import require_trusted
 from islands.store.images import stored_encoding
@@ -65,7 +65,10 @@ def verify(
     Raises:
         StoreError: the store cannot be read, or holds no checkpoint.
         NetworkError: the stored network is not here, or is not to be loaded.
+        InputError: a sample of none.
     """
+    if sample is not None and sample < 1:
+        raise InputError(f"sample: got {sample}; expected 1 or more elites of each run, or None for all")
     reader = StoreReader(location, at)
     if reader.epoch is None:
         raise StoreError(f"{reader.path} has no checkpoint yet: there is nothing to verify")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import zarr
@@ -22,6 +22,7 @@ from islands.store.repository import reading, require_schema
 from islands.store.waiting import wait_for
 
 Layout = Literal["paper", "flat", "folder", "zarr"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 MANIFEST = "manifest.json"
 
@@ -56,9 +57,11 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
     a plain Zarr directory. Each comes with `manifest.json`, which has the sha256 of each file.
 
     Raises:
-        InputError: `folder` is not empty.
+        InputError: `folder` is not empty, or there is no such layout.
         StoreError: the store cannot be read, or has no checkpoint.
     """
+    if layout not in LAYOUTS:
+        raise InputError(f"layout: got {layout!r}; expected one of {', '.join(LAYOUTS)}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; choose another folder to export to")
     generation = reader.generation
