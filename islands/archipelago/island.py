@@ -159,7 +159,11 @@ class Island:
             # After the claims: what has just taken a cell is not held as a migrant as well.
             own_ids = self._archive.columns["ids"].cpu().numpy()
             held, accepted = replace_migrants(
-                self._held, inbox.migrants, own_ids, self._settings.islands.migration
+                self._held,
+                inbox.migrants,
+                own_ids,
+                self._settings.islands.migration,
+                self._epoch_stream(Purpose.REPLACEMENT, epoch),
             )
             self._hold(held, self._counters())
             log.held_changed = True
@@ -315,9 +319,7 @@ class Island:
         # These are the epochs for which `senders_to` names anybody.
         if migration.size and self._settings.islands.count > 1 and epoch % migration.every == 0:
             own = self._archive.index(torch.arange(len(self._classes), device=self._device))
-            stream = epoch_stream(
-                Purpose.SELECTION, self._settings.seed, self._key.run, self._key.island, epoch
-            )
+            stream = self._epoch_stream(Purpose.SELECTION, epoch)
             chosen = torch.from_numpy(emigrants(own, migration, stream)).to(self._device)
             migrants = self._archive.elites(chosen, self._encoding)
         claimed = None
@@ -412,6 +414,9 @@ class Island:
         return variation_stream(
             self._device, self._settings.seed, self._key.run, self._key.island, generation
         )
+
+    def _epoch_stream(self, purpose: Purpose, epoch: int) -> np.random.Generator:
+        return epoch_stream(purpose, self._settings.seed, self._key.run, self._key.island, epoch)
 
     def _column(self, value: int, n: int) -> Tensor:
         return torch.full((n,), value, dtype=torch.int32, device=self._device)

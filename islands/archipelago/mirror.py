@@ -48,7 +48,7 @@ class RunMirror:
         self._settings = settings
         self._slices = class_slices(class_count, settings.islands.count)
         self._class_count = class_count
-        self._topology = build_topology(settings.islands)
+        self._topology = build_topology(settings.islands, settings.seed, run)
         self._islands = [_IslandMirror() for _ in self._slices]
         self._epoch = -1
         self._islands_at = Counter({-1: len(self._slices)})

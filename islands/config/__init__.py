@@ -116,6 +116,37 @@ HeldOut = Annotated[NetworkConfig, BeforeValidator(_named), Field(json_schema_ex
 """A network in full, or its name alone."""
 
 
+TopologyName = Literal[
+    "ring",
+    "one_way_ring",
+    "fully_connected",
+    "unconnected",
+    "star",
+    "torus",
+    "hypercube",
+    "small_world",
+    "erdos_renyi",
+    "scale_free",
+    "free_form",
+]
+"""See `islands.migration.topology`."""
+
+
+class GraphConfig(Section):
+    """What the topologies need that chance draws, or that the file draws itself."""
+
+    neighbours: PositiveInt = 2
+    """Of `small_world`: neighbours on either side in the ring that it begins with."""
+    rewired: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Of `small_world`: probability that an edge leads anywhere instead."""
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Of `erdos_renyi`: that two islands are joined."""
+    links: PositiveInt = 2
+    """Of `scale_free`: islands that each further one is joined to."""
+    edges: list[Annotated[list[NonNegativeInt], Field(min_length=2, max_length=2)]] = []
+    """Of `free_form`: pairs of islands, `[SENDER, RECEIVER]`, counted from 0."""
+
+
 class MigrationConfig(Section):
     """Elites sent as parent candidates, in pagmo's words."""
 
@@ -125,10 +156,12 @@ class MigrationConfig(Section):
     """Elites sent at a time; 0 sends none."""
     capacity: PositiveInt = 16
     """Migrants that an island holds at most."""
-    selection: Literal["random", "best"] = "random"
-    """Which elites leave: drawn uniformly, or those of highest fitness."""
-    replacement: Literal["latest", "best"] = "latest"
-    """Which migrants are kept beyond capacity: those that came last, or those of highest fitness."""
+    selection: Literal["random", "best", "tournament", "diverse"] = "random"
+    """Which elites leave: drawn uniformly, those of highest fitness, the fitter of two drawn ones each time,
+    or the best and then whatever the network sees least alike."""
+    replacement: Literal["latest", "best", "random", "crowding"] = "latest"
+    """Which migrants are kept beyond capacity: those that came last, those of highest fitness, drawn ones, or
+    each that is fitter than the held one most like it, in whose place it comes."""
     type: Literal["p2p", "broadcast"] = "p2p"
     """From one connected island drawn at random, or from all of them."""
     handling: Literal["preserve", "evict"] = "preserve"
@@ -140,8 +173,11 @@ class IslandsConfig(Section):
 
     count: PositiveInt = 1
     """Islands per run; each owns a contiguous slice of the classes. 1 is exactly the paper's algorithm."""
-    topology: Literal["ring", "fully_connected", "unconnected"] = "ring"
-    """Between which islands migrants travel; claims go from any island to any other."""
+    topology: TopologyName = "ring"
+    """Between which islands migrants travel; claims go from any island to any other. A `ring` keeps islands
+    unlike, `fully_connected` makes them alike; `one_way_ring`, `torus`, `hypercube` and `star` lie between.
+    Chance draws `small_world`, `erdos_renyi` and `scale_free`, see `graph`; `free_form` is `graph.edges`."""
+    graph: GraphConfig = GraphConfig()
     weight: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Probability that a connection is used in an epoch."""
     claims: bool = True
@@ -152,6 +188,20 @@ class IslandsConfig(Section):
     """Whether islands read whatever mail has come instead of that of `lag` epochs ago. Nobody ever waits
     then, but timing decides what is found: results cannot be repeated."""
     migration: MigrationConfig = MigrationConfig()
+
+    @model_validator(mode="after")
+    def _edges_join_islands(self) -> IslandsConfig:
+        edges = self.graph.edges
+        if (self.topology == "free_form") != bool(edges):
+            raise ValueError(
+                f"topology is {self.topology} and graph.edges has {len(edges)} edges; expected edges with "
+                "topology free_form, such as [[0, 1], [1, 0]], and none without"
+            )
+        if wrong := next((edge for edge in edges if max(edge) >= self.count or edge[0] == edge[1]), None):
+            raise ValueError(
+                f"graph.edges: got {wrong} for {self.count} islands; expected two of 0 to {self.count - 1}"
+            )
+        return self
 
 
 class EvolveConfig(Section):

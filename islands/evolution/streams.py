@@ -22,6 +22,10 @@ class Purpose(IntEnum):
     """Per epoch: which elites an island sends."""
     ROUTING = 2
     """Per epoch: from whom an island receives."""
+    TOPOLOGY = 3
+    """Once a run: which islands are joined, where chance decides."""
+    REPLACEMENT = 4
+    """Per epoch: which migrants an island keeps."""
 
 
 def variation_stream(

@@ -92,6 +92,11 @@ def test_stop_and_resume_gives_the_same_bits(undisturbed: Evolution, reports: in
         {"lag": 3, "weight": 0.5, "migration": {"selection": "best", "replacement": "best", "every": 2}},
         {"claims": False, "topology": "unconnected"},
         {"migration": {"handling": "evict", "capacity": 3}},
+        {"topology": "small_world", "migration": {"selection": "diverse", "replacement": "crowding"}},
+        {
+            "topology": "scale_free",
+            "migration": {"selection": "tournament", "replacement": "random", "capacity": 3},
+        },
     ],
 )
 def test_half_the_budget_and_then_the_rest_equals_all_at_once(islands: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from islands.archipelago.messages import Delta, Inbox, IslandState, Outbox, StepResult
 from islands.archipelago.mirror import RunMirror
-from islands.config import WorkConfig
+from islands.config import TopologyName, WorkConfig
 from islands.evolution import records
 from islands.evolution.checkpoint import RunCheckpoint
 from islands.evolution.counters import Counters
@@ -121,7 +121,7 @@ class PostOffice:
 
     def __init__(self, config: WorkConfig) -> None:
         self._config = config
-        self._topology = build_topology(config.islands)
+        self._topology = build_topology(config.islands, config.seed, 0)
         self.states: list[list[IslandState]] = []
         self.outboxes: list[list[Outbox]] = []
 
@@ -187,7 +187,7 @@ class Under(NamedTuple):
 class ProtocolMachine(RuleBasedStateMachine):
     @initialize(
         lag=st.integers(1, 3),
-        topology=st.sampled_from(["ring", "fully_connected", "unconnected"]),
+        topology=st.sampled_from(get_args(TopologyName)),
         kind=st.sampled_from(["p2p", "broadcast"]),
         weight=st.sampled_from([0.5, 1.0]),
     )
@@ -196,6 +196,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             "count": 3,
             "lag": lag,
             "topology": topology,
+            "graph": {"probability": 0.5, "edges": [[0, 1], [2, 1]] if topology == "free_form" else []},
             "weight": weight,
             "migration": {"type": kind},
         }

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from islands.config import IslandsConfig, MigrationConfig
 from islands.evolution.elites import Elites
-from islands.migration.policies import emigrants, replace_migrants, senders_to
+from islands.migration.policies import (
+    REPLACEMENTS,
+    SELECTIONS,
+    emigrants,
+    replace_migrants,
+    senders_to,
+)
 from islands.migration.topology import build_topology
 
 
-def table(ids: list[int], fitness: list[float] | None = None) -> Elites:
+def stream() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def table(ids: list[int], fitness: list[float] | None = None, seen: list[float] | None = None) -> Elites:
+    """Elites of which the network sees one number."""
     n = len(ids)
     zeros: npt.NDArray[np.int32] = np.zeros(n, np.int32)
     return Elites(
         classes=np.arange(n, dtype=np.int32),
         fitness=np.array(fitness if fitness is not None else [0.5] * n, np.float32),
-        probabilities=np.full((n, 8), 0.5, np.float32),
+        probabilities=np.repeat(np.array(seen or [0.5] * n, np.float32)[:, None], max(n, 8), axis=1),
         ids=np.array(ids, np.int64),
         parents=np.full((n, 2), -1, np.int64),
         operators=np.zeros(n, np.uint8),
@@ -27,6 +42,72 @@ def table(ids: list[int], fitness: list[float] | None = None) -> Elites:
         generations=zeros,
         genomes={"genes": np.array(ids, np.uint8).reshape(n, 1)},
     )
+
+
+fitnesses = st.lists(st.integers(0, 3).map(float), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+class TestEverySelection:
+    """The contract of `Select`."""
+
+    @given(fitnesses, st.integers(1, 12), st.integers(0, 9))
+    def test_chooses_so_many_different_ones_and_the_same_again(
+        self, name: str, fitness: list[float], size: int, seed: int
+    ) -> None:
+        elites = table(list(range(len(fitness))), fitness)
+        rows, again = (
+            SELECTIONS[name](elites, min(size, len(elites)), np.random.default_rng(seed)) for _ in range(2)
+        )
+        assert len(set(rows.tolist())) == min(size, len(elites))
+        assert set(rows.tolist()) <= set(range(len(elites)))
+        assert rows.tolist() == again.tolist()
+
+
+@pytest.mark.parametrize("name", REPLACEMENTS)
+class TestEveryReplacement:
+    """The contract of `Replace`."""
+
+    @given(fitnesses, fitnesses, st.integers(1, 12), st.integers(0, 9))
+    def test_keeps_all_that_there_is_room_for_and_the_same_again(
+        self, name: str, held: list[float], arrived: list[float], capacity: int, seed: int
+    ) -> None:
+        pool = table(list(range(len(held) + len(arrived))), [*held, *arrived])
+        kept, again = (
+            REPLACEMENTS[name](pool, len(held), capacity, np.random.default_rng(seed)) for _ in range(2)
+        )
+        assert len(set(kept.tolist())) == len(kept) == min(capacity, len(pool))
+        assert set(kept.tolist()) <= set(range(len(pool)))
+        assert kept.tolist() == again.tolist()
+
+
+def test_a_tournament_is_won_more_often_by_the_fitter() -> None:
+    elites = table([1, 2, 3, 4], [0.0, 1.0, 2.0, 3.0])
+    config = MigrationConfig(size=1, selection="tournament")
+    won = Counter(int(emigrants(elites, config, np.random.default_rng(i))[0]) for i in range(600))
+    # Of six pairs of four, the best is in three, the next wins two, then one, then none.
+    assert won[3] == pytest.approx(300, abs=50)
+    assert won[2] == pytest.approx(200, abs=50)
+    assert won[0] == 0
+
+
+def test_the_diverse_are_the_best_and_what_is_seen_least_alike() -> None:
+    elites = table([1, 2, 3, 4, 5], [0.1, 0.9, 0.2, 0.3, 0.4], [0.0, 0.1, 0.5, 0.9, 1.0])
+    rows = emigrants(elites, MigrationConfig(size=3, selection="diverse"), stream())
+    # The best is seen as 0.1; 1.0 is farthest from it, and 0.5 is then the one that is near neither.
+    assert list(rows) == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("fitness", "expected"),
+    [(0.5, [1, 2]), (0.7, [1, 3]), (0.95, [1, 3])],
+    ids=["less fit", "fitter than the one most like it", "fitter than all"],
+)
+def test_a_crowd_gives_way_where_it_is_most_alike(fitness: float, expected: list[int]) -> None:
+    config = MigrationConfig(capacity=2, replacement="crowding")
+    held, arrived = table([1, 2], [0.9, 0.6], [0.0, 0.8]), table([3], [fitness], [0.7])
+    kept, _ = replace_migrants(held, arrived, np.empty(0, np.int64), config, stream())
+    assert kept.ids.tolist() == expected
 
 
 def test_random_emigrants_are_distinct_genomes_of_the_given_number() -> None:
@@ -51,7 +132,7 @@ def test_best_emigrants_have_the_highest_fitness_and_ties_go_to_the_first_class(
 def test_a_migrant_that_is_held_or_owned_already_is_not_taken_again() -> None:
     """OpenEvolve: one program had 183 migrated descendants by iteration 850."""
     held, accepted = replace_migrants(
-        table([1, 2]), table([2, 3, 4, 4]), np.array([3], np.int64), MigrationConfig()
+        table([1, 2]), table([2, 3, 4, 4]), np.array([3], np.int64), MigrationConfig(), stream()
     )
     assert held.ids.tolist() == [1, 2, 4]
     assert accepted.tolist() == [False, False, True, False]
@@ -61,20 +142,20 @@ def test_a_migrant_that_is_held_or_owned_already_is_not_taken_again() -> None:
 def test_beyond_capacity_the_policy_decides(replacement: str, expected: list[int]) -> None:
     config = MigrationConfig.model_validate({"capacity": 3, "replacement": replacement})
     held, _ = replace_migrants(
-        table([1, 2], [0.9, 0.1]), table([3, 4], [0.5, 0.4]), np.empty(0, np.int64), config
+        table([1, 2], [0.9, 0.1]), table([3, 4], [0.5, 0.4]), np.empty(0, np.int64), config, stream()
     )
     assert held.ids.tolist() == expected
 
 
 def test_evicted_migrants_make_room() -> None:
     held, _ = replace_migrants(
-        table([1, 2]), table([3]), np.empty(0, np.int64), MigrationConfig(handling="evict")
+        table([1, 2]), table([3]), np.empty(0, np.int64), MigrationConfig(handling="evict"), stream()
     )
     assert held.ids.tolist() == [3]
 
 
 def routes(config: IslandsConfig, epoch: int) -> list[tuple[int, ...]]:
-    topology = build_topology(config)
+    topology = build_topology(config, 0, 0)
     return [senders_to(i, topology, config, seed=0, run=0, epoch=epoch) for i in range(config.count)]
 
 

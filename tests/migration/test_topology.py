@@ -2,44 +2,167 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from typing import Any, get_args
 
-from islands.config import IslandsConfig
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from islands.config import IslandsConfig, TopologyName
 from islands.errors import ConfigError
 from islands.migration.slices import class_slices
-from islands.migration.topology import TOPOLOGIES, build_topology
+from islands.migration.topology import DRAWN, REGULAR, Topology, build_topology
+
+NAMES = get_args(TopologyName)
+BOTH_WAYS = [name for name in NAMES if name not in ("one_way_ring", "free_form")]
 
 
-@pytest.mark.parametrize("name", TOPOLOGIES)
-@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def build(name: str, count: int, seed: int = 0, weight: float = 1.0, **graph: Any) -> Topology:
+    if name == "free_form" and "edges" not in graph:
+        graph["edges"] = [[0, 1]] if count > 1 else []
+    if name == "free_form" and not graph["edges"]:
+        name = "unconnected"
+    config = {"count": count, "topology": name, "weight": weight, "graph": graph}
+    return build_topology(IslandsConfig.model_validate(config), seed, 0)
+
+
+def edges(topology: Topology) -> set[tuple[int, int]]:
+    return {(c.sender, i) for i in range(topology.count) for c in topology.get_connections(i)}
+
+
+def reached(topology: Topology, start: int = 0) -> Iterator[set[int]]:
+    """Yield who is reached after each step from an island, until nobody is added."""
+    known = {start}
+    while True:
+        yield known
+        further = known | {receiver for sender, receiver in edges(topology) if sender in known}
+        if further == known:
+            return
+        known = further
+
+
+def test_every_name_is_built() -> None:
+    assert {*REGULAR, *DRAWN, "free_form"} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
 class TestEveryTopology:
     """The contract of `Topology`."""
 
-    def test_connections_name_other_islands_once_in_order(self, name: str, count: int) -> None:
-        topology = TOPOLOGIES[name](count, 0.5)
+    @given(count=st.integers(1, 40), seed=st.integers(0, 5))
+    def test_connections_name_other_islands_once_in_order(self, name: str, count: int, seed: int) -> None:
+        topology = build(name, count, seed, weight=0.5)
         for island in range(count):
             senders = [connection.sender for connection in topology.get_connections(island)]
             assert senders == sorted(set(senders) - {island})
             assert all(0 <= sender < count for sender in senders)
             assert all(connection.weight == 0.5 for connection in topology.get_connections(island))
 
+    @pytest.mark.parametrize("count", [1, 2, 8])
     def test_islands_that_do_not_exist_are_refused_with_the_count(self, name: str, count: int) -> None:
         """The bug pagmo #364: a topology of another size than the archipelago crashed."""
-        with pytest.raises(ValueError, match=f"no island {count}: the topology has {count}"):
-            TOPOLOGIES[name](count).get_connections(count)
+        for island in (count, -1):
+            with pytest.raises(ValueError, match=f"no island {island}: the topology has {count}"):
+                build(name, count).get_connections(island)
+
+    def test_equal_seeds_give_equal_graphs(self, name: str) -> None:
+        assert edges(build(name, 20, 7)) == edges(build(name, 20, 7))
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 12])
+def test_edges_lead_both_ways(name: str, count: int) -> None:
+    found = edges(build(name, count))
+    assert found == {(receiver, sender) for sender, receiver in found}
 
 
 @pytest.mark.parametrize(
-    ("name", "count", "degree"),
-    [("unconnected", 5, 0), ("ring", 5, 2), ("ring", 2, 1), ("ring", 1, 0), ("fully_connected", 5, 4)],
+    ("name", "count", "degrees"),
+    [
+        ("unconnected", 5, {0}),
+        ("ring", 5, {2}),
+        ("ring", 2, {1}),
+        ("ring", 1, {0}),
+        ("one_way_ring", 5, {1}),
+        ("fully_connected", 5, {4}),
+        ("star", 5, {1, 4}),
+        ("torus", 12, {4}),
+        ("torus", 6, {3}),  # two rows: those above and below are one
+        ("torus", 7, {2}),  # a prime is a ring
+        ("hypercube", 8, {3}),
+        ("hypercube", 5, {1, 2, 3}),
+    ],
 )
-def test_degrees(name: str, count: int, degree: int) -> None:
-    topology = TOPOLOGIES[name](count)
-    assert [len(topology.get_connections(island)) for island in range(count)] == [degree] * count
+def test_degrees(name: str, count: int, degrees: set[int]) -> None:
+    topology = build(name, count)
+    assert {len(topology.get_connections(island)) for island in range(count)} == degrees
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("one_way_ring", 15), ("ring", 8), ("torus", 4), ("hypercube", 4), ("star", 2), ("fully_connected", 1)],
+)
+def test_everybody_is_reached_in_so_many_steps(name: str, steps: int) -> None:
+    ways = [list(reached(build(name, 16), start)) for start in range(16)]
+    assert all(way[-1] == set(range(16)) for way in ways)
+    assert max(map(len, ways)) - 1 == steps
+
+
+class TestDrawn:
+    @pytest.mark.parametrize("name", DRAWN)
+    def test_seeds_give_other_graphs(self, name: str) -> None:
+        assert len({frozenset(edges(build(name, 30, seed, rewired=0.5))) for seed in range(5)}) == 5
+
+    def test_a_small_world_without_rewiring_is_a_wide_ring(self) -> None:
+        found = edges(build("small_world", 10, rewired=0.0, neighbours=2))
+        assert found == {(i, (i + d) % 10) for i in range(10) for d in (-2, -1, 1, 2)}
+
+    def test_some_shortcuts_make_the_world_small(self) -> None:
+        far = len(list(reached(build("small_world", 200, rewired=0.0))))
+        near = len(list(reached(build("small_world", 200, rewired=0.2))))
+        assert near < far / 2
+
+    def test_the_share_of_pairs_that_are_joined(self) -> None:
+        found = len(edges(build("erdos_renyi", 100, probability=0.3))) / (100 * 99)
+        assert found == pytest.approx(0.3, abs=0.03)
+        assert edges(build("erdos_renyi", 10, probability=0.0)) == set()
+        assert len(edges(build("erdos_renyi", 10, probability=1.0))) == 90
+
+    def test_a_scale_free_graph_has_hubs_and_reaches_everybody(self) -> None:
+        topology = build("scale_free", 300, links=2)
+        degrees = sorted(len(topology.get_connections(island)) for island in range(300))
+        assert degrees[0] == 2
+        assert degrees[-1] > 6 * degrees[150]
+        assert list(reached(topology))[-1] == set(range(300))
+
+    @pytest.mark.parametrize("count", [1, 2, 3])
+    def test_few_islands_have_all_the_links_that_they_can(self, count: int) -> None:
+        assert edges(build("scale_free", count, links=5)) == edges(build("fully_connected", count))
+        assert len(edges(build("scale_free", count, links=1))) == 2 * (count - 1)
+
+
+class TestFreeForm:
+    def test_is_what_is_written(self) -> None:
+        assert edges(build("free_form", 4, edges=[[0, 1], [2, 0], [2, 0]])) == {(0, 1), (2, 0)}
+
+    @pytest.mark.parametrize(
+        ("settings", "said"),
+        [
+            ({"topology": "free_form"}, "topology is free_form and graph.edges has 0 edges"),
+            ({"graph": {"edges": [[0, 1]]}}, "topology is ring and graph.edges has 1 edges"),
+            ({"topology": "free_form", "graph": {"edges": [[0, 4]]}}, r"got \[0, 4\] for 4 islands"),
+            ({"topology": "free_form", "graph": {"edges": [[1, 1]]}}, r"got \[1, 1\] for 4 islands"),
+        ],
+    )
+    def test_what_joins_no_islands_is_refused(self, settings: dict[str, Any], said: str) -> None:
+        with pytest.raises(ValidationError, match=said):
+            IslandsConfig.model_validate({"count": 4, **settings})
 
 
 def test_the_configuration_names_the_topology() -> None:
-    topology = build_topology(IslandsConfig(count=4, topology="ring", weight=0.25))
+    topology = build("ring", 4, weight=0.25)
     assert [(c.sender, c.weight) for c in topology.get_connections(0)] == [(1, 0.25), (3, 0.25)]
 
 
