@@ -31,14 +31,34 @@ if TYPE_CHECKING:
     from islands.archipelago.progress import Progress as Progress
     from islands.classifiers.contract import Classifier as Classifier
     from islands.classifiers.contract import Prediction as Prediction
+    from islands.config.logger_settings import LoggerSettings as LoggerSettings
+    from islands.encodings.contract import Encoding as Encoding
+    from islands.encodings.settings import EncodingSettings as EncodingSettings
+    from islands.experiments.context import Context as Context
+    from islands.experiments.pipeline import Pipeline as Pipeline
+    from islands.migration.migrants import ReplacementSettings as ReplacementSettings
+    from islands.migration.migrants import SelectionSettings as SelectionSettings
+    from islands.migration.topologies import TopologySettings as TopologySettings
     from islands.results import Elite as Elite
     from islands.results import Results as Results
+    from islands.search.choices import EmitterSettings as EmitterSettings
+    from islands.search.choices import ParentsSettings as ParentsSettings
 
 _PLACES = {
     **dict.fromkeys(
         ("evolve", "export", "launch", "open", "report", "resume", "score", "transfer", "verify"), "api"
     ),
     "Classifier": "classifiers.contract",
+    "Encoding": "encodings.contract",
+    "EncodingSettings": "encodings.settings",
+    "EmitterSettings": "search.choices",
+    "ParentsSettings": "search.choices",
+    "TopologySettings": "migration.topologies",
+    "SelectionSettings": "migration.migrants",
+    "ReplacementSettings": "migration.migrants",
+    "LoggerSettings": "config.logger_settings",
+    "Pipeline": "experiments.pipeline",
+    "Context": "experiments.context",
     "Elite": "results",
     "Prediction": "classifiers.contract",
     "Progress": "archipelago.progress",
@@ -47,10 +67,20 @@ _PLACES = {
 
 __all__ = [
     "Classifier",
+    "Context",
     "Elite",
+    "EmitterSettings",
+    "Encoding",
+    "EncodingSettings",
+    "LoggerSettings",
+    "ParentsSettings",
+    "Pipeline",
     "Prediction",
     "Progress",
+    "ReplacementSettings",
     "Results",
+    "SelectionSettings",
+    "TopologySettings",
     "__version__",
     "errors",
     "evolve",

@@ -30,10 +30,9 @@ from islands.evolution.seeding import first_genomes
 from islands.evolution.streams import Purpose, epoch_stream, first_id, places, variation_stream
 from islands.migration.policies import emigrants, replace_migrants
 from islands.migration.slices import class_slices
-from islands.search.choices import SearchEmitter
+from islands.search.choices import EmitterSettings
 from islands.search.contract import Emitter
 from islands.search.emitters import build_emitters, joined
-from islands.search.parents import PARENTS
 from islands.search.population import IslandPopulation
 from islands.search.shares import visits
 
@@ -103,7 +102,7 @@ class Island:
         self._classes = class_slices(class_count, settings.islands.count)[key.island]
         self._children = settings.children_of(key.island)
         self._largest_batch = settings.largest_batch
-        self._parents = PARENTS[settings.evolve.parents]
+        self._parents = settings.evolve.parents.build()
         self._emitters = build_emitters(settings.evolve.emitters, encoding, classifier)
         self._archive = self._new_archive()
         self._counts = torch.zeros(len(self._classes), dtype=torch.int32, device=self._device)
@@ -206,7 +205,7 @@ class Island:
         log.evaluations += images - len(brood.genomes)  # what gradients cost
         self._judge(brood, claims, log)
 
-    def _searching(self, generation: int) -> list[tuple[SearchEmitter, Emitter]]:
+    def _searching(self, generation: int) -> list[tuple[EmitterSettings, Emitter]]:
         """Return the emitters that take part in a generation."""
         scored = self._settings.images_by(generation - 1)
         return [each for each in self._emitters if each[0].from_images <= scored]

@@ -48,7 +48,8 @@ class RunMirror:
         self._settings = settings
         self._slices = class_slices(class_count, settings.islands.count)
         self._class_count = class_count
-        self._topology = build_topology(settings.islands, settings.seed, run)
+        islands = settings.islands
+        self._topology = build_topology(islands.topology, islands.count, islands.weight, settings.seed, run)
         self._islands = [_IslandMirror() for _ in self._slices]
         self._epoch = -1
         self._islands_at = Counter({-1: len(self._slices)})
@@ -221,7 +222,9 @@ class RunMirror:
         if island in self._routes and self._routes[island][0] == sent:
             return self._routes[island][1]
         settings = self._settings
-        senders = senders_to(island, self._topology, settings.islands, settings.seed, self._run, sent)
+        senders = senders_to(
+            island, self._topology, settings.islands.migration, settings.seed, self._run, sent
+        )
         self._routes[island] = sent, senders
         return senders
 

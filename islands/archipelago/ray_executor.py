@@ -21,6 +21,7 @@ from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkF
 from islands.archipelago.placement import Place, Placement, patience
 from islands.archipelago.ray_actors import Actors, Slot, ended
 from islands.config import WorkConfig
+from islands.config.own_code import packed, unpacked
 from islands.errors import NotLoadedError
 
 
@@ -33,7 +34,7 @@ class Worker:
     @cached_property
     def _host(self) -> IslandHost:
         # Built at the first call, not in the constructor: an error here then comes back as itself.
-        return build_host(WorkConfig.model_validate(self._settings))
+        return build_host(unpacked(self._settings))
 
     def facts(self) -> NetworkFacts:
         """See `IslandHost.facts`."""
@@ -166,4 +167,4 @@ class RayExecutor:
             "resources": workers.resources,
             "scheduling_strategy": strategy,
         }
-        return kind.options(**options).remote(self._config.as_message())
+        return kind.options(**options).remote(packed(self._config))

@@ -22,6 +22,7 @@ from islands.archipelago.ray_actors import Actors, Slot, ended
 from islands.archipelago.scorer import Scorer, ScoreTask, build_scorer
 from islands.archipelago.scorers import Scored
 from islands.config import WorkConfig
+from islands.config.own_code import packed, unpacked
 from islands.evolution.scores import Scores
 
 BACKGROUND = 10
@@ -32,7 +33,7 @@ class ScoringWorker:
     """The actor. Its constructor takes a configuration, never weights: Ray must be able to restart it."""
 
     def __init__(self, settings: dict[str, Any], channels: int, size: int) -> None:
-        self._config = WorkConfig.model_validate(settings)
+        self._config = unpacked(settings)
         self._image = channels, size
         if self._config.scorers.cpus == 0:
             os.nice(BACKGROUND)
@@ -142,4 +143,4 @@ class RayScorers:
                 self._group, placement_group_bundle_index=bundle
             )
         kind: Any = ray.remote(ScoringWorker)
-        return kind.options(**options).remote(self._config.as_message(), *self._image)
+        return kind.options(**options).remote(packed(self._config), *self._image)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from islands.errors import NetworkError
+from islands.extensions.kinds import Registry
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,11 @@ OWN = Family(
 )
 """The family without a prefix."""
 
+OWN_NETWORKS = Registry[Callable[[], Any]](
+    "networks", "a function without arguments that returns a network", callable, raises=NetworkError
+)
+"""Networks that other packages announce; see `islands.classifiers.own` for what the functions return."""
+
 
 def parse_network(name: str) -> tuple[str, str]:
     """Split a name into the prefix of its family and the rest; `("", name)` is the user's own function.
@@ -174,16 +182,16 @@ def parse_network(name: str) -> tuple[str, str]:
         if not re.fullmatch(family.pattern, rest):
             raise NetworkError(f"network.name: got {name!r}; expected {family.usage}")
         return prefix, rest
-    if re.fullmatch(OWN.pattern, name):
+    if re.fullmatch(OWN.pattern, name) or name in OWN_NETWORKS.announced:
         return "", name
-    near = get_close_matches(name, NETWORKS, n=1)
-    listed = [*NETWORKS, *(family.usage for family in FAMILIES.values()), OWN.usage]
+    near = get_close_matches(name, (*NETWORKS, *OWN_NETWORKS.announced), n=1)
+    listed = [*NETWORKS, *OWN_NETWORKS.announced, *(family.usage for family in FAMILIES.values()), OWN.usage]
     hint = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(listed)}"
     raise NetworkError(f"network.name: got {name!r}, which is no network; {hint}")
 
 
 def is_ours(name: str) -> bool:
-    """Tell whether a network is made of nothing but what Islands and its packages bring.
+    """Tell whether a network is made of nothing but what Islands and installed packages bring.
 
     All others run code, or open a file, that whoever wrote the name has chosen.
 
@@ -195,7 +203,28 @@ def is_ours(name: str) -> bool:
         return is_ours(rest)
     if prefix in ("ensemble", "weakest"):
         return all(map(is_ours, rest.split("+")))
-    return prefix in NETWORKS or prefix in ("lenet", "torchvision", "timm")
+    return prefix in NETWORKS or prefix in ("lenet", "torchvision", "timm") or is_announced(name)
+
+
+def is_announced(name: str) -> bool:
+    """Tell whether a network is one that an installed package announces."""
+    return name not in NETWORKS and name in OWN_NETWORKS.announced
+
+
+def own_parts(name: str) -> Iterator[str]:
+    """Yield those networks within a name that are somebody's own code.
+
+    Raises:
+        NetworkError: it is no name of a network.
+    """
+    prefix, rest = parse_network(name)
+    if prefix in ("label-only", "stability"):
+        yield from own_parts(rest)
+    elif prefix in ("ensemble", "weakest"):
+        for member in rest.split("+"):
+            yield from own_parts(member)
+    elif prefix in ("", "file"):
+        yield name
 
 
 def class_count(name: str) -> int | None:

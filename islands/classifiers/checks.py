@@ -7,9 +7,9 @@ from torch import Tensor
 
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.finite import require_finite
-from islands.classifiers.foreign import told
 from islands.classifiers.network_classifier import NotFinite
 from islands.errors import NetworkError
+from islands.extensions.foreign import told
 
 _TOLERANCE = 1e-3
 _NEIGHBOURS = 0.01
@@ -26,6 +26,7 @@ def attempt(classifier: Classifier, images: Tensor) -> Prediction:
         with told(
             f"{classifier.name}: failed on {len(images)} images {tuple(images.shape[1:])} with",
             "expected scores: call it in Python to see where",
+            NetworkError,
         ):
             return classifier.predict(images)
     except torch.OutOfMemoryError as error:

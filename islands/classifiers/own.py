@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import logging
 import math
@@ -10,8 +9,6 @@ import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from islands.classifiers.catalogue import OWN_NETWORKS
 from islands.classifiers.contract import Classifier
-from islands.classifiers.foreign import told
-from islands.classifiers.importing import importable, module_of_file
 from islands.classifiers.network_classifier import Preprocessing
 from islands.classifiers.torch_classifier import Network
 from islands.errors import NetworkError
+from islands.extensions.foreign import told
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +39,12 @@ def load_own(name: str) -> Network | Classifier:
     """Call the user's function and take what it returns.
 
     Args:
-        name: `module:function`, found from the current folder or among installed packages, or
-            `file:PATH.py:function`, which finds modules beside it while it is imported and called. The
-            function takes no argument. It returns a classifier, or an `nn.Module` that takes float32 (B,
-            channels, input_size, input_size) with pixels (x - mean) / std of x in [0, 1], gives logits, or
-            a mapping or an object that has them as `logits`, and has these attributes:
+        name: `module:function`, found from the current folder or among installed packages,
+            `file:PATH.py:function`, which finds modules beside it while it is imported and called, or the
+            name of an entry point of `islands.networks`. The function takes no argument. It returns a
+            classifier, or an `nn.Module` that takes float32 (B, channels, input_size, input_size) with
+            pixels (x - mean) / std of x in [0, 1], gives logits, or a mapping or an object that has them as
+            `logits`, and has these attributes:
 
             - `classes`: the K class names in the order of the outputs, or a mapping of numbers from 0 to
               names, or of names to numbers.
@@ -59,17 +57,10 @@ def load_own(name: str) -> Network | Classifier:
     Raises:
         NetworkError: there is no such function, it fails, or what it returns does not fit.
     """
-    where, _, function_name = name.rpartition(":")
-    file = Path(where.removeprefix("file:")) if where.startswith("file:") else None
-    with importable(file.parent if file else Path.cwd(), str(file or where)):
-        with told(f"{name}: its import failed with", "mend that first"):
-            module = _from_file(file) if file else _from_module(where)
-            function = getattr(module, function_name, None)
-        if not callable(function):
-            raise NetworkError(
-                f"{name}: {where} has no function {function_name!r}; expected one without arguments"
-            )
-        with told(f"{name}: the function failed with", "expected one that returns a network"):
+    with OWN_NETWORKS.found(name) as function:
+        with told(
+            f"{name}: the function failed with", "expected one that returns a network", raises=NetworkError
+        ):
             found = function if isinstance(function, nn.Module) else function()
         if isinstance(found, nn.Module):
             return describe(name, found)
@@ -114,7 +105,9 @@ def describe(name: str, module: Any) -> Network:
 
 def _read(name: str, module: object, attribute: str, default: object = _MISSING) -> object:
     """Return an attribute of a module, or of the one that it wraps, as `DataParallel` does."""
-    with told(f"{name}: reading its attribute {attribute} failed with", "expected a plain value"):
+    with told(
+        f"{name}: reading its attribute {attribute} failed with", "expected a plain value", NetworkError
+    ):
         for holder in (module, getattr(module, "module", None)):
             found = inspect.getattr_static(holder, attribute, None)
             if isinstance(found, property) and found.fget is not None:
@@ -215,7 +208,11 @@ def _require_weights(name: str, module: nn.Module, shape: tuple[int, ...]) -> No
         )
     if lazy := [key for key, tensor in tensors if is_lazy(tensor)]:
         with (
-            told(f"{name}: filling its lazy layers failed with", "call it once before it is returned"),
+            told(
+                f"{name}: filling its lazy layers failed with",
+                "call it once before it is returned",
+                NetworkError,
+            ),
             # Seeding must not touch the random numbers of whoever asks.
             torch.random.fork_rng(devices=[]),
             torch.no_grad(),
@@ -224,27 +221,3 @@ def _require_weights(name: str, module: nn.Module, shape: tuple[int, ...]) -> No
             # In evaluation mode: zeros must not enter the statistics of batch norms.
             module.eval()(torch.zeros(shape))
         _log.warning("%s: its lazy layers (%s) got random weights, of seed 0", name, ", ".join(lazy))
-
-
-def _from_file(file: Path) -> ModuleType:
-    try:
-        return module_of_file(file)
-    except FileNotFoundError as error:
-        if file.is_file():  # the error is the user's code's
-            raise
-        raise NetworkError(
-            f"file:{file}: there is no such Python file; expected a path from {Path.cwd()}"
-        ) from error
-
-
-def _from_module(where: str) -> ModuleType:
-    try:
-        return importlib.import_module(where)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{where}.".startswith(f"{error.name}."):
-            # The module is there, and something that it imports is not.
-            raise
-        raise NetworkError(
-            f"{where}: there is no module {error.name!r} in {Path.cwd()} or among installed packages; run "
-            "from the folder that holds it, or name it file:PATH.py:function"
-        ) from None

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from islands.classifiers.engines import TORCH, Engine, EngineName, disagreement, probes
-from islands.classifiers.foreign import told
 from islands.classifiers.network_classifier import (
     NetworkClassifier,
     NotFinite,
@@ -25,6 +24,7 @@ from islands.classifiers.network_classifier import (
 )
 from islands.classifiers.openvino_engine import CompiledNetwork, UnfitError, openvino_version, traced
 from islands.errors import NetworkError
+from islands.extensions.foreign import told
 
 ACCELERATOR_PIXELS = 1 << 24
 _FEWER = 4
@@ -243,7 +243,9 @@ def build_classifier(
     Raises:
         NetworkError: it cannot be brought to the device, or the engine cannot run it.
     """
-    with told(f"{name}: taking it to {device} failed with", "expected a module of plain parameters"):
+    with told(
+        f"{name}: taking it to {device} failed with", "expected a module of plain parameters", NetworkError
+    ):
         classifier = TorchClassifier(
             name,
             network.module,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
@@ -17,6 +18,7 @@ from islands.texts import islands_command
 
 if TYPE_CHECKING:
     from islands.experiments.pipeline import Pipeline
+    from islands.extensions.kinds import Registry
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -25,24 +27,101 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them; 
 
 def networks(as_json: Json = False) -> None:
     """List the networks that images can be evolved to fool."""
-    from islands.classifiers.catalogue import FAMILIES, NETWORKS, OWN
+    from islands.classifiers.catalogue import FAMILIES, NETWORKS, OWN, OWN_NETWORKS
 
+    others = OWN_NETWORKS.entries()
     families = [*FAMILIES.values(), OWN]
     if as_json:
         listed = [asdict(entry) for entry in NETWORKS.values()]
+        listed += [
+            {"name": entry.name, "summary": entry.summary, "source": entry.package} for entry in others
+        ]
         print(json.dumps(listed + [{"name": family.usage, "summary": family.summary} for family in families]))
         return
     for entry in NETWORKS.values():
         print(f"{entry.name:<36}{entry.summary}  ({entry.input_size} x {entry.input_size}, {entry.licence})")
+    for other in others:
+        print(f"{other.name:<36}{other.summary}  ({other.package})")
     for family in families:
         print(f"{family.usage:<36}{family.summary}")
 
 
+def encodings(as_json: Json = False) -> None:
+    """List how genomes can become images: what `encoding.name` takes."""
+    from islands.encodings.settings import ENCODINGS
+
+    _list(ENCODINGS, as_json)
+
+
+def emitters(as_json: Json = False) -> None:
+    """List what can make children: what `evolve.emitters` takes."""
+    from islands.search.choices import EMITTERS
+
+    _list(EMITTERS, as_json)
+
+
+def parents(as_json: Json = False) -> None:
+    """List how parents can be chosen: what `evolve.parents` takes."""
+    from islands.search.choices import PARENTS
+
+    _list(PARENTS, as_json)
+
+
+def topologies(as_json: Json = False) -> None:
+    """List between which islands migrants can travel: what `islands.topology` takes."""
+    from islands.migration.topologies import TOPOLOGIES
+
+    _list(TOPOLOGIES, as_json)
+
+
+def selections(as_json: Json = False) -> None:
+    """List which elites can leave: what `islands.migration.selection` takes."""
+    from islands.migration.migrants import SELECTIONS
+
+    _list(SELECTIONS, as_json)
+
+
+def replacements(as_json: Json = False) -> None:
+    """List which migrants can be kept: what `islands.migration.replacement` takes."""
+    from islands.migration.migrants import REPLACEMENTS
+
+    _list(REPLACEMENTS, as_json)
+
+
+def loggers(as_json: Json = False) -> None:
+    """List who can be told how a run gets on: what `loggers.others` takes."""
+    from islands.config.logger_settings import LOGGERS
+
+    _list(LOGGERS, as_json)
+
+
+def stages(as_json: Json = False) -> None:
+    """List what experiments are made of: what the stages of a pipeline can be."""
+    from islands.experiments.runner import STAGES
+
+    _list(STAGES, as_json)
+
+
+def _list(kind: Registry[Any], as_json: bool) -> None:
+    entries = kind.entries()
+    if as_json:
+        print(json.dumps([entry._asdict() for entry in entries]))
+        return
+    for entry in entries:
+        print(f"{entry.name:<20}{entry.summary}" + (f"  ({entry.package})" if entry.package else ""))
+    print(f"{'your own':<20}MODULE:NAME or file:PATH.py:NAME, {kind.expected}")
+
+
 def pipelines(as_json: Json = False) -> None:
     """List the experiments that a configuration can name."""
-    from islands.experiments.catalogue import PIPELINES
+    from islands.experiments.catalogue import KIND, PIPELINES
 
-    listed = list(PIPELINES.values())
+    listed = list(KIND.built_in.values())
+    for name in KIND.announced:
+        try:
+            listed.append(PIPELINES[name])
+        except InputError as error:  # a broken package hides no other
+            print(f"{name} cannot be used: {error}", file=sys.stderr)
     if as_json:
         print(json.dumps([_as_json(pipeline) for pipeline in listed]))
         return
@@ -69,7 +148,8 @@ def explain(
 ) -> None:
     """Say what the presets of `evolve.preset` are, and what one of them sets for each encoding."""
     from islands.config.explain import did_you_mean
-    from islands.search.presets import ENCODINGS, PRESETS, settings_of
+    from islands.encodings.settings import ENCODINGS
+    from islands.search.presets import PRESETS, settings_of
 
     if preset is None:
         if as_json:
@@ -82,7 +162,7 @@ def explain(
         raise InputError(
             f"got the preset {preset!r}; expected one of {', '.join(PRESETS)}{did_you_mean(preset, PRESETS)}"
         )
-    found = {encoding: settings_of(preset, encoding) for encoding in ENCODINGS}
+    found = {encoding: settings_of(preset, encoding) for encoding in ENCODINGS.built_in}
     if as_json:
         print(json.dumps(found))
         return

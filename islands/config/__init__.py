@@ -6,37 +6,34 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from islands.encodings.settings import CppnSettings, DctSettings, DirectSettings
-from islands.search.choices import MutationSettings, ParentsName, SearchEmitter
+from islands.config.logger_settings import LoggersConfig
+from islands.encodings.settings import ENCODINGS, EncodingSettings
+from islands.extensions.sections import (
+    AS_STORED,
+    Choice,
+    Kept,
+    Name,
+    PathName,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+)
+from islands.migration.migrants import MigrationConfig
+from islands.migration.topologies import TOPOLOGIES, Ring, TopologySettings
+from islands.search.choices import (
+    EMITTERS,
+    PARENTS,
+    EmitterSettings,
+    MutationSettings,
+    ParentsSettings,
+    UniformSettings,
+)
 from islands.search.presets import PresetName
 
-
-def _path_text(value: object) -> object:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-NonNegativeInt = Annotated[int, Field(ge=0)]
-PositiveInt = Annotated[int, Field(ge=1)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-Name = Annotated[str, Field(min_length=1)]
-PathName = Annotated[Name, Field(json_schema_extra={"format": "path"})]
-"""A path, in which `~` and `$NAME` are replaced where a person wrote it: see `islands.config.written`."""
 NetworkName = Annotated[Name, Field(json_schema_extra={"format": "network"})]
 """The name of a network, which may hold paths."""
-
-
-class Section(BaseModel):
-    """A section of the file: unknown keys and wrong types are refused, values do not change once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_is_empty(cls, values: object) -> object:
-        # YAML reads a section as null when every key in it is commented out.
-        return {} if values is None else values
 
 
 class NetworkConfig(Section):
@@ -116,68 +113,16 @@ HeldOut = Annotated[NetworkConfig, BeforeValidator(_named), Field(json_schema_ex
 """A network in full, or its name alone."""
 
 
-TopologyName = Literal[
-    "ring",
-    "one_way_ring",
-    "fully_connected",
-    "unconnected",
-    "star",
-    "torus",
-    "hypercube",
-    "small_world",
-    "erdos_renyi",
-    "scale_free",
-    "free_form",
-]
-"""See `islands.migration.topology`."""
-
-
-class GraphConfig(Section):
-    """What the topologies need that chance draws, or that the file draws itself."""
-
-    neighbours: PositiveInt = 2
-    """Of `small_world`: neighbours on either side in the ring that it begins with."""
-    rewired: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Of `small_world`: probability that an edge leads anywhere instead."""
-    probability: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Of `erdos_renyi`: that two islands are joined."""
-    links: PositiveInt = 2
-    """Of `scale_free`: islands that each further one is joined to."""
-    edges: list[Annotated[list[NonNegativeInt], Field(min_length=2, max_length=2)]] = []
-    """Of `free_form`: pairs of islands, `[SENDER, RECEIVER]`, counted from 0."""
-
-
-class MigrationConfig(Section):
-    """Elites sent as parent candidates, in pagmo's words."""
-
-    every: PositiveInt = 1
-    """Epochs between two sendings."""
-    size: NonNegativeInt = 8
-    """Elites sent at a time; 0 sends none."""
-    capacity: PositiveInt = 16
-    """Migrants that an island holds at most."""
-    selection: Literal["random", "best", "tournament", "diverse"] = "random"
-    """Which elites leave: drawn uniformly, those of highest fitness, the fitter of two drawn ones each time,
-    or the best and then whatever the network sees least alike."""
-    replacement: Literal["latest", "best", "random", "crowding"] = "latest"
-    """Which migrants are kept beyond capacity: those that came last, those of highest fitness, drawn ones, or
-    each that is fitter than the held one most like it, in whose place it comes."""
-    type: Literal["p2p", "broadcast"] = "p2p"
-    """From one connected island drawn at random, or from all of them."""
-    handling: Literal["preserve", "evict"] = "preserve"
-    """Whether held migrants stay when new ones come."""
-
-
 class IslandsConfig(Section):
     """How the classes are split, and how islands are joined."""
 
     count: PositiveInt = 1
     """Islands per run; each owns a contiguous slice of the classes. 1 is exactly the paper's algorithm."""
-    topology: TopologyName = "ring"
+    topology: Annotated[TopologySettings, Choice(TOPOLOGIES, TopologySettings, by_name=True)] = Ring()
     """Between which islands migrants travel; claims go from any island to any other. A `ring` keeps islands
     unlike, `fully_connected` makes them alike; `one_way_ring`, `torus`, `hypercube` and `star` lie between.
-    Chance draws `small_world`, `erdos_renyi` and `scale_free`, see `graph`; `free_form` is `graph.edges`."""
-    graph: GraphConfig = GraphConfig()
+    Chance draws `small_world`, `erdos_renyi` and `scale_free`; `free_form` has `pairs` of your own. A name
+    alone, or a mapping with settings of its own, such as `{name: small_world, neighbours: 3}`."""
     weight: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Probability that a connection is used in an epoch."""
     claims: bool = True
@@ -190,17 +135,8 @@ class IslandsConfig(Section):
     migration: MigrationConfig = MigrationConfig()
 
     @model_validator(mode="after")
-    def _edges_join_islands(self) -> IslandsConfig:
-        edges = self.graph.edges
-        if (self.topology == "free_form") != bool(edges):
-            raise ValueError(
-                f"topology is {self.topology} and graph.edges has {len(edges)} edges; expected edges with "
-                "topology free_form, such as [[0, 1], [1, 0]], and none without"
-            )
-        if wrong := next((edge for edge in edges if max(edge) >= self.count or edge[0] == edge[1]), None):
-            raise ValueError(
-                f"graph.edges: got {wrong} for {self.count} islands; expected two of 0 to {self.count - 1}"
-            )
+    def _topology_fits(self) -> IslandsConfig:
+        self.topology.check(self.count)
         return self
 
 
@@ -222,14 +158,16 @@ class EvolveConfig(Section):
     """At equal confidence the incumbent stays (the paper's rule), or log-odds decide."""
     preset: PresetName = "paper"
     """A whole search by its name. What it sets, the file may set otherwise; `islands explain` shows it."""
-    parents: ParentsName = "uniform"
+    parents: Annotated[ParentsSettings, Choice(PARENTS, ParentsSettings, by_name=True)] = UniformSettings()
     """Who has children: any cell as likely as another (paper), or genomes with the fewest children first."""
-    emitters: Annotated[list[SearchEmitter], Field(min_length=1)] = [MutationSettings()]
+    emitters: list[Annotated[EmitterSettings, Choice(EMITTERS, EmitterSettings)]] = Field(
+        default=[MutationSettings()], min_length=1
+    )
     """What makes children, and which share of a generation's images each may spend."""
 
     @field_validator("emitters")
     @classmethod
-    def _sound_emitters(cls, emitters: list[SearchEmitter]) -> list[SearchEmitter]:
+    def _sound_emitters(cls, emitters: list[EmitterSettings]) -> list[EmitterSettings]:
         names = [emitter.name for emitter in emitters]
         if repeated := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"{repeated} is here twice; give it the sum of both shares")
@@ -265,7 +203,7 @@ class RayConfig(Section):
     """`local` starts Ray on this machine; `auto` or `HOST:PORT` joins a running cluster; `ray://HOST:10001`
     does so from outside, through Ray's client; `http://HOST:8265` submits the run as a job, whose driver runs
     in the cluster."""
-    runtime_env: dict[str, Any] = {}
+    runtime_env: dict[str, Any] = Field(default={})
     """Of a job: `working_dir`, `pip`, `env_vars` and so on, as Ray's documentation has them. Stays out of the
     store, for it may hold secrets."""
 
@@ -292,7 +230,7 @@ class WorkersConfig(Section):
     """CPUs that a worker reserves."""
     gpus: Annotated[float, Field(ge=0)] = 0
     """GPUs that a worker reserves; fractions share a GPU."""
-    resources: dict[str, PositiveFloat] = {}
+    resources: dict[str, PositiveFloat] = Field(default={})
     """Other resources of Ray that a worker reserves, such as `accelerator_type:A100: 0.001`: nodes differ."""
     threads: PositiveInt = 1
     """Threads per worker. Part of the result: float sums depend on it."""
@@ -346,22 +284,7 @@ class CheckpointConfig(Section):
     their ids only; auto: genomes, but for direct images of more than 16,384 values."""
 
 
-class LoggersConfig(Section):
-    """Who else is told how a run gets on. None of this changes results."""
-
-    journal: PathName | None = None
-    """A file of JSON lines; null: `log.jsonl` within a store on a disk, none for one in a bucket."""
-    level: Literal["debug", "info", "warning"] = "info"
-    """Of the journal; `debug` has every epoch of every island."""
-    tensorboard: PathName | None = None
-    """A folder for TensorBoard."""
-    mlflow: PathName | None = None
-    """A tracking URI of MLflow."""
-    wandb: Name | None = None
-    """A project of Weights & Biases; `WANDB_MODE=offline` keeps it here."""
-
-
-Encoding = Annotated[DirectSettings | CppnSettings | DctSettings, Field(discriminator="name")]
+Encoding = Annotated[EncodingSettings, Choice(ENCODINGS, EncodingSettings)]
 
 
 class EvolutionSettings(Section):
@@ -432,7 +355,7 @@ class WorkConfig(Section):
     """How genomes become images, and what varies them."""
     evolve: EvolveConfig = EvolveConfig()
     islands: IslandsConfig = IslandsConfig()
-    held_out: list[HeldOut] = []
+    held_out: list[HeldOut] = Field(default=[])
     """Networks that take no part in evolution and say what they see in the elites."""
     workers: WorkersConfig = WorkersConfig()
     scorers: ScorersConfig = ScorersConfig()
@@ -467,10 +390,12 @@ class WorkConfig(Section):
 
     @model_validator(mode="after")
     def _emitters_fit(self) -> WorkConfig:
+        # Of an encoding whose code is not imported, nobody knows.
+        networks = self.encoding.is_network or isinstance(self.encoding, Kept)
         for emitter in self.evolve.emitters:
-            if emitter.needs not in (None, self.encoding.name):
+            if emitter.networks_only and not networks:
                 raise ValueError(
-                    f"evolve.emitters has {emitter.name}, which works on encoding.name {emitter.needs}; got"
+                    f"evolve.emitters has {emitter.name}, which works on encoding.name cppn; got"
                     f" {self.encoding.name}: remove it, or change the encoding"
                 )
             children = self.evolution.children_of(self.islands.count - 1)
@@ -498,6 +423,10 @@ class WorkConfig(Section):
         return self
 
 
+def _path_text(value: object) -> object:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 class _Named(Section):
     """What a file begins with."""
 
@@ -512,12 +441,12 @@ class RunConfig(WorkConfig, _Named):
     """A whole run: a pipeline's settings with the cluster file's on top."""
 
     loggers: LoggersConfig = LoggersConfig()
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default={})
     """What stages other than evolution are told; the pipeline has the schema."""
 
 
 def stored_run_config(values: Any) -> RunConfig:
-    """Read a complete configuration that a store or an experiment keeps.
+    """Read a complete configuration that a store or an experiment keeps; no code that it names is imported.
 
     Before `evolve.budget_per` had a name, its value was `island`, and before `network.engine` had one, that
     was `torch`.
@@ -532,7 +461,7 @@ def stored_run_config(values: Any) -> RunConfig:
         case {"network": network}:
             held_out = [_with_engine(each) for each in values.get("held_out", [])]
             values = {**values, "network": _with_engine(network), "held_out": held_out}
-    return RunConfig.model_validate(values)
+    return RunConfig.model_validate(values, context=AS_STORED)
 
 
 def stored_network_config(values: Any) -> NetworkConfig:

@@ -20,9 +20,11 @@ import yaml
 from pydantic import BaseModel
 
 from islands import config
-from islands.config import Section
+from islands.config import logger_settings
 from islands.config.explain import Schema, below, members, schema_with
 from islands.encodings import settings
+from islands.extensions.sections import Section
+from islands.migration import migrants, topologies
 from islands.search import choices
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,7 +39,15 @@ def described(parameters: type[Section] | None = None) -> Schema:
         parameters: what the section `parameters` holds; None: anything.
     """
     root = deepcopy(dict(schema_with(parameters)))
-    modules = [config, settings, choices, *([sys.modules[parameters.__module__]] if parameters else [])]
+    modules = [
+        config,
+        settings,
+        choices,
+        topologies,
+        migrants,
+        logger_settings,
+        *([sys.modules[parameters.__module__]] if parameters else []),
+    ]
     classes = {name: each for module in modules for name, each in _sections(module)}
     own = root["properties"]["parameters"]
     for schema in (root, own, *root["$defs"].values()):

@@ -11,7 +11,9 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from islands.config import RunConfig, Section
+from islands.config import RunConfig
+from islands.extensions.references import USAGE
+from islands.extensions.sections import Section
 
 KeyPath = tuple[str | int, ...]
 Schema = Mapping[str, Any]
@@ -22,6 +24,7 @@ _BOUNDS = {
     "maximum": "at most",
     "exclusiveMaximum": "less than",
 }
+_OF_OTHERS: Schema = {"description": "somebody else's settings, which their own model describes"}
 _TYPES = {"string": "text", "boolean": "true or false", "array": "a list", "null": "null"}
 
 
@@ -41,10 +44,13 @@ def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
         case "union_tag_invalid" | "union_tag_not_found":
             path, schema = _locate(loc)
             tag = schema["discriminator"]["propertyName"]
-            tags = {"enum": list(schema["discriminator"]["mapping"])}
-            return (*path, tag), _expected(tags, error["input"].get(tag))
+            where = path if schema.get("by_name") else (*path, tag)
+            return where, _expected(_names(schema), error["input"].get(tag))
         case _:
             path, schema = _locate(loc)
+            if schema is _OF_OTHERS:
+                said = f"{error['msg'][0].lower()}{error['msg'][1:]}"
+                return path, f"{said}, got {show(error['input'])}{quote_hint(error)}"
             return path, f"{_expected(schema, error['input'])}{quote_hint(error)}"
 
 
@@ -112,7 +118,9 @@ def show(value: object) -> str:
 
 def _expected(schema: Schema, got: object) -> str:
     near = did_you_mean(got, schema.get("enum", ())) if isinstance(got, str) else ""
-    return f"expected {describe(schema)}, got {show(got)}{near}"
+    # Who has mistyped a name means none of others.
+    shown = {**schema, "others": ()} if near else schema
+    return f"expected {describe(shown)}, got {show(got)}{near}"
 
 
 def describe(schema: Schema) -> str:
@@ -126,7 +134,7 @@ def describe(schema: Schema) -> str:
     if "const" in schema:
         return repr(schema["const"])
     if "enum" in schema:
-        return "one of " + ", ".join(map(repr, schema["enum"]))
+        return "one of " + ", ".join([*map(repr, schema["enum"]), *schema.get("others", ())])
     match schema.get("type"):
         case "integer":
             return f"an integer{_bounds(schema)}"
@@ -140,6 +148,12 @@ def describe(schema: Schema) -> str:
             return f"a mapping with keys among {', '.join(schema['properties'])}"
         case kind:
             return _TYPES.get(str(kind), "something else")
+
+
+def _names(schema: Schema) -> Schema:
+    """Return what a choice takes for a name."""
+    others = [f"what `islands {schema['choice']}` lists", USAGE] if "choice" in schema else []
+    return {"enum": list(schema["discriminator"]["mapping"]), "others": others}
 
 
 def _bounds(schema: Schema) -> str:
@@ -157,7 +171,8 @@ def _root() -> dict[str, Any]:
 def _resolve(schema: Schema) -> Schema:
     while "$ref" in schema:
         schema = _root()["$defs"][schema["$ref"].rpartition("/")[2]]
-    return schema
+    # A choice that a name alone may make, see `islands.extensions.sections`.
+    return next((each for each in schema.get("anyOf", ()) if "choice" in each), schema)
 
 
 def _locate(loc: KeyPath) -> tuple[KeyPath, Schema]:
@@ -175,10 +190,15 @@ def _locate(loc: KeyPath) -> tuple[KeyPath, Schema]:
         elif isinstance(step, int):
             path.append(step)
             schema = _resolve(schema.get("items", {}))
+        elif "choice" in schema or schema is _OF_OTHERS:
+            path.append(step)
+            schema = _OF_OTHERS
     return tuple(path), schema
 
 
 def _similar_key(key: str, schema: Schema) -> str:
+    if "choice" in schema or schema is _OF_OTHERS:
+        return ""
     siblings = list(schema.get("properties", ()))
     if near := did_you_mean(key, siblings):
         return near

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -16,12 +17,13 @@ from typing import Any, Protocol, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from islands.config import HeldOut, NetworkConfig, RayConfig, RunConfig, Section, WorkConfig
+from islands.config import HeldOut, NetworkConfig, RayConfig, RunConfig, WorkConfig
 from islands.config.explain import KeyPath, Schema, did_you_mean, explain, quote_hint, schema_with, show
 from islands.config.layers import Layer, Origin, Problem, parse_override, parse_yaml
 from islands.config.written import expanded, unexpanded
-from islands.encodings.settings import CppnSettings, DctSettings, DirectSettings, EncodingSettings
+from islands.encodings.settings import EncodingSettings
 from islands.errors import ConfigError
+from islands.extensions.sections import Section
 from islands.search.presets import PRESETS, settings_of
 from islands.texts import decoded
 
@@ -278,12 +280,11 @@ def _preset(values: Any, source: Origin) -> Layer:
     match values:
         case {
             "evolve": {"preset": str(preset)},
-            "encoding": {"name": str(encoding)}
-            | DirectSettings(name=encoding)
-            | CppnSettings(name=encoding)
-            | DctSettings(name=encoding),
+            "encoding": {"name": str(encoding)} | EncodingSettings(name=encoding),
         } if preset in PRESETS:
-            return Layer(source, settings_of(preset, encoding))
+            # What is wrong with an encoding is told where it is read.
+            with suppress(ConfigError):
+                return Layer(source, settings_of(preset, encoding))
     return Layer(source, {})
 
 

@@ -6,21 +6,26 @@ import asyncio
 import json
 import secrets
 import shlex
+import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from islands.archipelago.ray_session import refused, warn_if_open
 from islands.config import RayConfig, RunConfig
+from islands.config.own_code import files_of, write_files
 from islands.deploy.background import PATIENCE_S, BackgroundRun, error_of, remember
-from islands.errors import ConfigError, InputError, IslandsError
+from islands.errors import ConfigError, InputError, IslandsError, StoreError
 from islands.experiments.catalogue import PIPELINES
 from islands.experiments.configure import as_written
 from islands.observe import PROGRESS
 from islands.store.location import Location
+from islands.store.reader import StoreReader
 
 STOP_WAIT_S = 300
 """Seconds in which a stopped run may commit; Ray's own default is 3."""
@@ -56,16 +61,20 @@ def launch(config: RunConfig) -> BackgroundRun:
         IslandsError: the job failed at once.
     """
     _require_lasting(config.store)
+    ray = _with_own_code(config)
     there = config.model_copy(update={"ray": RayConfig(address="auto")})
     settings = shlex.quote(json.dumps(as_written(there)))
     command = f"echo {settings} | python -m islands launch - --progress plain"
     resumable = False if PIPELINES[config.pipeline].is_several else None
-    return _submit(config.ray, config.store, command, resumable)
+    return _submit(ray, config.store, command, resumable)
 
 
 def resume(ray: RayConfig, store: str, arguments: Sequence[str]) -> BackgroundRun:
     """Submit a resume of `store`; see `launch`."""
     _require_lasting(store)
+    # A store that only the cluster can read does not say here what code it needs.
+    with suppress(StoreError):
+        ray = _with_own_code(StoreReader(store).config.model_copy(update={"ray": ray}))
     words = ("python", "-m", "islands", "resume", store, *arguments, "--set", "ray.address=auto")
     return _submit(ray, store, shlex.join((*words, "--progress", "plain")), resumable=True)
 
@@ -147,6 +156,20 @@ def jobs(address: str) -> list[Job]:
         )
         for details in sorted(found, key=lambda details: details.start_time or 0)
     ]
+
+
+def _with_own_code(config: RunConfig) -> RayConfig:
+    """Return where to submit a job, with somebody else's code of `config` in the folder that goes with it.
+
+    A folder of the user's own, `working_dir`, has it already.
+    """
+    ray = config.ray
+    files = {} if "working_dir" in ray.runtime_env else files_of(config)
+    if not files:
+        return ray
+    folder = Path(tempfile.mkdtemp(prefix="islands-")) / "code"
+    write_files(folder, files)
+    return ray.model_copy(update={"runtime_env": {**ray.runtime_env, "working_dir": str(folder)}})
 
 
 def _submit(ray: RayConfig, store: str, command: str, resumable: bool | None) -> BackgroundRun:

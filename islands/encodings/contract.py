@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from islands.encodings.genomes import Arrays, Genomes
+from islands.errors import ConfigError
 
 
 class Operator(IntEnum):
-    """How a genome came to be; stored as uint8."""
+    """How a genome came to be; stored as uint8. Emitters of others have codes from 128 on."""
 
     RANDOM = 0
     MUTATION = 1
@@ -58,11 +59,33 @@ class Tunable(Protocol):
         ...
 
 
+@runtime_checkable
+class Seeded(Tunable, Protocol):
+    """A tunable encoding whose genomes of generation 0 gradients move; see `CppnSettings.seed_steps`."""
+
+    @property
+    def seed_steps(self) -> int:
+        """Points of the ascent on each genome; 0: none."""
+        ...
+
+    @property
+    def seed_rate(self) -> float:
+        """How far a gene in [0, 1] moves from one point to the next, about."""
+        ...
+
+
 class Encoding(Protocol):
     """How a genome becomes an image, and how genomes vary.
 
     An encoding holds parameters only. Randomness comes from the generator that the caller hands in, which
     must live on the device of the genomes; equal generators give equal results, whatever happened before.
+    `islands.testing.EncodingTests` tests one.
+
+    Example:
+        >>> from islands.encodings.settings import DirectSettings
+        >>> encoding: islands.Encoding = DirectSettings().build(channels=3, size=8)
+        >>> encoding.name, encoding.channels, encoding.size
+        ('direct', 3, 8)
     """
 
     @property
@@ -118,3 +141,14 @@ class Encoding(Protocol):
     def from_arrays(self, arrays: Arrays, device: torch.device) -> Genomes:
         """Invert `to_arrays`."""
         ...
+
+
+def require_tunable(encoding: Encoding) -> Tunable:
+    """Return the encoding, as one whose genes small steps can move.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not isinstance(encoding, Tunable):
+        raise ConfigError(f"the encoding {encoding.name} has no genes that small steps can move")
+    return encoding

@@ -60,6 +60,16 @@ class CppnEncoding:
             torch.tensor([CODES[name] for name in settings.activations], dtype=DTYPES["functions"])
         )
 
+    @property
+    def seed_steps(self) -> int:
+        """See `Seeded`."""
+        return self.settings.seed_steps
+
+    @property
+    def seed_rate(self) -> float:
+        """See `Seeded`."""
+        return self.settings.seed_rate
+
     def random(self, n: int, generator: torch.Generator) -> Genomes:
         """Draw `n` networks; see `CppnSettings.start`."""
         device = generator.device

@@ -7,7 +7,7 @@ defaults; every default can still be overridden by name.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -20,22 +20,42 @@ from pydantic import (
     model_validator,
 )
 
+from islands.extensions.kinds import Registry
+from islands.extensions.references import implementation
+from islands.extensions.sections import Probability, own_settings
+
+if TYPE_CHECKING:
+    from islands.encodings.contract import Encoding
+
 Variant = Literal["paper", "released-code"]
 Colour = Literal["hsv", "hls"]
 Activation = Literal["sine", "sigmoid", "gaussian", "linear"]
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class EncodingSettings(BaseModel):
-    """What every encoding has."""
+    """What every encoding has. Your own derives from this, and says what is made of its settings.
+
+    Example:
+        >>> class Stripes(islands.EncodingSettings):
+        ...     made_by = "stripes.encoding:StripesEncoding"
+        ...     width: int = 4
+        >>> Stripes(name="stripes", width=8).size is None
+        True
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    made_by: ClassVar[str] = ""
+    """`MODULE:NAME` of a class that is called with the settings, the channels and the size, and is an
+    `Encoding`. It is imported when the first is built, so that settings are read without torch."""
     released_code: ClassVar[dict[str, Any]] = {"colour": "hls"}
     padded: ClassVar[bool] = False
     """Whether genomes vary in length, and their arrays are padded with zeros that mean nothing."""
     is_network: ClassVar[bool] = False
-    """Whether a genome is a network, which can be drawn as a graph and is small whatever the image."""
+    """Whether settings and genomes are those of a CPPN: emitters of networks vary it, its graph can be drawn,
+    and it is small whatever the image."""
 
+    name: str
+    """Of the encoding; `islands encodings` lists them. `MODULE:NAME` or `file:PATH.py:NAME` is your own."""
     variant: Variant = "paper"
     """Which defaults apply where the paper and its released code differ."""
     size: PositiveInt | None = None
@@ -49,6 +69,20 @@ class EncodingSettings(BaseModel):
     def images_per_seed(self) -> int:
         """What a genome of generation 0 counts as, in images scored."""
         return 1
+
+    def build(self, channels: int, size: int) -> Encoding:
+        """Build the encoding.
+
+        Args:
+            channels: 1 for grey images, 3 for RGB.
+            size: height and width of the images that are scored, in pixels.
+        """
+        encoding: Encoding = implementation(self.made_by)(self, channels, size)
+        return encoding
+
+    def genome_bytes(self, values: int) -> int:
+        """Return about how many bytes one of the first genomes has, for images of so many values."""
+        return 4 * values
 
     @model_validator(mode="before")
     @classmethod
@@ -78,11 +112,19 @@ class ByteSettings(EncodingSettings):
 class DirectSettings(ByteSettings):
     """The direct encoding: one integer per pixel and channel (paper, section 2.2)."""
 
+    made_by: ClassVar[str] = "islands.encodings.direct:DirectEncoding"
+
     name: Literal["direct"] = "direct"
+
+    def genome_bytes(self, values: int) -> int:
+        """See `EncodingSettings.genome_bytes`."""
+        return values
 
 
 class DctSettings(ByteSettings):
     """The frequency encoding: one integer per low frequency and channel (beyond the paper)."""
+
+    made_by: ClassVar[str] = "islands.encodings.dct:DctEncoding"
 
     name: Literal["dct"] = "dct"
     frequencies: Annotated[int, Field(ge=1, le=64)] = 16
@@ -95,6 +137,7 @@ class CppnSettings(EncodingSettings):
     The rates are the released code's; the paper does not list them.
     """
 
+    made_by: ClassVar[str] = "islands.encodings.cppn:CppnEncoding"
     padded: ClassVar[bool] = True
     is_network: ClassVar[bool] = True
 
@@ -139,6 +182,11 @@ class CppnSettings(EncodingSettings):
         """What a genome of generation 0 counts as, in images scored, with the gradients that tune it."""
         return 1 + 3 * self.seed_steps
 
+    def genome_bytes(self, values: int) -> int:
+        """See `EncodingSettings.genome_bytes`; the first have up to a dozen connections."""
+        del values
+        return 256
+
     @field_validator("activations")
     @classmethod
     def _some_and_distinct(cls, activations: tuple[Activation, ...]) -> tuple[Activation, ...]:
@@ -148,3 +196,12 @@ class CppnSettings(EncodingSettings):
                 " each once"
             )
         return activations
+
+
+ENCODINGS = Registry[type[EncodingSettings]](
+    "encodings",
+    "a class that derives from islands.EncodingSettings",
+    own_settings(EncodingSettings),
+    {"direct": DirectSettings, "cppn": CppnSettings, "dct": DctSettings},
+)
+"""All encodings by name."""

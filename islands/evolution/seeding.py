@@ -16,15 +16,14 @@ import torch
 from torch import Tensor
 
 from islands.classifiers.contract import Classifier, Differentiable, require_differentiable
-from islands.encodings.contract import Children, Encoding, Operator
-from islands.encodings.cppn import CppnEncoding
+from islands.encodings.contract import Children, Encoding, Operator, Seeded
 from islands.encodings.genomes import Genomes
 from islands.evolution.ascent import AT_ONCE, Ascent, gradients
 
 
-def tuned(encoding: Encoding) -> CppnEncoding | None:
+def tuned(encoding: Encoding) -> Seeded | None:
     """Return the encoding, if gradients tune its generation 0."""
-    return encoding if isinstance(encoding, CppnEncoding) and encoding.settings.seed_steps else None
+    return encoding if isinstance(encoding, Seeded) and encoding.seed_steps else None
 
 
 def first_genomes(
@@ -47,15 +46,14 @@ def first_genomes(
     return Children(Genomes.concatenate(parts), torch.full_like(operators, Operator.GRADIENT))
 
 
-def climb(encoding: CppnEncoding, network: Differentiable, genomes: Genomes, targets: Tensor) -> Genomes:
+def climb(encoding: Seeded, network: Differentiable, genomes: Genomes, targets: Tensor) -> Genomes:
     """Return the best of `seed_steps` points of an ascent on the weights of each genome, itself the first.
 
     It climbs the log probability of the class in `targets` (n,), by Adam.
     """
-    settings = encoding.settings
-    ascent = Ascent(encoding, network, genomes, targets, settings.seed_rate)
+    ascent = Ascent(encoding, network, genomes, targets, encoding.seed_rate)
     best, highest = ascent.genes, torch.full(targets.shape, -torch.inf, device=targets.device)
-    for _ in range(settings.seed_steps):
+    for _ in range(encoding.seed_steps):
         genes = ascent.genes
         log_p = ascent.step()
         # A point without finite scores is never better: NaN compares as false.

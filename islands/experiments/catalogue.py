@@ -1,4 +1,4 @@
-"""The pipelines by name: the modules of `islands.pipelines`, each imported when it is asked for."""
+"""The pipelines by name: the modules of `islands.pipelines`, each imported when wanted, and others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib import import_module
 
 from islands.experiments.pipeline import Pipeline
+from islands.extensions.kinds import Registry
 
 PACKAGE = "islands.pipelines"
 """Found by name: the experiments are made of this room, which knows none of them."""
@@ -36,5 +37,32 @@ class _Catalogue(Mapping[str, Pipeline]):
         return name in self._names
 
 
-PIPELINES: Mapping[str, Pipeline] = _Catalogue()
-"""All pipelines by name, sorted."""
+KIND = Registry[Pipeline](
+    "pipelines",
+    "an islands.Pipeline",
+    lambda found: isinstance(found, Pipeline),
+    _Catalogue(),
+)
+"""Ours, and those of others."""
+
+
+class _All(Mapping[str, Pipeline]):
+    """Ours, those that packages announce, and whatever a reference leads to, which is not listed."""
+
+    def __getitem__(self, name: str) -> Pipeline:
+        if name not in self:
+            raise KeyError(name)
+        return KIND.get(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(KIND.names())
+
+    def __len__(self) -> int:
+        return len(KIND.names())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in KIND.built_in or KIND.is_own(name))
+
+
+PIPELINES: Mapping[str, Pipeline] = _All()
+"""All pipelines by name."""

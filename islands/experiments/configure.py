@@ -43,7 +43,7 @@ def as_written(config: RunConfig) -> dict[str, Any]:
 def variants_of(config: RunConfig) -> dict[str, RunConfig]:
     """Return the runs side by side that the pipeline is made of, by name; empty where it is a single run."""
     pipeline = PIPELINES.get(config.pipeline)
-    variants = {} if pipeline is None else pipeline.variants
+    variants = {} if pipeline is None else pipeline.runs
     return {name: _variant(config, name, settings) for name, settings in variants.items()}
 
 

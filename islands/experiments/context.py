@@ -32,6 +32,12 @@ class Context(Generic[P]):
         parameters: of the pipeline's own schema, `Pipeline.parameters`; None where it has none.
         observe: takes the progress of evolution.
         say: takes lines of progress of everything else.
+
+    Example:
+        >>> def count_elites(context: islands.Context) -> None:
+        ...     for name, config in context.runs.items():
+        ...         elites = context.evolve(config).elite_columns(0, "id")["id"]
+        ...         context.say(f"{name}: {(elites >= 0).sum()} elites")
     """
 
     config: RunConfig

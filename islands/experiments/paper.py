@@ -11,7 +11,7 @@ from typing import Any, Literal
 from islands.archipelago.progress import Observe, observe_nothing
 from islands.config import RunConfig
 from islands.errors import InputError, IslandsError
-from islands.experiments.catalogue import PIPELINES
+from islands.experiments.catalogue import KIND, PIPELINES
 from islands.experiments.configure import resolve_run_config
 from islands.experiments.findings.verdicts import Finding
 from islands.experiments.runner import findings_of, run_experiment
@@ -46,10 +46,9 @@ class Chapter:
 
 def experiments(budget: Budget) -> tuple[str, ...]:
     """Return the names of the pipelines that draw conclusions, and have a form of that budget."""
-    found = {name: PIPELINES[name] for name in PIPELINES}
     return tuple(
         name
-        for name, pipeline in found.items()
+        for name, pipeline in KIND.built_in.items()
         if pipeline.findings is not None and (budget == "full" or pipeline.small is not None)
     )
 

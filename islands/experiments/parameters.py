@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from islands.config import Name, NetworkName, NonNegativeInt, PathName, PositiveFloat, PositiveInt, Section
+from islands.config import NetworkName
+from islands.extensions.sections import Name, NonNegativeInt, PathName, PositiveFloat, PositiveInt, Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Garbage = Literal["none", "noise", "cppn", "fashion"]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from islands.config import Section
 from islands.experiments.findings.verdicts import Finding
+from islands.extensions.sections import Section
 
 if TYPE_CHECKING:
     from islands.experiments.findings.evidence import Evidence
@@ -19,7 +19,18 @@ EVOLVING = frozenset({"fetch", "train", "evolve", "test"})
 
 @dataclass(frozen=True)
 class Pipeline:
-    """An experiment: settings that a configuration file completes and may override."""
+    """An experiment: settings that a configuration file completes and may override.
+
+    Example:
+        >>> pipeline = islands.Pipeline(
+        ...     name="digits",
+        ...     summary="digits by a CPPN",
+        ...     paper="",
+        ...     settings={"network": {"name": "lenet-mnist"}, "encoding": {"name": "cppn"}},
+        ... )
+        >>> pipeline.stages
+        ('evolve',)
+    """
 
     name: str
     summary: str
@@ -46,6 +57,18 @@ class Pipeline:
     def is_several(self) -> bool:
         """Whether it is more than a single run, whose store is then the folder of the experiment."""
         return bool(self.variants) or "evolve" not in self.stages or bool(set(self.stages) - EVOLVING)
+
+    @property
+    def runs(self) -> Mapping[str, Mapping[str, Any]]:
+        """The variants; of an experiment that evolves a single run and does more, that run by itself.
+
+        A store has a folder of its own, and what stages find is beside it.
+        """
+        return (
+            {"run": {}}
+            if self.is_several and "evolve" in self.stages and not self.variants
+            else self.variants
+        )
 
 
 def crossed(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

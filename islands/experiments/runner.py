@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from islands.archipelago.progress import Observe, observe_nothing
 from islands.config import RunConfig
 from islands.config.changes import MAY_CHANGE, on_its_engines, require_unchanged
+from islands.config.own_code import Own, require_trusted
 from islands.datasets.assets import find_asset, pull
 from islands.errors import InputError
-from islands.experiments.catalogue import PIPELINES
+from islands.experiments.catalogue import KIND, PIPELINES
 from islands.experiments.configure import parameters_of
 from islands.experiments.context import Context, Stopped
 from islands.experiments.findings.evidence import EXPERIMENT, Evidence, read_config
@@ -29,6 +30,7 @@ from islands.experiments.stages import (
     retrain,
     transfer,
 )
+from islands.extensions.kinds import Registry
 from islands.files import write_whole
 from islands.observe.lines import say
 from islands.store.location import Location
@@ -55,31 +57,38 @@ def _fetch(context: Context[Any]) -> None:
 
 
 def _train(context: Context[Any]) -> None:
+    """Train the networks of ours that are not there yet."""
     for config in context.runs.values():
         train_missing([config.network, *config.held_out])
 
 
 def _evolve(context: Context[Any]) -> None:
+    """Evolve, and score held-out networks."""
     for config in context.runs.values():
         context.evolve(config)
 
 
-STAGES: Mapping[str, Callable[[Context[Any]], None]] = {
-    "fetch": _fetch,
-    "train": _train,
-    "evolve": _evolve,
-    "transfer": transfer.run,
-    real_images.STAGE: real_images.run,
-    ascend.STAGE: ascend.run,
-    families.STAGE: families.run,
-    garbage.STAGE: garbage.run,
-    label_only.STAGE: label_only.run,
-    repetition.STAGE: repetition.run,
-    "retrain-mnist": retrain.run_mnist,
-    "retrain-images": retrain.run_images,
-}
-"""By name. A stage does what is missing, and finds what was done before in the experiment's folder; it can be
-killed at any time and run again. It raises `Stopped` where a signal stops it."""
+STAGES = Registry[Callable[[Context[Any]], None]](
+    "stages",
+    "a function that takes an islands.Context",
+    callable,
+    {
+        "fetch": _fetch,
+        "train": _train,
+        "evolve": _evolve,
+        "transfer": transfer.run,
+        real_images.STAGE: real_images.run,
+        ascend.STAGE: ascend.run,
+        families.STAGE: families.run,
+        garbage.STAGE: garbage.run,
+        label_only.STAGE: label_only.run,
+        repetition.STAGE: repetition.run,
+        "retrain-mnist": retrain.run_mnist,
+        "retrain-images": retrain.run_images,
+    },
+)
+"""All stages by name. A stage does what is missing, and finds what was done before in the experiment's
+folder; it can be killed at any time and run again. It raises `Stopped` where a signal stops it."""
 
 
 def run_experiment(
@@ -98,7 +107,7 @@ def run_experiment(
     context = Context(config, parameters, observe, say)
     try:
         for stage in pipeline.stages:
-            STAGES[stage](context)
+            STAGES.get(stage)(context)
     except Stopped:
         return False
     if pipeline.findings is not None:
@@ -117,6 +126,8 @@ def findings_of(folders: Sequence[Path]) -> dict[str, list[Finding]]:
     evidence: dict[str, Evidence] = {}
     for folder in folders:
         config = read_config(folder)
+        if config.pipeline not in KIND.built_in:
+            require_trusted(folder, [Own(KIND, config.pipeline)])
         if config.pipeline in evidence:
             raise InputError(f"{folder}: got a second {config.pipeline}; expected one of each")
         evidence[config.pipeline] = Evidence(folder, config, parameters_of(config), evidence)

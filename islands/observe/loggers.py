@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from islands.archipelago.progress import Observe, Progress
 from islands.config import RunConfig
+from islands.config.logger_settings import MlflowLogger, TensorBoardLogger, WandbLogger
 from islands.errors import ConfigError
 from islands.observe.metrics import values
 
 
 @contextmanager
-def _tensorboard(folder: str, _config: RunConfig) -> Iterator[Observe]:
-    writer = _library("torch.utils.tensorboard", "tensorboard").SummaryWriter(folder)
+def tensorboard(settings: TensorBoardLogger, _config: RunConfig) -> Iterator[Observe]:
+    """Open TensorBoard's files."""
+    writer = _library("torch.utils.tensorboard", "tensorboard").SummaryWriter(settings.folder)
 
     def log(epoch: int, found: Mapping[str, float]) -> None:
         for name, value in found.items():
@@ -28,8 +30,9 @@ def _tensorboard(folder: str, _config: RunConfig) -> Iterator[Observe]:
 
 
 @contextmanager
-def _mlflow(uri: str, config: RunConfig) -> Iterator[Observe]:
-    client = _library("mlflow", "mlflow").MlflowClient(tracking_uri=uri)
+def mlflow(settings: MlflowLogger, config: RunConfig) -> Iterator[Observe]:
+    """Open a run of MLflow."""
+    client = _library("mlflow", "mlflow").MlflowClient(tracking_uri=settings.tracking_uri)
     experiment = client.get_experiment_by_name(config.pipeline)
     known = client.create_experiment(config.pipeline) if experiment is None else experiment.experiment_id
     run = client.create_run(known, run_name=config.store).info.run_id
@@ -49,9 +52,10 @@ def _mlflow(uri: str, config: RunConfig) -> Iterator[Observe]:
 
 
 @contextmanager
-def _wandb(project: str, config: RunConfig) -> Iterator[Observe]:
+def wandb(settings: WandbLogger, config: RunConfig) -> Iterator[Observe]:
+    """Open a run of Weights & Biases."""
     run = _library("wandb", "wandb").init(
-        project=project, name=config.store, config=config.model_dump(mode="json"), save_code=False
+        project=settings.project, name=config.store, config=config.model_dump(mode="json"), save_code=False
     )
     try:
         yield _each_epoch(lambda epoch, found: run.log(dict(found), step=epoch))
@@ -59,14 +63,6 @@ def _wandb(project: str, config: RunConfig) -> Iterator[Observe]:
         run.finish(exit_code=1)
         raise
     run.finish()
-
-
-LOGGERS: Mapping[str, Callable[[str, RunConfig], AbstractContextManager[Observe]]] = {
-    "tensorboard": _tensorboard,
-    "mlflow": _mlflow,
-    "wandb": _wandb,
-}
-"""By their keys in the section `loggers`, whose values they take."""
 
 
 def _each_epoch(log: Callable[[int, Mapping[str, float]], object]) -> Observe:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 
 from islands.archipelago.progress import Observe, Progress
 from islands.config import RunConfig
+from islands.config.logger_settings import LoggerSettings
+from islands.errors import ConfigError
+from islands.extensions.foreign import told
 from islands.observe.journal import journal
-from islands.observe.loggers import LOGGERS
 from islands.observe.metrics import ray_metrics
 
 _log = logging.getLogger(__name__)
@@ -26,9 +28,8 @@ def observing(config: RunConfig, observe: Observe) -> Iterator[Observe]:
     with ExitStack() as stack:
         stack.enter_context(journal(config))
         watchers: list[Observe] = [observe]
-        for name, open_logger in LOGGERS.items():
-            if (target := getattr(config.loggers, name)) is not None:
-                watchers.append(stack.enter_context(_harmless(name, open_logger(target, config))))
+        for logger in config.loggers.all:
+            watchers.append(stack.enter_context(_harmless(logger, config)))
         if config.workers.executor == "ray":
             watchers.append(_unless_it_failed("Ray's metrics", ray_metrics(config)))
 
@@ -40,9 +41,12 @@ def observing(config: RunConfig, observe: Observe) -> Iterator[Observe]:
 
 
 @contextmanager
-def _harmless(name: str, logger: AbstractContextManager[Observe]) -> Iterator[Observe]:
+def _harmless(settings: LoggerSettings, config: RunConfig) -> Iterator[Observe]:
     """Open a logger that ends no run, whatever becomes of it then: a server may go away."""
-    observe = logger.__enter__()
+    name = settings.name
+    with told(f"loggers: {name} could not be opened:", "mend that, or leave it out", ConfigError):
+        logger = settings.open(config)
+        observe = logger.__enter__()
     try:
         yield _unless_it_failed(name, observe)
     finally:

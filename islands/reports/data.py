@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from islands.evolution.elites import Arrays
 from islands.reports.network_drawing import lay_out
-from islands.store import schema
 from islands.store.columns import network_names, table
 from islands.store.genealogy import Ancestor, Genealogy
 from islands.store.reader import StoreReader
@@ -108,7 +107,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "thresholds": [_thresholds(run) for run in runs],
         "band": _band(runs, len(reader.classes)),
         "curves": _curves(runs, reader.config.evolve.generations_per_epoch),
-        "elites": _elites(rows, place),
+        "elites": _elites(reader.operators, rows, place),
         "pictures": source.elites(genomes),
         "lineages": _lineages(rows, source),
         "drawings": _drawings(reader, list(genomes.values())),
@@ -187,7 +186,9 @@ def _sample(count: int, most: int) -> npt.NDArray[np.intp]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.intp))
 
 
-def _elites(rows: list[tuple[_Run, int]], place: dict[tuple[int, int], int]) -> dict[str, list[Any]]:
+def _elites(
+    operators: Sequence[str], rows: list[tuple[_Run, int]], place: dict[tuple[int, int], int]
+) -> dict[str, list[Any]]:
     return {
         "run": [run.number for run, _ in rows],
         "class": [class_ for _, class_ in rows],
@@ -196,7 +197,7 @@ def _elites(rows: list[tuple[_Run, int]], place: dict[tuple[int, int], int]) -> 
         "id": [int(run.ids[class_]) for run, class_ in rows],
         "generation": [int(run.generations[class_]) for run, class_ in rows],
         "island": [int(run.islands[class_]) for run, class_ in rows],
-        "operator": [schema.OPERATORS[run.operators[class_]] for run, class_ in rows],
+        "operator": [operators[run.operators[class_]] for run, class_ in rows],
         "top": [run.top[class_] for run, class_ in rows],
     }
 

@@ -13,6 +13,7 @@ from islands.archipelago.progress import Observe, observe_nothing
 from islands.archipelago.start import build_executor
 from islands.config import NetworkConfig, RunConfig, stored_network_config
 from islands.config.changes import changes_meaning, may_change, on_its_engines, require_same_meaning
+from islands.config.own_code import own_code, require_same
 from islands.config.resolve import override_run_config
 from islands.errors import ConfigError, InputError, StoreExistsError
 from islands.observe.lines import say
@@ -53,6 +54,7 @@ def resume(
     """
     reader = StoreReader(store, at)
     stored = reader.config
+    require_same(reader.code, own_code(stored))
     for text in overrides:
         key = text.partition("=")[0].strip()
         if not may_change(key):
@@ -85,6 +87,7 @@ def launch_or_resume(config: RunConfig, observe: Observe = observe_nothing) -> S
         reader = StoreReader(config.store)
     else:
         return launch(config, observe)
+    require_same(reader.code, own_code(config))
     require_same_meaning(reader.config, config)
     config = on_its_engines(reader.config, config)
     return reader if _is_done(reader, config) else _go_on(reader, config, observe)

@@ -21,7 +21,8 @@ from islands.archipelago.scoring import Scoring
 from islands.classifiers.apart import joined
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier, resolve_device
-from islands.config import NetworkConfig, RunConfig, ScorersConfig
+from islands.config import EvolveConfig, IslandsConfig, NetworkConfig, RunConfig, ScorersConfig
+from islands.encodings.settings import EncodingSettings
 from islands.errors import ConfigError, InputError, StoreLockedError
 from islands.evolution.outcomes import outcomes
 from islands.evolution.scores import HeldOutScores, told_apart
@@ -31,6 +32,7 @@ from islands.runs.labelled_pictures import Picture, PictureFolder
 from islands.runs.launch import scorers_for
 from islands.runs.trust import FLAG
 from islands.store.columns import Columns, score_columns
+from islands.store.images import encoding_settings
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
 from islands.training.digits import train_missing
@@ -90,7 +92,8 @@ def score_store(
     if executor == "ray" and not trust_networks:
         _require_own_cluster(reader)
     train_missing(networks)
-    config = _config(reader.config, networks, executor, scorers or ScorersConfig())
+    encoding = encoding_settings(reader, trust=trust_networks)
+    config = _config(reader.config, encoding, networks, executor, scorers or ScorersConfig())
     with ExitStack() as stack:
         writer = stack.enter_context(_open(location)) if into_store else None
         committer = stack.enter_context(Committer())
@@ -202,11 +205,25 @@ def _rows(
 
 
 def _config(
-    stored: RunConfig, networks: Sequence[NetworkConfig], executor: str, scorers: ScorersConfig
+    stored: RunConfig,
+    encoding: EncodingSettings,
+    networks: Sequence[NetworkConfig],
+    executor: str,
+    scorers: ScorersConfig,
 ) -> RunConfig:
-    workers = stored.workers.model_copy(update={"executor": executor, "count": 1})
-    held_out = list(networks)
-    return stored.model_copy(update={"held_out": held_out, "scorers": scorers, "workers": workers})
+    # Nothing evolves: somebody else's code that evolution needed is not asked for.
+    ours = {"emitters": EvolveConfig().emitters, "parents": EvolveConfig().parents}
+    return stored.model_copy(
+        update={
+            "network": networks[0],
+            "encoding": encoding,
+            "evolve": stored.evolve.model_copy(update=ours),
+            "islands": IslandsConfig(count=stored.islands.count),
+            "held_out": list(networks),
+            "scorers": scorers,
+            "workers": stored.workers.model_copy(update={"executor": executor, "count": 1}),
+        }
+    )
 
 
 def _require_own_cluster(reader: StoreReader) -> None:

@@ -59,9 +59,7 @@ def guessed(config: WorkConfig) -> SizeBasis:
     entry = NETWORKS.get(config.network.name)
     size = config.encoding.size or (entry.input_size if entry else 256)
     pixels = (entry.channels if entry else 3) * size**2
-    # The first CPPNs have up to a dozen connections.
-    genome = 256 if config.encoding.padded else 4 * pixels if config.encoding.name != "direct" else pixels
-    return SizeBasis(class_count(config.network.name) or 1000, genome)
+    return SizeBasis(class_count(config.network.name) or 1000, config.encoding.genome_bytes(pixels))
 
 
 def grown(config: WorkConfig, genomes: SizeBasis) -> int:

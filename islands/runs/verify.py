@@ -83,7 +83,7 @@ def verify(
             mismatches.append(str(error))
             continue
         rows = _sample(elites, sample)
-        differences = _differences(reader, classifier, elites.take(rows))
+        differences = _differences(reader, classifier, elites.take(rows), trust=trust_networks)
         checked += len(rows)
         largest = max(largest, float(differences.max(initial=0)))
         tolerance = TOLERANCES[reader.config.network.precision]
@@ -110,9 +110,11 @@ def _sample(elites: Elites, size: int | None) -> npt.NDArray[np.intp]:
     return np.sort(np.random.default_rng(0).choice(filled, size, replace=False))
 
 
-def _differences(reader: StoreReader, classifier: Classifier, elites: Elites) -> npt.NDArray[np.float32]:
+def _differences(
+    reader: StoreReader, classifier: Classifier, elites: Elites, *, trust: bool
+) -> npt.NDArray[np.float32]:
     """Return for each row the largest difference over all classes; not a number counts as 1."""
-    encoding = stored_encoding(reader)
+    encoding = stored_encoding(reader, trust=trust)
     found = np.empty_like(elites.probabilities)
     with torch.inference_mode(), one_thread():
         for start in range(0, len(elites), _BATCH):

@@ -2,26 +2,93 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
+
+from islands.extensions.kinds import Registry
+from islands.extensions.references import implementation
+from islands.extensions.sections import Section, own_settings
+
+if TYPE_CHECKING:
+    from islands.classifiers.contract import Classifier
+    from islands.encodings.contract import Encoding
+    from islands.search.contract import Emitter, Parents
 
 GRADIENT = 3
 """Images that a gradient counts as: a pass forward, and one back that takes about two."""
 
-ParentsName = Literal["uniform", "fresh"]
-"""See `islands.search.parents`."""
+
+class ParentsSettings(Section):
+    """What chooses parents. Your own derives from this, and says what is made of its settings.
+
+    Example:
+        >>> class Oldest(islands.ParentsSettings):
+        ...     made_by = "oldest:OldestFirst"
+        >>> Oldest(name="oldest").name
+        'oldest'
+    """
+
+    made_by: ClassVar[str] = ""
+    """`MODULE:NAME` of a class that is called with the settings, and is `Parents`."""
+
+    name: str
+    """`islands parents` lists them. `MODULE:NAME` or `file:PATH.py:NAME` is your own."""
+
+    def build(self) -> Parents:
+        """Build what chooses."""
+        parents: Parents = implementation(self.made_by)(self)
+        return parents
+
+
+class UniformSettings(ParentsSettings):
+    """Any cell is as likely as another (paper)."""
+
+    made_by: ClassVar[str] = "islands.search.parents:Uniform"
+    name: Literal["uniform"] = "uniform"
+
+
+class FreshSettings(ParentsSettings):
+    """Genomes with the fewest children first: each has its turn, however many cells it holds."""
+
+    made_by: ClassVar[str] = "islands.search.parents:Fresh"
+    name: Literal["fresh"] = "fresh"
+
+
+PARENTS = Registry[type[ParentsSettings]](
+    "parents",
+    "a class that derives from islands.ParentsSettings",
+    own_settings(ParentsSettings),
+    {"uniform": UniformSettings, "fresh": FreshSettings},
+)
+"""All that choose parents, by name."""
 
 
 class EmitterSettings(BaseModel):
-    """What every emitter has."""
+    """What every emitter has. Your own derives from this, and says what is made of its settings.
+
+    Example:
+        >>> class Swap(islands.EmitterSettings):
+        ...     made_by = "swap:SwapEmitter"
+        ...     pixels: int = 2
+        >>> Swap(name="swap", share=0.5).images
+        1
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    needs: ClassVar[str | None] = None
-    """The one encoding that the emitter works on; None: all."""
+    made_by: ClassVar[str] = ""
+    """`MODULE:NAME` of a class that is called with the settings, the encoding and the classifier, and is an
+    `Emitter`."""
+    networks_only: ClassVar[bool] = False
+    """Whether the emitter works on encodings of networks alone; see `EncodingSettings.is_network`."""
+    colours_only: ClassVar[bool] = False
+    """Whether grey images have no use for the emitter: the others then share its images."""
     wants_gradients: ClassVar[bool] = False
     """Whether the source network has to let gradients pass."""
 
+    name: str
+    """`islands emitters` lists them. `MODULE:NAME` or `file:PATH.py:NAME` is your own."""
     share: PositiveFloat = 1.0
     """Of the images of a generation, relative to the shares of the other emitters."""
     from_images: NonNegativeInt = 0
@@ -32,16 +99,28 @@ class EmitterSettings(BaseModel):
         """What a visit costs, in images scored, its children included."""
         return 1
 
+    def build(self, encoding: Encoding, classifier: Classifier) -> Emitter:
+        """Build the emitter.
+
+        Raises:
+            ConfigError: it does not go with the encoding.
+            NetworkError: it needs gradients, and `classifier` has none.
+        """
+        emitter: Emitter = implementation(self.made_by)(self, encoding, classifier)
+        return emitter
+
 
 class MutationSettings(EmitterSettings):
     """Mutation as the encoding has it, with crossover where its settings say so (paper)."""
 
+    made_by: ClassVar[str] = "islands.search.emitters:Mutation"
     name: Literal["mutation"] = "mutation"
 
 
 class FineSettings(EmitterSettings):
     """Small steps: of a share of the genes, log-uniform from one gene to all of them."""
 
+    made_by: ClassVar[str] = "islands.search.emitters:Fine"
     name: Literal["fine"] = "fine"
     smallest: PositiveFloat = 0.0005
     """The standard deviation of a child's steps is log-uniform between this and `largest`, where genes lie in
@@ -56,14 +135,17 @@ class CrossoverSettings(EmitterSettings):
     Grey images have one output, and nothing to exchange: there the other emitters share its images.
     """
 
-    needs: ClassVar[str | None] = "cppn"
+    networks_only: ClassVar[bool] = True
+    made_by: ClassVar[str] = "islands.search.emitters:Crossover"
+    colours_only: ClassVar[bool] = True
     name: Literal["crossover"] = "crossover"
 
 
 class WarpSettings(EmitterSettings):
     """One output of another elite displaces the x or the y of a CPPN."""
 
-    needs: ClassVar[str | None] = "cppn"
+    networks_only: ClassVar[bool] = True
+    made_by: ClassVar[str] = "islands.search.emitters:Warp"
     name: Literal["warp"] = "warp"
     reach: PositiveFloat = 1.0
     """Standard deviation of the displacement, in units of that output, which lies in [-1, 1]."""
@@ -72,7 +154,8 @@ class WarpSettings(EmitterSettings):
 class TransformSettings(EmitterSettings):
     """A CPPN's picture is zoomed, turned, shifted or stretched, each as likely."""
 
-    needs: ClassVar[str | None] = "cppn"
+    networks_only: ClassVar[bool] = True
+    made_by: ClassVar[str] = "islands.search.emitters:Transform"
     name: Literal["transform"] = "transform"
     zoom: PositiveFloat = 0.35
     """Standard deviation of the logarithm of the factor."""
@@ -92,6 +175,7 @@ class GradientSettings(EmitterSettings):
     """
 
     wants_gradients: ClassVar[bool] = True
+    made_by: ClassVar[str] = "islands.search.gradient:Gradient"
     name: Literal["gradient"] = "gradient"
     steps: PositiveInt = 5
     """Points of a climb, each of them a child."""
@@ -104,7 +188,26 @@ class GradientSettings(EmitterSettings):
         return self.steps * (1 + GRADIENT)
 
 
-SearchEmitter = Annotated[
-    MutationSettings | FineSettings | CrossoverSettings | WarpSettings | TransformSettings | GradientSettings,
-    Field(discriminator="name"),
-]
+EMITTERS = Registry[type[EmitterSettings]](
+    "emitters",
+    "a class that derives from islands.EmitterSettings",
+    own_settings(EmitterSettings),
+    {
+        "mutation": MutationSettings,
+        "fine": FineSettings,
+        "crossover": CrossoverSettings,
+        "warp": WarpSettings,
+        "transform": TransformSettings,
+        "gradient": GradientSettings,
+    },
+)
+"""All emitters by name."""
+
+FIRST_OWN = 128
+"""Code of the first of somebody else's emitters in `Children.operators`, in the order of the file: codes of
+ours, see `islands.encodings.contract.Operator`, are lower."""
+
+
+def own_emitters(emitters: Sequence[EmitterSettings]) -> list[str]:
+    """Return the names of somebody else's emitters; they have the codes from `FIRST_OWN` on."""
+    return [each.name for each in emitters if each.name not in EMITTERS.built_in]

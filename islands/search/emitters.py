@@ -7,26 +7,26 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from islands.classifiers.contract import Classifier, require_differentiable
+from islands.classifiers.contract import Classifier
 from islands.devices import host_waits
 from islands.encodings import graphs
-from islands.encodings.contract import Children, Encoding, Operator, Tunable
+from islands.encodings.contract import Children, Encoding, Operator, require_tunable
 from islands.encodings.cppn import CppnEncoding
 from islands.encodings.fields import INPUTS
 from islands.encodings.fine import fine_steps
 from islands.encodings.genomes import Genomes, Replacement
 from islands.errors import ConfigError
+from islands.extensions.foreign import told
 from islands.search.choices import (
-    CrossoverSettings,
+    FIRST_OWN,
+    EmitterSettings,
     FineSettings,
-    GradientSettings,
     MutationSettings,
-    SearchEmitter,
     TransformSettings,
     WarpSettings,
+    own_emitters,
 )
 from islands.search.contract import Emitter, Mates, Offspring, Population
-from islands.search.gradient import Gradient
 
 NODES = 160
 """Hidden nodes that a CPPN of two parents may have, where its encoding sets no bound."""
@@ -38,7 +38,7 @@ CONNECTIONS_PER_NODE = 8
 class Mutation:
     """What the encoding itself does (paper)."""
 
-    def __init__(self, encoding: Encoding) -> None:
+    def __init__(self, _settings: MutationSettings, encoding: Encoding, _classifier: Classifier) -> None:
         self._encoding = encoding
 
     def emit(
@@ -54,10 +54,10 @@ class Mutation:
 class Fine:
     """Small steps; see `islands.encodings.fine`."""
 
-    def __init__(self, settings: FineSettings, encoding: Encoding) -> None:
+    def __init__(self, settings: FineSettings, encoding: Encoding, _classifier: Classifier) -> None:
         self._settings = settings
         self._encoding = encoding
-        self._tunable = tunable(encoding)
+        self._tunable = require_tunable(encoding)
 
     def emit(
         self, population: Population, visits: int, generation: int, generator: torch.Generator
@@ -81,9 +81,9 @@ class _OfNetworks:
     operator: Operator
     two_parents: bool
 
-    def __init__(self, encoding: CppnEncoding) -> None:
-        self._encoding = encoding
-        most = encoding.settings.max_nodes
+    def __init__(self, settings: EmitterSettings, encoding: Encoding, _classifier: Classifier) -> None:
+        self._encoding = network_encoding(encoding, settings)
+        most = self._encoding.settings.max_nodes
         self._nodes = NODES if most is None else most + most // 7
         self._connections = CONNECTIONS_PER_NODE * self._nodes
 
@@ -136,8 +136,8 @@ class Warp(_OfNetworks):
 
     operator, two_parents = Operator.WARP, True
 
-    def __init__(self, settings: WarpSettings, encoding: CppnEncoding) -> None:
-        super().__init__(encoding)
+    def __init__(self, settings: WarpSettings, encoding: Encoding, classifier: Classifier) -> None:
+        super().__init__(settings, encoding, classifier)
         self._reach = settings.reach
 
     def _vary(self, mates: Mates, generator: torch.Generator) -> Genomes:
@@ -153,8 +153,8 @@ class Transform(_OfNetworks):
 
     operator, two_parents = Operator.TRANSFORM, False
 
-    def __init__(self, settings: TransformSettings, encoding: CppnEncoding) -> None:
-        super().__init__(encoding)
+    def __init__(self, settings: TransformSettings, encoding: Encoding, classifier: Classifier) -> None:
+        super().__init__(settings, encoding, classifier)
         self._settings = settings
 
     def _vary(self, mates: Mates, generator: torch.Generator) -> Genomes:
@@ -193,43 +193,49 @@ def coordinates(settings: TransformSettings, kind: Tensor, axis: Tensor, normal:
 
 
 def build_emitters(
-    settings: Sequence[SearchEmitter], encoding: Encoding, classifier: Classifier
-) -> list[tuple[SearchEmitter, Emitter]]:
+    settings: Sequence[EmitterSettings], encoding: Encoding, classifier: Classifier
+) -> list[tuple[EmitterSettings, Emitter]]:
     """Build what `settings` describe, but for what grey images have no use for.
 
     Raises:
         ConfigError: an emitter does not go with the encoding.
         NetworkError: one needs gradients, and `classifier` has none.
     """
-    useful = [each for each in settings if encoding.channels > 1 or each.name != "crossover"]
-    return [(each, _build(each, encoding, classifier)) for each in useful]
+    own = own_emitters(settings)
+    built = []
+    for each in settings:
+        if encoding.channels == 1 and each.colours_only:
+            continue
+        with told(f"emitter {each.name}: building it failed with", "mend that first", ConfigError):
+            emitter = each.build(encoding, classifier)
+        if each.name in own:
+            emitter = _Labelled(emitter, FIRST_OWN + own.index(each.name))
+        built.append((each, emitter))
+    return built
 
 
-def _build(settings: SearchEmitter, encoding: Encoding, classifier: Classifier) -> Emitter:
-    match settings:
-        case MutationSettings():
-            return Mutation(encoding)
-        case FineSettings():
-            return Fine(settings, encoding)
-        case GradientSettings():
-            return Gradient(settings, tunable(encoding), require_differentiable(classifier))
-        case CrossoverSettings():
-            return Crossover(network_encoding(encoding, settings))
-        case WarpSettings():
-            return Warp(settings, network_encoding(encoding, settings))
-        case TransformSettings():
-            return Transform(settings, network_encoding(encoding, settings))
+class _Labelled:
+    """Somebody else's emitter, whose children bear the code that stores know it by."""
+
+    def __init__(self, emitter: Emitter, code: int) -> None:
+        self._emitter = emitter
+        self._code = code
+
+    def emit(
+        self, population: Population, visits: int, generation: int, generator: torch.Generator
+    ) -> Offspring:
+        """Make children; see `Emitter.emit`."""
+        made = self._emitter.emit(population, visits, generation, generator)
+        operators = torch.full_like(made.children.operators, self._code)
+        return made._replace(children=made.children._replace(operators=operators))
 
 
-def tunable(encoding: Encoding) -> Tunable:
-    """Return the encoding, as one whose genes small steps can move."""
-    if not isinstance(encoding, Tunable):
-        raise ConfigError(f"the encoding {encoding.name} has no genes that small steps can move")
-    return encoding
+def network_encoding(encoding: Encoding, settings: EmitterSettings) -> CppnEncoding:
+    """Return the encoding, as one of networks.
 
-
-def network_encoding(encoding: Encoding, settings: SearchEmitter) -> CppnEncoding:
-    """Return the encoding, as one of networks."""
+    Raises:
+        ConfigError: it is none.
+    """
     if not isinstance(encoding, CppnEncoding):
         raise ConfigError(f"got the emitter {settings.name} for the encoding {encoding.name}; expected cppn")
     return encoding

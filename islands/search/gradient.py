@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from islands.classifiers.contract import Differentiable
-from islands.encodings.contract import Children, Operator, Tunable
+from islands.classifiers.contract import Classifier, require_differentiable
+from islands.encodings.contract import Children, Encoding, Operator, require_tunable
 from islands.encodings.genomes import Genomes
 from islands.evolution.ascent import AT_ONCE, Ascent, gradients
 from islands.search.choices import GradientSettings
@@ -19,12 +19,16 @@ class Gradient:
     """Climbs from elites of classes that can still gain; every point on the way is a child.
 
     It chooses by itself whom it climbs from: turns, as `fresh` gives them, do not count here.
+
+    Raises:
+        ConfigError: the encoding has no genes to move.
+        NetworkError: the classifier has no gradients.
     """
 
-    def __init__(self, settings: GradientSettings, encoding: Tunable, network: Differentiable) -> None:
+    def __init__(self, settings: GradientSettings, encoding: Encoding, classifier: Classifier) -> None:
         self._settings = settings
-        self._encoding = encoding
-        self._network = network
+        self._encoding = require_tunable(encoding)
+        self._network = require_differentiable(classifier)
 
     def emit(
         self, population: Population, visits: int, generation: int, generator: torch.Generator

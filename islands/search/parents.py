@@ -6,19 +6,20 @@ while children of others were never tried. `fresh` gives all of them their turn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
-from islands.search.choices import ParentsName
-from islands.search.contract import Candidates, Pairs, Parents
+from islands.search.choices import ParentsSettings
+from islands.search.contract import Candidates, Pairs
 
 
 class Uniform:
     """Uniform over rows, as in the released code: who holds m cells is drawn m times as often."""
 
     counts = False
+
+    def __init__(self, _settings: ParentsSettings) -> None:
+        pass
 
     def choose(self, candidates: Candidates, n: int, generator: torch.Generator) -> Pairs:
         """Choose; see `Parents.choose`."""
@@ -34,6 +35,9 @@ class Fresh:
 
     counts = True
 
+    def __init__(self, _settings: ParentsSettings) -> None:
+        pass
+
     def choose(self, candidates: Candidates, n: int, generator: torch.Generator) -> Pairs:
         """Choose; see `Parents.choose`."""
         rows, device = len(candidates.ids), candidates.ids.device
@@ -47,9 +51,6 @@ class Fresh:
         # The number of genomes stays on the device; where there are fewer than `n`, they take turns.
         turns = torch.arange(n, device=device) % first.sum()
         return Pairs(order[turns], partners)
-
-
-PARENTS: Mapping[ParentsName, Parents] = {"uniform": Uniform(), "fresh": Fresh()}
 
 
 def first_rows(ids: Tensor) -> Tensor:

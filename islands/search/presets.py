@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from islands.encodings.settings import ENCODINGS
+
 PresetName = Literal["paper", "swift", "white-box"]
 
 PRESETS: Mapping[str, str] = {
@@ -18,9 +20,6 @@ PRESETS: Mapping[str, str] = {
     "white-box": "as swift, with steps along the gradients of the network that is fooled",
 }
 """What each is, in a line."""
-
-ENCODINGS = ("cppn", "direct", "dct")
-"""For which presets differ."""
 
 _EVOLVE: Mapping[str, Any] = {"tie_break": "margin", "parents": "fresh"}
 
@@ -49,10 +48,14 @@ _OF_NETWORKS = [
 
 
 def settings_of(preset: str, encoding: str) -> dict[str, Any]:
-    """Return what one of `PRESETS` sets for an encoding, as in a configuration file."""
+    """Return what one of `PRESETS` sets for an encoding, as in a configuration file.
+
+    Raises:
+        ConfigError: there is no such encoding.
+    """
     if preset == "paper":
         return {}
-    networks = encoding == "cppn"
+    networks = ENCODINGS.get(encoding).is_network
     emitters = list(_OF_NETWORKS) if networks else [{"name": "mutation", "share": 1.0}]
     if preset == "white-box":
         # Weights of a network are steep: only elites that are good already gain, and by tiny steps.

@@ -17,7 +17,7 @@ from islands.store.reader import StoreReader
 
 Columns = dict[str, npt.NDArray[Any]]
 
-_OPERATORS = f"{', '.join(schema.OPERATORS[:-1])} or {schema.OPERATORS[-1]}"
+_OPERATORS = f"{', '.join(schema.OPERATORS)}, or the name of an emitter of others"
 
 TABLES: Mapping[str, Mapping[str, str]] = {
     "elites": {
@@ -139,7 +139,7 @@ def _elites_of(reader: StoreReader, run: int) -> Columns:
         "fitness": stored["fitness"],
         "id": stored["id"],
         **_parents(stored["parents"]),
-        "operator": _operators(stored["operator"]),
+        "operator": _operators(reader, stored["operator"]),
         "island": stored["island"],
         "epoch": stored["epoch"],
         "generation": stored["generation"],
@@ -156,7 +156,7 @@ def _history_of(reader: StoreReader, run: int) -> Columns:
     columns: Columns = {}
     for name, column in reader.history(run).items():
         columns.update(_parents(column) if name == "parents" else {name: column})
-    columns["operator"] = _operators(columns["operator"])
+    columns["operator"] = _operators(reader, columns["operator"])
     return columns
 
 
@@ -301,6 +301,6 @@ def _parents(parents: npt.NDArray[Any]) -> Columns:
     return {"parent": parents[:, 0], "partner": parents[:, 1]}
 
 
-def _operators(codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    names: npt.NDArray[Any] = np.array(schema.OPERATORS, object)
+def _operators(reader: StoreReader, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    names: npt.NDArray[Any] = np.array(reader.operators, object)
     return names.take(codes)

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from islands.errors import StoreError
 from islands.evolution.ancestors import descent
-from islands.store import schema
 from islands.store.reader import StoreReader
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class Ancestor:
     Attributes:
         id: of the genome.
         parents: ids of parent and partner; -1 where there is none.
-        operator: how it was made, one of `schema.OPERATORS`.
+        operator: how it was made, see `StoreReader.operators`.
         island: that made it.
         generation: in which it was made.
         held: the cells that it took, the most confident first.
@@ -96,6 +95,7 @@ class Genealogy:
 
     def __init__(self, reader: StoreReader, run: int) -> None:
         self.classes = reader.classes
+        self._operators = reader.operators
         self._path = reader.path
         self._run = run
         history = reader.history(run)
@@ -146,7 +146,7 @@ class Genealogy:
         return Ancestor(
             id=genome,
             parents=(int(parents[0]), int(parents[1])),
-            operator=schema.OPERATORS[self._rows["operator"][row]],
+            operator=self._operators[self._rows["operator"][row]],
             island=int(self._rows["island"][row]),
             generation=int(self._rows["generation"][row]),
             held=tuple(sorted((Held(*item) for item in best.items()), key=lambda held: -held.confidence)),

@@ -14,10 +14,13 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from islands.config.own_code import Own, require_same, require_trusted
 from islands.encodings.contract import Encoding
 from islands.encodings.factory import build_encoding
+from islands.encodings.settings import ENCODINGS, EncodingSettings
 from islands.errors import StoreError
 from islands.evolution.elites import Arrays
+from islands.extensions.sections import Kept
 from islands.store.png import save_in_bands
 from islands.store.reader import StoreReader
 
@@ -31,10 +34,29 @@ _IN_MEMORY = 1 << 25
 """Bytes of a table of genomes up to which all of them are kept in memory: a run of 1000 CPPNs has 4 MB."""
 
 
-def stored_encoding(reader: StoreReader) -> Encoding:
-    """Return the encoding of the store's genomes."""
+def stored_encoding(reader: StoreReader, *, trust: bool = False) -> Encoding:
+    """Return the encoding of the store's genomes.
+
+    Args:
+        reader: of the store.
+        trust: whether to run code that the store names; see `islands.config.own_code.require_trusted`.
+
+    Raises:
+        ConfigError: the encoding is somebody else's, and its code is not trusted, not here, or has changed.
+    """
     image = reader.attributes["image"]
-    return build_encoding(reader.config.encoding, image["channels"], image["size"])
+    return build_encoding(encoding_settings(reader, trust=trust), image["channels"], image["size"])
+
+
+def encoding_settings(reader: StoreReader, *, trust: bool = False) -> EncodingSettings:
+    """Return the settings of the encoding, whose code is imported; see `stored_encoding`."""
+    settings = reader.config.encoding
+    if not isinstance(settings, Kept):
+        return settings
+    own = Own(ENCODINGS, settings.name)
+    require_trusted(reader.path, [own], trust=trust)
+    require_same(reader.code, [own])
+    return ENCODINGS.get(settings.name).model_validate(settings.model_dump())
 
 
 def render_elite(reader: StoreReader, class_: int, run: int = 0, size: int | None = None) -> Picture:

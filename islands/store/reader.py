@@ -17,6 +17,7 @@ import pydantic
 import zarr
 
 from islands.config import RunConfig, stored_run_config
+from islands.config.own_code import Fingerprints
 from islands.errors import InputError, StoreDamagedError, StoreError, StoreVersionError
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors
@@ -24,6 +25,7 @@ from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.counters import Counters
 from islands.evolution.elites import Arrays, Elites
 from islands.evolution.scores import HeldOutScores, Scores
+from islands.search.choices import own_emitters
 from islands.store import digests, schema
 from islands.store.bucket_lock import read_bucket_owner
 from islands.store.location import Location
@@ -89,6 +91,17 @@ class StoreReader:
                 for key in keys:
                     value = value[key]
         return found
+
+    @property
+    def code(self) -> Fingerprints:
+        """What somebody else's code was when the run began; of stores of before, nothing is known."""
+        known: Fingerprints = self.attributes.get("code", {})
+        return known
+
+    @cached_property
+    def operators(self) -> tuple[str, ...]:
+        """How genomes come to be, by the code that elites and history have."""
+        return schema.operator_names(own_emitters(self.config.evolve.emitters))
 
     @cached_property
     def config(self) -> RunConfig:

@@ -38,6 +38,7 @@ from islands.evolution.checkpoint import Letter, Mail
 from islands.evolution.counters import Counters
 from islands.evolution.elites import COLUMNS, Arrays, Elites
 from islands.evolution.scores import Scores
+from islands.search.choices import FIRST_OWN
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -51,6 +52,13 @@ STAGE = "evolve"
 
 OPERATORS = ("random", "mutation", "crossover", "gradient", "fine", "warp", "transform")
 """Names of `islands.encodings.contract.Operator`, which cannot be imported without torch."""
+
+
+def operator_names(own: Sequence[str]) -> tuple[str, ...]:
+    """Return the name of every code, `own` being those of somebody else's emitters, in order."""
+    others = (f"operator {code}" for code in range(len(OPERATORS), FIRST_OWN))
+    return (*OPERATORS, *others, *own)
+
 
 THRESHOLDS = {"cells_50": 0.5, "cells_90": 0.9, "cells_99": 0.99, "cells_9999": 0.9999}
 """Confidences at which cells are counted."""
@@ -109,6 +117,7 @@ def _letters(*kinds: Letter) -> str:
 
 
 _OPERATOR = "how the child was made: " + ", ".join(f"{code} {name}" for code, name in enumerate(OPERATORS))
+_OPERATOR += f"; from {FIRST_OWN} on, the emitters of others in the order of the configuration"
 
 ELITES: Mapping[str, Column] = {
     "class": Column(np.int32, "class that the row is judged for, counted from 0"),

@@ -20,6 +20,7 @@ import icechunk
 import numpy as np
 
 from islands.config import RunConfig
+from islands.config.own_code import fingerprints, own_code
 from islands.errors import StoreDamagedError, StoreError, StoreExistsError
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.scores import HeldOutScores
@@ -422,6 +423,7 @@ class StoreWriter:
             "versions": {name: _version(name) for name in _PACKAGES},
             "config": config.model_dump(mode="json"),
             "fingerprint": fingerprint,
+            "code": fingerprints(own_code(config)),
             "git_commit": _git_commit(),
             "seed": config.seed,
             "image": image,

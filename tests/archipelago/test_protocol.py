@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from islands.archipelago.messages import Delta, Inbox, IslandState, Outbox, StepResult
 from islands.archipelago.mirror import RunMirror
-from islands.config import TopologyName, WorkConfig
+from islands.config import WorkConfig
 from islands.evolution import records
 from islands.evolution.checkpoint import RunCheckpoint
 from islands.evolution.counters import Counters
 from islands.evolution.elites import COLUMNS, Elites
 from islands.migration.policies import senders_to
 from islands.migration.slices import class_slices
+from islands.migration.topologies import TOPOLOGIES
 from islands.migration.topology import build_topology
 from tests.archipelago.conftest import small_config
 from tests.conftest import examples
@@ -121,7 +122,9 @@ class PostOffice:
 
     def __init__(self, config: WorkConfig) -> None:
         self._config = config
-        self._topology = build_topology(config.islands, config.seed, 0)
+        self._topology = build_topology(
+            config.islands.topology, config.islands.count, config.islands.weight, config.seed, 0
+        )
         self.states: list[list[IslandState]] = []
         self.outboxes: list[list[Outbox]] = []
 
@@ -149,7 +152,7 @@ class PostOffice:
             if box.claims is not None
         ]
         islands = self._config.islands
-        senders = senders_to(island, self._topology, islands, self._config.seed, 0, sent)
+        senders = senders_to(island, self._topology, islands.migration, self._config.seed, 0, sent)
         migrants = [(sender, mail[sender].migrants) for sender in senders]
         return Inbox(
             np.concatenate([box.board for box in mail]),
@@ -187,16 +190,19 @@ class Under(NamedTuple):
 class ProtocolMachine(RuleBasedStateMachine):
     @initialize(
         lag=st.integers(1, 3),
-        topology=st.sampled_from(get_args(TopologyName)),
+        topology=st.sampled_from(list(TOPOLOGIES.built_in)),
         kind=st.sampled_from(["p2p", "broadcast"]),
         weight=st.sampled_from([0.5, 1.0]),
     )
     def begin(self, lag: int, topology: str, kind: str, weight: float) -> None:
+        own: dict[str, dict[str, Any]] = {
+            "erdos_renyi": {"probability": 0.5},
+            "free_form": {"pairs": [[0, 1], [2, 1]]},
+        }
         islands = {
             "count": 3,
             "lag": lag,
-            "topology": topology,
-            "graph": {"probability": 0.5, "edges": [[0, 1], [2, 1]] if topology == "free_form" else []},
+            "topology": {"name": topology, **own.get(topology, {})},
             "weight": weight,
             "migration": {"type": kind},
         }

@@ -131,7 +131,7 @@ class TestNames:
             ("timm:resnot18.a1_in1k", "which timm lacks"),
             ("ensemble:lenet-mnist+efficientnet-lite0", "agree in class names"),
             ("no_such_module:build", "there is no module 'no_such_module'"),
-            ("json:no_such_function", "has no function 'no_such_function'"),
+            ("json:no_such_function", "has no function or class 'no_such_function'"),
             ("file:missing.py:build", "no such Python file"),
             ("torchscript:missing.pt", "there is no such file"),
         ],

@@ -81,9 +81,9 @@ class TestMistakes:
         assert mistakes(path, "workers.count=0", "evolve.generations=15") == [
             "run.yaml:4:3: islands.migartion: unknown key; did you mean 'migration'?",
             'run.yaml:5:3: islands.count: expected an integer of at least 1, got "two"',
-            "run.yaml:6:3: islands.topology: expected one of 'ring', 'one_way_ring', 'fully_connected',"
-            " 'unconnected', 'star', 'torus', 'hypercube', 'small_world', 'erdos_renyi', 'scale_free',"
-            " 'free_form', got \"rign\"; did you mean 'ring'?",
+            "run.yaml:6:3: islands.topology: expected one of 'erdos_renyi', 'free_form', 'fully_connected',"
+            " 'hypercube', 'one_way_ring', 'ring', 'scale_free', 'small_world', 'star', 'torus',"
+            " 'unconnected', got \"rign\"; did you mean 'ring'?",
             "run.yaml:7:3: islands.weight: expected a number of at least 0 and at most 1, got 1.5",
             "run.yaml:8:1: seed: expected an integer of at least 0 and less than 9223372036854775808, got -1",
             "run.yaml:9:1: seed: this key is here twice",

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from islands.encodings.cppn import CppnEncoding
 from islands.encodings.genomes import Genomes
 from islands.encodings.settings import Activation, CppnSettings
+from islands.testing import evolved
 from tests.conftest import examples
 from tests.encodings.naive import INPUTS, connections, nodes
-from tests.encodings.test_contract import assert_valid, evolved
+from tests.encodings.test_contract import assert_valid
 
 STILL = {
     "weight_rate": 0.0,

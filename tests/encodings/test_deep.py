@@ -10,8 +10,9 @@ from islands.encodings.cppn import CppnEncoding
 from islands.encodings.deep import MOST
 from islands.encodings.genomes import Genomes
 from islands.encodings.settings import CppnSettings
+from islands.testing import same
 from tests.encodings.naive import INPUTS, connections, nodes
-from tests.encodings.test_contract import assert_valid, same
+from tests.encodings.test_contract import assert_valid
 
 
 def drawn(channels: int, n: int = 200, seed: int = 1, **settings: object) -> Genomes:

@@ -21,9 +21,9 @@ from islands.encodings.kernels import kernel
 from islands.encodings.rendering_cpu import exponential, sine
 from islands.encodings.rendering_torch import render_by_formula
 from islands.encodings.settings import CppnSettings, Variant
+from islands.testing import evolved
 from tests.conftest import examples
 from tests.encodings.naive import image
-from tests.encodings.test_contract import evolved
 
 ONE_LEVEL = {1: 1, 3: 9}
 """What one level more of an output may do to a channel: a hue byte of HLS is 2 degrees, 8.5 levels."""

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from islands.encodings.cppn import CppnEncoding
 from islands.encodings.programs import paths_between, programs_of
 from islands.encodings.settings import CppnSettings
+from islands.testing import evolved
 from tests.accelerator import count_reads
 from tests.conftest import examples
 from tests.encodings.naive import INPUTS, connections
-from tests.encodings.test_contract import evolved
 from tests.encodings.triton_checks import CASES
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton has no package for this system")

@@ -11,7 +11,8 @@ from islands.encodings.genomes import Genomes
 from islands.encodings.settings import CppnSettings
 from islands.encodings.structure_cpu import restructure_on_cpu
 from islands.encodings.structure_torch import RESTRUCTURE_DRAWS, restructure_by_tensors
-from tests.encodings.test_contract import assert_valid, copy, evolved, same
+from islands.testing import evolved, same
+from tests.encodings.test_contract import assert_valid, copy
 
 RATE = st.floats(0, 1)
 

@@ -30,7 +30,7 @@ def draw() -> list[dict[str, float]]:
     from islands.encodings.cppn import CppnEncoding
     from islands.encodings.rendering_torch import render_by_formula
     from islands.encodings.settings import CppnSettings
-    from tests.encodings.test_contract import evolved
+    from islands.testing import evolved
 
     rendering_triton._cores = lambda device: 2
     rendering_triton.PROGRAMS_PER_CORE = 1

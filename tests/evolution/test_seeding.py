@@ -27,9 +27,9 @@ from islands.experiments.configure import resolve_run_config
 from islands.runs.controls import generation_0
 from islands.runs.launch import launch
 from islands.runs.plan import plan
+from islands.testing import evolved
 from tests.archipelago.conftest import digest, in_process, small_config, stored_config
 from tests.conftest import examples
-from tests.encodings.test_contract import evolved
 
 CPU = torch.device("cpu")
 Capture = pytest.CaptureFixture[str]

@@ -35,7 +35,7 @@ def files(tmp_path: Path) -> tuple[str, str]:
 def test_arms_lie_over_the_file_and_have_equal_images(files: tuple[str, str]) -> None:
     configs = arm_configs(files[0], read_arms(Path(files[1])), 2, 999, ("runs=3",))
     assert list(configs) == ["paper", "swift"]
-    assert [config.evolve.parents for config, _ in configs.values()] == ["uniform", "fresh"]
+    assert [config.evolve.parents.name for config, _ in configs.values()] == ["uniform", "fresh"]
     for name, own in configs.items():
         assert [config.seed for config in own] == [4, 5]
         assert [Path(config.store).parts[-2:] for config in own] == [(name, "seed-0"), (name, "seed-1")]

@@ -11,7 +11,7 @@ import pytest
 
 from islands.archipelago.progress import Progress
 from islands.cli.main import execute
-from islands.config import RunConfig, Section
+from islands.config import RunConfig
 from islands.errors import ConfigError, InputError
 from islands.experiments import configure
 from islands.experiments.catalogue import PIPELINES
@@ -20,6 +20,7 @@ from islands.experiments.findings.evidence import Evidence
 from islands.experiments.findings.verdicts import Verdict
 from islands.experiments.runner import STAGES, findings_of, run_experiment
 from islands.experiments.stages import real_images
+from islands.extensions.sections import Section
 from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 
@@ -72,7 +73,7 @@ def test_an_experiment_that_was_cut_off_comes_to_the_same_table(
         raise Interruption
 
     with monkeypatch.context() as patch:
-        patch.setitem(STAGES, "test", between_stages)
+        patch.setitem(STAGES.built_in, "test", between_stages)
         with pytest.raises(Interruption):
             run_experiment(again)
     assert not (tmp_path / "targets/findings.json").exists()
@@ -243,6 +244,6 @@ def test_every_small_budget_is_a_valid_experiment(tmp_path: Path) -> None:
     for name in experiments("small"):
         found = configure(name, "small", tmp_path)
         assert found.workers.executor == "in-process"
-        assert set(PIPELINES[name].stages) <= set(STAGES)
+        assert set(PIPELINES[name].stages) <= set(STAGES.built_in)
         assert Evidence(tmp_path, found).config == found
     assert set(experiments("small")) < set(experiments("full"))

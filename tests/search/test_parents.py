@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from islands.evolution.counters import Counters
+from islands.search.choices import PARENTS, ParentsSettings
 from islands.search.contract import Candidates, Parents
-from islands.search.parents import PARENTS, counted, first_rows
+from islands.search.parents import counted, first_rows
+from islands.testing import ParentsTests
 
 IDS = st.lists(st.integers(0, 12), min_size=1, max_size=30)
 
@@ -22,43 +24,34 @@ def candidates(ids: list[int], children: dict[int, int]) -> Candidates:
     return Candidates(torch.tensor(ids), torch.tensor(counts, dtype=torch.int32))
 
 
-@pytest.fixture(params=list(PARENTS))
-def parents(request: pytest.FixtureRequest) -> Parents:
-    return PARENTS[request.param]
+def chooser(name: str) -> Parents:
+    return PARENTS.get(name)(name=name).build()
 
 
-class TestContract:
-    CANDIDATES = candidates([4, 4, 9, 7, 7, 7, 1], {4: 3, 9: 1})
+@pytest.mark.parametrize("name", PARENTS.built_in)
+class TestOurs(ParentsTests):
+    @pytest.fixture(autouse=True)
+    def _named(self, name: str) -> None:
+        self.name = name
 
-    @pytest.mark.parametrize("n", [1, 3, 4, 5, 50])
-    def test_rows_of_candidates(self, parents: Parents, n: int) -> None:
-        for rows in parents.choose(self.CANDIDATES, n, torch.Generator().manual_seed(n)):
-            assert rows.dtype == torch.int64
-            assert rows.shape == (n,)
-            assert rows.min() >= 0
-            assert rows.max() < len(self.CANDIDATES.ids)
+    def settings(self) -> ParentsSettings:
+        return PARENTS.get(self.name)(name=self.name)
 
-    def test_equal_streams_give_equal_choices(self, parents: Parents) -> None:
-        first, again, other = (
-            parents.choose(self.CANDIDATES, 40, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6)
+    def test_everybody_may_be_a_parent_and_a_partner(self, name: str) -> None:
+        known = self.candidates()
+        for rows in chooser(name).choose(known, 400, torch.Generator().manual_seed(2)):
+            assert set(known.ids[rows].tolist()) == {1, 4, 7, 9}
+
+    def test_other_streams_choose_otherwise(self, name: str) -> None:
+        one, other = (
+            chooser(name).choose(self.candidates(), 40, torch.Generator().manual_seed(seed))
+            for seed in (5, 6)
         )
-        assert torch.equal(torch.stack(first), torch.stack(again))
-        assert not torch.equal(torch.stack(first), torch.stack(other))
-
-    def test_nothing_is_modified(self, parents: Parents) -> None:
-        before = [column.clone() for column in self.CANDIDATES]
-        chosen = parents.choose(self.CANDIDATES, 9, torch.Generator().manual_seed(1))
-        counted(self.CANDIDATES, chosen.parents)
-        assert all(torch.equal(*pair) for pair in zip(self.CANDIDATES, before, strict=True))
-
-    def test_everybody_may_be_a_parent_and_a_partner(self, parents: Parents) -> None:
-        stream = torch.Generator().manual_seed(2)
-        for rows in parents.choose(self.CANDIDATES, 400, stream):
-            assert set(self.CANDIDATES.ids[rows].tolist()) == {1, 4, 7, 9}
+        assert not torch.equal(torch.stack(one), torch.stack(other))
 
 
 def test_uniform_draws_who_holds_many_cells_as_often() -> None:
-    rows = PARENTS["uniform"].choose(candidates([1] * 9 + [2], {}), 2000, torch.Generator()).parents
+    rows = chooser("uniform").choose(candidates([1] * 9 + [2], {}), 2000, torch.Generator()).parents
     assert 0.85 < (rows < 9).float().mean() < 0.95
 
 
@@ -67,7 +60,7 @@ def test_fresh_takes_those_with_the_fewest_children_in_turns(
     ids: list[int], children: dict[int, int], n: int
 ) -> None:
     known = candidates(ids, children)
-    rows = PARENTS["fresh"].choose(known, n, torch.Generator().manual_seed(n)).parents
+    rows = chooser("fresh").choose(known, n, torch.Generator().manual_seed(n)).parents
     turns = Counter(known.ids[rows].tolist())
     genomes = set(ids)
     assert {turns[each] for each in genomes} <= {n // len(genomes), -(-n // len(genomes))}
@@ -82,7 +75,7 @@ def test_fresh_gives_all_genomes_the_same_number_of_children(
 ) -> None:
     known, stream = candidates(ids, {}), torch.Generator().manual_seed(7)
     for _ in range(generations):
-        chosen = PARENTS["fresh"].choose(known, n, stream)
+        chosen = chooser("fresh").choose(known, n, stream)
         known = known._replace(children=counted(known, chosen.parents))
     assert known.children.max() - known.children.min() <= 1
     assert int(known.children[first_rows(known.ids)].sum()) == n * generations

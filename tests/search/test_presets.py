@@ -13,10 +13,10 @@ from islands.cli.list_commands import shipped_files
 from islands.cli.main import execute
 from islands.config import EvolveConfig, RunConfig
 from islands.config.resolve import lay_over
-from islands.encodings.settings import CppnSettings
+from islands.encodings.settings import ENCODINGS, CppnSettings
 from islands.errors import ConfigError
 from islands.experiments.configure import load_run_config, resolve_run_config
-from islands.search.presets import ENCODINGS, PRESETS, settings_of
+from islands.search.presets import PRESETS, settings_of
 
 Capture = pytest.CaptureFixture[str]
 
@@ -26,7 +26,7 @@ def resolved(*overrides: str, **settings: Any) -> RunConfig:
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", ENCODINGS.built_in)
 def test_every_preset_fits_every_encoding(preset: str, encoding: str) -> None:
     config = resolve_run_config(
         {
@@ -53,7 +53,7 @@ def test_every_preset_fits_every_encoding(preset: str, encoding: str) -> None:
 def test_the_paper_is_the_default_and_sets_nothing() -> None:
     config = resolved()
     assert config == resolved("evolve.preset=paper")
-    assert (config.evolve.preset, config.evolve.parents, config.evolve.tie_break) == (
+    assert (config.evolve.preset, config.evolve.parents.name, config.evolve.tie_break) == (
         "paper",
         "uniform",
         "first",
@@ -65,7 +65,7 @@ def test_the_paper_is_the_default_and_sets_nothing() -> None:
 def test_a_file_wins_over_a_preset_and_a_preset_over_the_pipeline() -> None:
     config = resolved(evolve={"preset": "swift", "tie_break": "first"}, encoding={"add_node_rate": 0.25})
     assert isinstance(config.encoding, CppnSettings)
-    assert (config.evolve.parents, config.evolve.tie_break) == ("fresh", "first")
+    assert (config.evolve.parents.name, config.evolve.tie_break) == ("fresh", "first")
     assert (config.encoding.start, config.encoding.add_node_rate, config.encoding.size) == ("deep", 0.25, 256)
     assert resolved("evolve.preset=swift").encoding.size == 256
 
@@ -74,13 +74,13 @@ def test_settings_objects_keep_what_they_say() -> None:
     encoding = CppnSettings(size=64)
     config = resolved(encoding=encoding, evolve={"preset": "swift"})
     assert config.encoding == encoding
-    assert config.evolve.parents == "fresh"
+    assert config.evolve.parents.name == "fresh"
 
 
 def test_a_variant_of_another_encoding_has_its_own_emitters() -> None:
     config = lay_over(resolved("evolve.preset=swift"), {"encoding": {"name": "dct"}}, "variant")
     assert [emitter.name for emitter in config.evolve.emitters] == ["mutation"]
-    assert config.evolve.parents == "fresh"
+    assert config.evolve.parents.name == "fresh"
 
 
 def test_an_unknown_preset_is_explained() -> None:
@@ -131,7 +131,7 @@ class TestExplain:
         assert 'encoding.start: "deep"' in said
         assert execute(["explain", "white-box", "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
-        assert found == {encoding: settings_of("white-box", encoding) for encoding in ENCODINGS}
+        assert found == {encoding: settings_of("white-box", encoding) for encoding in ENCODINGS.built_in}
 
     def test_knows_no_others(self, capsys: Capture) -> None:
         assert execute(["explain", "swfit"]) == 2

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
-import torch
-
-from islands.errors import IslandsError, NetworkError
+from islands.errors import InputError, IslandsError
 
 _OURS = Path(__file__).parents[1]
 _INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -19,23 +17,27 @@ _PACKAGES = ("site-packages", "dist-packages")
 
 
 @contextmanager
-def told(what: str, remedy: str) -> Iterator[None]:
+def told(what: str, remedy: str, raises: type[InputError]) -> Iterator[None]:
     """Turn whatever is raised within the block into a line: `what`, the error, its place, `remedy`.
 
     What is printed meanwhile goes to stderr, for stdout may be read by a program. Code that ends the process,
     as argparse does, ends the block alone.
 
-    Raises:
-        NetworkError: something was raised.
+    Args:
+        what: was done.
+        remedy: what to do.
+        raises: the error that says so.
     """
     try:
         with redirect_stdout(sys.stderr):
             yield
-    except (IslandsError, KeyboardInterrupt, torch.OutOfMemoryError):
-        # Our own errors say what to do, and for a lack of memory `attempt` does.
+    except (IslandsError, KeyboardInterrupt):  # our own errors say what to do
         raise
     except BaseException as error:
-        raise NetworkError(f"{what} {describe_error(error)}{place_of(error)}; {remedy}") from error
+        # For a lack of memory of a GPU `attempt` says it. It is torch's, which is slow to import.
+        if type(error).__name__ == "OutOfMemoryError":
+            raise
+        raise raises(f"{what} {describe_error(error)}{place_of(error)}; {remedy}") from error
 
 
 def describe_error(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-from islands.classifiers.foreign import is_installed
+from islands.extensions.foreign import is_installed
 
 
 @contextmanager

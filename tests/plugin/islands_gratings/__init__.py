@@ -1,0 +1,1 @@
+"""What a package can bring to Islands: one of each kind."""
