@@ -153,6 +153,24 @@ class Results:
         return self.table("curves")
 
     @cached_property
+    def statistics(self) -> pd.DataFrame:
+        """One row per run and epoch: coverage, QD score and what else the quality-diversity field asks for.
+
+        Columns: `run`, `epoch`, `evaluations` (images scored by then), `coverage` (0 to 1), `qd_score` (0 to
+        K), `normalized_qd_score` (0 to 1), `best` and `mean` (0 to 1, of filled cells; NaN: all are empty).
+        A claim counts when its owner has opened it; `table("runs")` has the same of the archives as they are.
+
+        Raises:
+            StoreError: there is no checkpoint yet.
+            InputError: pandas is not installed.
+
+        Example:
+            >>> islands.open("runs/digits").statistics[["epoch", "evaluations", "coverage"]].iloc[-1].tolist()
+            [2.0, 420.0, 1.0]
+        """
+        return self.table("statistics")
+
+    @cached_property
     def scores(self) -> pd.DataFrame:
         """One row per elite and held-out network: what that network sees in it."""
         return self.table("scores")

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 
@@ -32,13 +33,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["__doc__", *NAMES])
+@pytest.mark.parametrize("name", ["__doc__", *NAMES, "Results.statistics"])
 def test_every_name_has_an_example_that_runs(
     name: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(runs, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
-    text = islands.__doc__ if name == "__doc__" else inspect.getdoc(getattr(islands, name))
+    text = islands.__doc__ if name == "__doc__" else inspect.getdoc(attrgetter(name)(islands))
     assert text
     examples = doctest.DocTestParser().get_doctest(text, {"islands": islands}, f"islands.{name}", None, 0)
     assert examples.examples, f"islands.{name} has no example"

@@ -324,6 +324,7 @@ def _status_text(found: Status) -> str:
         "generations": f"{found.generation:,} of {found.generations:,}",
         "confidence": f"median {found.median_confidence:.4%}; generation 0: {found.median_at_start:.4%}",
         "cells": f"{cells} (of {found.cells} in {found.runs} runs)",
+        "QD score": f"{found.qd_score:,.2f} of {found.cells}, coverage {found.coverage:.1%}",
         "images scored": f"{found.evaluations:,}"
         + (f", {found.not_finite:,} of them skipped: no finite scores" if found.not_finite else ""),
         "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",

@@ -26,6 +26,7 @@ from islands.observe.lines import say
 from islands.reports.learning_page import render
 from islands.store.location import Location
 from islands.store.reader import StoreReader
+from islands.store.statistics import images_by_epoch
 from islands.texts import decoded
 from islands.transfers.learning import Comparison, Course, compare
 
@@ -130,9 +131,7 @@ def run_arms(
 def course_of(reader: StoreReader) -> Course:
     """Return the course of a store's first run."""
     curves, config = reader.curves(0), reader.config
-    per_epoch = config.evolve.generations_per_epoch
-    images = [config.evolution.images_by(epoch * per_epoch) for epoch in range(len(curves))]
-    return Course.of(config.seed, images, curves)
+    return Course.of(config.seed, images_by_epoch(config, len(curves)), curves)
 
 
 def _within(images: int, config: RunConfig, name: str) -> Any:

@@ -9,12 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from islands.config import RunConfig
 from islands.evolution.elites import Arrays
 from islands.reports.network_drawing import lay_out
 from islands.store.columns import network_names, table
 from islands.store.genealogy import Ancestor, Genealogy
 from islands.store.reader import StoreReader
 from islands.store.schema import THRESHOLDS
+from islands.store.statistics import Statistics, images_by_epoch, measure, over_time
 from islands.transfers.measures import DOGS_AND_CATS
 
 _CURVE_POINTS = 120
@@ -49,6 +51,7 @@ class _Run:
     top: list[list[list[float]]]
     """Of each class, the classes of highest probability and these."""
     curves: npt.NDArray[np.float32]
+    statistics: Statistics
     genealogy: Genealogy
     evaluations: int
 
@@ -64,6 +67,7 @@ class _Run:
             operators=columns["operator"],
             top=_top(reader.probabilities(run)),
             curves=reader.curves(run),
+            statistics=over_time(reader, run),
             genealogy=Genealogy(reader, run),
             evaluations=reader.evaluations(run),
         )
@@ -107,6 +111,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "thresholds": [_thresholds(run) for run in runs],
         "band": _band(runs, len(reader.classes)),
         "curves": _curves(runs, reader.config.evolve.generations_per_epoch),
+        "statistics": _statistics(runs, reader.config),
         "elites": _elites(reader.operators, rows, place),
         "pictures": source.elites(genomes),
         "lineages": _lineages(rows, source),
@@ -179,6 +184,30 @@ def _curves(runs: list[_Run], per_epoch: int) -> dict[str, Any]:
         # In thousandths: of a class, the shape matters.
         "classes": [np.rint(run.curves[coarse].T * 1000).astype(int).tolist() for run in runs],
     }
+
+
+def _statistics(runs: list[_Run], config: RunConfig) -> dict[str, Any]:
+    """Return the statistics of each run over images, and those of its archive now; None: of no elites."""
+    epochs = len(runs[0].curves)
+    shown = _sample(epochs, _CURVE_POINTS)
+    ends = [measure(run.confidence, run.ids >= 0)._asdict() for run in runs]
+    return {
+        "evaluations": np.array(images_by_epoch(config, epochs))[shown].tolist(),
+        "runs": [
+            {
+                name: values[shown].tolist()
+                for name, values in run.statistics._asdict().items()
+                if name in _DRAWN
+            }
+            for run in runs
+        ],
+        "ends": [
+            {name: None if np.isnan(value) else float(value) for name, value in end.items()} for end in ends
+        ],
+    }
+
+
+_DRAWN = ("coverage", "qd_score", "normalized_qd_score")
 
 
 def _sample(count: int, most: int) -> npt.NDArray[np.intp]:

@@ -14,10 +14,20 @@ from islands.evolution.checkpoint import Letter
 from islands.evolution.scores import HeldOutScores, Scores, told_apart
 from islands.store import schema
 from islands.store.reader import StoreReader
+from islands.store.statistics import images_by_epoch, measure, over_time
 
 Columns = dict[str, npt.NDArray[Any]]
 
 _OPERATORS = f"{', '.join(schema.OPERATORS)}, or the name of an emitter of others"
+
+_STATISTICS = {
+    "coverage": "share of the cells that are filled, 0 to 1",
+    "qd_score": "sum of the confidences of all cells, 0 to the number of classes; an empty cell counts 0",
+    "normalized_qd_score": "qd_score by number of cells, 0 to 1",
+    "best": "highest confidence of the filled cells; NaN: all are empty",
+    "mean": "mean confidence of the filled cells; NaN: all are empty",
+}
+"""The fields of `Statistics`."""
 
 TABLES: Mapping[str, Mapping[str, str]] = {
     "elites": {
@@ -64,6 +74,12 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "class": "class, counted from 0",
         "confidence": "probability of the class at the end of the epoch",
     },
+    "statistics": {
+        "run": "run, counted from 0",
+        "epoch": "epoch, 0 is generation 0; a claim counts when its owner has opened it, in `runs` at once",
+        "evaluations": "images scored by the end of the epoch",
+        **_STATISTICS,
+    },
     "scores": {
         "run": "run, counted from 0",
         "class": "class whose cell the elite holds, counted from 0: the target",
@@ -90,6 +106,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "cells_90": "classes of 0.9 confidence or more",
         "cells_99": "classes of 0.99 confidence or more",
         "cells_9999": "classes of 0.9999 confidence or more",
+        **_STATISTICS,
         "changes": "what a resume changed that bits depend on, such as threads, and from which epoch",
     },
     "classes": {"class": "class, counted from 0", "name": "name of the class"},
@@ -179,6 +196,20 @@ def _curves_of(reader: StoreReader, run: int) -> Columns:
     return {"epoch": epochs.ravel(), "class": classes.ravel(), "confidence": curves.ravel()}
 
 
+def _statistics(reader: StoreReader) -> Columns:
+    return _stack(reader, _statistics_of)
+
+
+def _statistics_of(reader: StoreReader, run: int) -> Columns:
+    measured = over_time(reader, run)
+    epochs = len(measured.coverage)
+    return {
+        "epoch": np.arange(epochs, dtype=np.int32),
+        "evaluations": np.array(images_by_epoch(reader.config, epochs), np.int64),
+        **measured._asdict(),
+    }
+
+
 def _scores(reader: StoreReader, names: Mapping[str, str]) -> Columns:
     # A network may have been scored under two names: its latest scores are those of all its elites.
     stored = sorted(reader.scores(), key=lambda each: max(int(run.epochs.max()) for run in each.runs))
@@ -246,15 +277,17 @@ def changes(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
 def _run_of(reader: StoreReader, run: int) -> dict[str, Any]:
     stored = reader.elite_columns(run, "confidence", "id")
     confidence = stored["confidence"].astype(np.float32)
+    filled = np.greater_equal(stored["id"], 0)
     return {
         "run": run,
         "evaluations": reader.evaluations(run),
         "not_finite": reader.not_finite(run),
         "median_confidence": float(np.median(confidence)),
         "mean_confidence": float(confidence.mean(dtype=np.float64)),
-        "cells": int(np.greater_equal(stored["id"], 0).sum()),
+        "cells": int(filled.sum()),
         # In float32 on both sides: the float32 that is nearest to 0.9 is below 0.9.
         **{name: int((confidence >= np.float32(least)).sum()) for name, least in schema.THRESHOLDS.items()},
+        **measure(confidence, filled)._asdict(),
         "changes": "; ".join(changes(reader.conditions)),
     }
 
@@ -282,6 +315,7 @@ _MAKERS: Mapping[str, Callable[[StoreReader], Columns]] = {
     "history": _history,
     "migrations": _migrations,
     "curves": _curves,
+    "statistics": _statistics,
     "runs": _runs,
     "classes": _classes,
     "checkpoints": _checkpoints,
@@ -290,7 +324,7 @@ _MAKERS: Mapping[str, Callable[[StoreReader], Columns]] = {
 
 def _stack(reader: StoreReader, of_run: Callable[[StoreReader, int], Columns]) -> Columns:
     parts = [of_run(reader, run) for run in range(reader.runs)]
-    runs = [np.full(len(part["class"]), run, np.int32) for run, part in enumerate(parts)]
+    runs = [np.full(len(part["epoch"]), run, np.int32) for run, part in enumerate(parts)]
     return {
         "run": np.concatenate(runs),
         **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},

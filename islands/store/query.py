@@ -22,6 +22,7 @@ _TYPES = {
     **dict.fromkeys(("id", "parent", "partner", "evaluations", "not_finite"), "BIGINT"),
     **dict.fromkeys(("cells", "cells_50", "cells_90", "cells_99", "cells_9999"), "BIGINT"),
     **dict.fromkeys(("median_confidence", "mean_confidence"), "DOUBLE"),
+    **dict.fromkeys(("coverage", "qd_score", "normalized_qd_score", "best", "mean"), "DOUBLE"),
     **dict.fromkeys(("claimed", "accepted", "late"), "BOOLEAN"),
     "written_at": "TIMESTAMP",
 }

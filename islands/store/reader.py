@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import icechunk
 import numpy as np
 import numpy.typing as npt
 import pydantic
@@ -18,7 +17,7 @@ import zarr
 
 from islands.config import RunConfig, stored_run_config
 from islands.config.own_code import Fingerprints
-from islands.errors import InputError, StoreDamagedError, StoreError, StoreVersionError
+from islands.errors import StoreDamagedError, StoreError, StoreVersionError
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
@@ -28,17 +27,11 @@ from islands.evolution.scores import HeldOutScores, Scores
 from islands.search.choices import own_emitters
 from islands.store import digests, schema
 from islands.store.bucket_lock import read_bucket_owner
+from islands.store.checkpoints import CheckpointInfo, list_checkpoints, open_checkpoint
 from islands.store.location import Location
 from islands.store.lock import read_holder
 from islands.store.owner import Owner, is_alive
-from islands.store.repository import (
-    CheckpointInfo,
-    find_checkpoints,
-    list_checkpoints,
-    open_repository,
-    open_root,
-    reading,
-)
+from islands.store.repository import open_repository, open_root, reading
 from islands.texts import islands_command
 
 _ATTRIBUTES = (
@@ -70,7 +63,7 @@ class StoreReader:
     def __init__(self, location: Location | Path | str, at: str | int | None = None) -> None:
         self.path = Location.of(location)
         self._repository = open_repository(self.path)
-        self.session = self._open(at)
+        self.session = open_checkpoint(self.path, self._repository, at)
         self._read(open_root(self.path, self.session))
 
     def _read(self, root: zarr.Group) -> None:
@@ -484,22 +477,6 @@ class StoreReader:
         with reading(self.path, path):
             _require_equal(schema.scores_digest(scores), self._root[path].attrs["digest"])
         return scores
-
-    def _open(self, at: str | int | None) -> icechunk.Session:
-        if at is None:
-            with reading(self.path, "the latest commit"):
-                return self._repository.readonly_session("main")
-        checkpoints = find_checkpoints(self.path, self._repository)
-        found = [info.id for info in checkpoints if str(at) in (info.id, str(info.epoch), *info.tags)]
-        if not found:
-            epochs = f"{checkpoints[0].epoch} to {checkpoints[-1].epoch}" if checkpoints else "none yet"
-            raise InputError(
-                f"{self.path} has no checkpoint {at}; its epochs are {epochs}:"
-                f" {islands_command('query', self.path, 'select epoch, id from checkpoints')} lists them"
-            )
-        with reading(self.path, f"checkpoint {at}"):
-            # An epoch may have several commits, for scores come later: the last is meant.
-            return self._repository.readonly_session(snapshot_id=found[-1])
 
     def _checkpoint_epoch(self) -> int:
         if self.epoch is None:

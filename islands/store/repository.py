@@ -5,39 +5,22 @@ from __future__ import annotations
 import errno
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import icechunk
 import zarr
 from zarr.errors import BaseZarrError
 
 from islands.errors import StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
-from islands.store.location import SNAPSHOTS, Location, is_store_folder
+from islands.store.location import Location, is_store_folder
 from islands.store.schema import READABLE
 from islands.texts import islands_command
 
 # Icechunk 1.x prints warnings on stdout, in the midst of what a script would parse.
 icechunk.set_logs_filter("error")
-
-
-class CheckpointInfo(NamedTuple):
-    """One commit of the store that holds a checkpoint."""
-
-    id: str
-    """The Icechunk snapshot."""
-    epoch: int
-    written_at: datetime
-    message: str
-    median_confidence: float
-    """Over all cells of all runs, empty ones as 0."""
-    evaluations: int
-    """Images scored so far, all runs together."""
-    tags: tuple[str, ...]
-    """Names that keep the commit for good."""
 
 
 def create_repository(location: Location | Path) -> icechunk.Repository:
@@ -108,66 +91,6 @@ def require_schema(path: Location | Path, root: zarr.Group) -> None:
             f"{path} has schema version {version}, this is Islands with version {READABLE[-1]};"
             " use the version of Islands that wrote it"
         )
-
-
-def list_checkpoints(path: Location | Path, repository: icechunk.Repository) -> list[CheckpointInfo]:
-    """Return all checkpoints that are kept, the oldest first.
-
-    Raises:
-        StoreDamagedError: the list cannot be read.
-    """
-    with reading(path, "the list of checkpoints"):
-        tags = _tags(repository)
-        commits = [*repository.ancestry(branch="main")]
-        for snapshot in tags:
-            # What a tag keeps may have gone from the history of the branch, with what came before.
-            commits += repository.ancestry(snapshot_id=snapshot)
-        return _checkpoints(commits, tags)
-
-
-def find_checkpoints(path: Location | Path, repository: icechunk.Repository) -> list[CheckpointInfo]:
-    """Return like `list_checkpoints` those that can be read; in a damaged bucket only what its tags keep."""
-    try:
-        return list_checkpoints(path, repository)
-    except StoreDamagedError:
-        with reading(path, "the list of tags"):
-            tags = _tags(repository)
-    location = Location.of(path)
-    # Only a commit says which came before it: after a damaged one, what is on the disk says which there are.
-    names = [file.name for file in (location.path / SNAPSHOTS).iterdir()] if location.is_local else tags
-    commits = []
-    for name in names:
-        with suppress(StoreDamagedError), reading(path, f"commit {name}"):
-            commits.append(next(iter(repository.ancestry(snapshot_id=name))))
-    return _checkpoints(commits, tags)
-
-
-def _tags(repository: icechunk.Repository) -> dict[str, list[str]]:
-    """Return the names of each commit that has any."""
-    tags: dict[str, list[str]] = {}
-    for tag in sorted(repository.list_tags()):
-        tags.setdefault(repository.lookup_tag(tag), []).append(tag)
-    return tags
-
-
-def _checkpoints(
-    commits: Iterable[icechunk.SnapshotInfo], tags: Mapping[str, list[str]]
-) -> list[CheckpointInfo]:
-    entries = {entry.id: entry for entry in commits}
-    return [
-        CheckpointInfo(
-            id=entry.id,
-            epoch=int(entry.metadata["epoch"]),
-            written_at=entry.written_at,
-            message=entry.message,
-            median_confidence=float(entry.metadata["median_confidence"]),
-            evaluations=int(entry.metadata["evaluations"]),
-            tags=tuple(tags.get(entry.id, ())),
-        )
-        for entry in sorted(entries.values(), key=lambda entry: entry.written_at)
-        # The commit that made the store holds no checkpoint.
-        if "epoch" in entry.metadata
-    ]
 
 
 @contextmanager

@@ -31,6 +31,8 @@ class Status:
         median_confidence: over all cells, empty ones as 0.
         median_at_start: likewise of generation 0, the random images.
         cells_at: cells of at least each confidence of `schema.THRESHOLDS`, under its name there.
+        coverage: share of all cells that are filled, 0 to 1.
+        qd_score: sum of the confidences of all cells, 0 to `cells`; an empty one counts 0.
         evaluations: images scored.
         not_finite: those of them that got no finite scores and were skipped.
         checkpoints: commits that can be read with `--at`.
@@ -53,6 +55,8 @@ class Status:
     median_confidence: float
     median_at_start: float
     cells_at: dict[str, int]
+    coverage: float
+    qd_score: float
     evaluations: int
     not_finite: int
     checkpoints: int
@@ -70,8 +74,10 @@ def read_status(location: Path | str) -> Status:
     """
     reader = StoreReader(location)
     runs = range(reader.runs) if reader.epoch is not None else ()
-    columns = [reader.elite_columns(run, "confidence")["confidence"] for run in runs]
-    confidence = np.concatenate([np.zeros(0, np.float32), *columns]).astype(np.float32)
+    cells = reader.runs * len(reader.classes)
+    columns = [reader.elite_columns(run, "confidence", "id") for run in runs]
+    confidence = np.concatenate([np.zeros(0, np.float32), *(each["confidence"] for each in columns)])
+    confidence = confidence.astype(np.float32)
     checkpoints = reader.checkpoints()
     writer = str(reader.writer) if reader.writer else None
     return Status(
@@ -79,7 +85,7 @@ def read_status(location: Path | str) -> Status:
         pipeline=reader.config.pipeline,
         network=reader.config.network.label,
         runs=reader.runs,
-        cells=reader.runs * len(reader.classes),
+        cells=cells,
         epoch=reader.epoch,
         generation=reader.generation if reader.epoch is not None else 0,
         generations=reader.config.evolve.generations,
@@ -88,6 +94,8 @@ def read_status(location: Path | str) -> Status:
         median_confidence=float(np.median(confidence)) if len(confidence) else 0.0,
         median_at_start=float(np.median([reader.curves(run, 1)[0] for run in runs])) if len(runs) else 0.0,
         cells_at={name: int((confidence >= np.float32(least)).sum()) for name, least in THRESHOLDS.items()},
+        coverage=sum(int(np.greater_equal(each["id"], 0).sum()) for each in columns) / cells,
+        qd_score=float(confidence.sum(dtype=np.float64)),
         evaluations=sum(reader.evaluations(run) for run in runs),
         not_finite=sum(reader.not_finite(run) for run in runs),
         checkpoints=len(checkpoints),

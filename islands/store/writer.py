@@ -26,6 +26,7 @@ from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.scores import HeldOutScores
 from islands.store import schema
 from islands.store.bucket_lock import BucketLock
+from islands.store.checkpoints import find_checkpoints
 from islands.store.groups import create_store, write_checkpoint, write_scores
 from islands.store.location import Location
 from islands.store.lock import StoreLock, locked
@@ -33,7 +34,6 @@ from islands.store.reader import StoreReader
 from islands.store.repository import (
     create_repository,
     exists,
-    find_checkpoints,
     open_repository,
     open_root,
     reading,

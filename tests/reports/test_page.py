@@ -50,7 +50,7 @@ def test_it_says_what_the_store_holds(page: Page, scored: Path) -> None:
     confidence = np.concatenate([reader.elites(run).confidence for run in range(2)])
     tiles = page.locator("#tiles").inner_text()
     assert str(int((confidence >= 0.99).sum())) in tiles
-    for chart in ("curves", "histogram", "classes"):
+    for chart in ("curves", "histogram", "statistics", "classes"):
         expect(page.locator(f"#chart-{chart} svg")).to_be_visible()
     expect(page.locator("#provenance-body")).to_contain_text("generations_per_epoch: 4")
     expect(page.locator("#exchange-body")).to_contain_text("migrants from 0 to 1")
@@ -111,6 +111,20 @@ def test_the_transfer_matrix_counts(page: Page) -> None:
     row = first.locator("tbody tr").first.inner_text().split()
     assert row == ["one", "20", "40.00%", "40.00%", "12.50%"]
     assert second.locator("tbody tr").first.inner_text().split() == ["one", "100%", "60.00%"]
+
+
+def test_coverage_and_qd_score_of_each_run(page: Page, scored: Path) -> None:
+    """As a table, and as two lines a run over images."""
+    rows = [row.inner_text().split("\t") for row in page.locator("#statistics tbody tr").all()]
+    for run, row in enumerate(rows):
+        confidence = StoreReader(scored).confidence(run)
+        assert row[:3] == [str(run), "100%", f"{confidence.sum(dtype=np.float64):.3f} of 10"]
+        assert float(row[3].rstrip("%")) == pytest.approx(100 * confidence.mean(), abs=0.01)
+        assert float(row[4].rstrip("%")) == pytest.approx(100 * confidence.max(), abs=0.01)
+        assert row[5] == row[3]
+    assert len(rows) == 2
+    expect(page.locator("#chart-statistics svg .mark-line path")).to_have_count(4)
+    expect(page.locator("#chart-statistics")).to_contain_text("images scored")
 
 
 def test_class_names_are_text(page: Page) -> None:

@@ -39,6 +39,10 @@ def test_tables_and_arrays_agree(scored: Path) -> None:
     assert dataset["curve"].dims == ("run", "epoch", "class")
     last = results.curves[results.curves["epoch"] == results.epoch]
     assert last["confidence"].tolist() == dataset["curve"].isel(epoch=-1).to_numpy().ravel().tolist()
+    ends = results.statistics[results.statistics["epoch"] == results.epoch]
+    assert ends["evaluations"].tolist() == [results.reader.evaluations(run) for run in range(2)]
+    np.testing.assert_allclose(ends["qd_score"], last.groupby("run")["confidence"].sum(), rtol=1e-5)
+    assert (ends["coverage"] == 1).all()
     assert len(results.scores) == 40
     assert set(results.history) > {"claimed", "confidence"}
     assert len(results.migrations) > 0

@@ -5,11 +5,10 @@ import sys
 from pathlib import Path
 
 import icechunk
-import numpy as np
 import pytest
 import zarr
 
-from islands.errors import InputError, StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
+from islands.errors import StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
 from islands.store.reader import StoreReader
 from islands.store.repository import create_repository, open_repository
 from islands.store.writer import StoreWriter
@@ -33,22 +32,6 @@ class TestContent:
         reader = StoreReader(store)
         expected = {name: array[4:5] for name, array in reader.elites(1).genomes.items()}
         assert_same(reader.genome(1, 4), expected)
-
-    @pytest.mark.parametrize("by", ["epoch", "text", "id"])
-    def test_at_an_earlier_checkpoint(self, store: Path, by: str) -> None:
-        """Time travel: by epoch, as number or text, and by snapshot id."""
-        first = StoreReader(store).checkpoints()[0]
-        choices: dict[str, str | int] = {"epoch": 0, "text": "0", "id": first.id}
-        at = choices[by]
-        assert_resumes(StoreReader(store, at).checkpoint(), make_checkpoint(1, 0))
-
-    def test_checkpoints(self, store: Path) -> None:
-        infos = StoreReader(store).checkpoints()
-        runs = make_checkpoint(1, 3).runs
-        assert [info.message for info in infos] == ["epoch 0", "epoch 3"]
-        assert infos[1].evaluations == sum(run.evaluations for run in runs)
-        median = np.median(np.concatenate([run.elites.confidence for run in runs]))
-        assert infos[1].median_confidence == float(median)
 
     def test_imports_neither_torch_nor_ray(self) -> None:
         code = (
@@ -89,10 +72,6 @@ class TestErrors:
         session.commit("from the future")
         with pytest.raises(StoreVersionError, match="schema version 99"):
             open_store(store)
-
-    def test_unknown_checkpoint(self, store: Path) -> None:
-        with pytest.raises(InputError, match=r"no checkpoint 7; its epochs are 0 to 3"):
-            StoreReader(store, 7)
 
     def test_unknown_run(self, store: Path) -> None:
         with pytest.raises(StoreError, match="runs 0 to 1"):

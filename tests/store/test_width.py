@@ -16,6 +16,7 @@ from islands.errors import StoreDamagedError
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.elites import Elites
 from islands.store.images import Studio, contact_sheet, render_elite
+from islands.store.query import query
 from islands.store.reader import StoreReader
 from islands.store.repository import open_repository
 from islands.store.status import read_status
@@ -186,6 +187,9 @@ class TestVersion1:
         assert_same(reader.genome(0, 2)["weights"], expected.runs[0].elites.genomes["weights"][2:3])
         assert islands(["query", str(old), "select count(*) from elites", "--format", "csv"]) == 0
         assert capsys.readouterr().out.split()[1:] == ["5"]
+        history = expected.runs[0].history
+        filled = np.unique(history["class"][history["epoch"] == 0])
+        assert query(old, "select coverage from statistics").rows == [(len(filled) / 5,)]
 
     def test_a_commit_makes_it_new(self, old: Path) -> None:
         first, second = (make_checkpoint(1, epoch, runs=1, k=5) for epoch in (3, 4))

@@ -49,6 +49,18 @@ function curvesSpec(data, one) {
   return { data: { values: rows }, height: 260, layer };
 }
 
+// Coverage and QD score, a line each for every run.
+function statisticsSpec(data) {
+  const measures = { "normalized QD score": "normalized_qd_score", coverage: "coverage" };
+  const values = data.statistics.runs.flatMap((run, number) => Object.entries(measures).flatMap(([measure, column]) =>
+    data.statistics.evaluations.map((images, at) => ({ run: `run ${number}`, measure, images, share: run[column][at], score: run.qd_score[at] }))));
+  return { data: { values }, height: 220, mark: { type: "line", strokeWidth: 2 },
+    encoding: { x: { field: "images", type: "quantitative", title: "images scored", axis: { format: "~s" } }, y: { ...share, field: "share", title: null },
+      color: { field: "run", type: "nominal", title: null, legend: data.runs > 1 ? { orient: "top" } : null },
+      strokeDash: { field: "measure", type: "nominal", title: null, sort: Object.keys(measures), legend: { orient: "top" } },
+      tooltip: told("run", "measure", "images:,", "share:.2%", "score:,.3f") } };
+}
+
 function histogramSpec(data) {
   const bins = Array.from({ length: 40 }, (_, at) => ({ from: at / 40, to: (at + 1) / 40, elites: 0 }));
   for (const confidence of data.elites.confidence) bins[Math.min(39, Math.floor(confidence * 40))].elites += 1;

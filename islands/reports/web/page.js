@@ -8,7 +8,7 @@ let data = null, order = [], shown = 0, current = -1, opener = null;
 
 function drawAll() {
   $("main").hidden = false;
-  drawOverview(); fillFilters(); filter(); drawCharts(); drawThresholds(); drawTransfer(); drawExchange(); drawProvenance();
+  drawOverview(); fillFilters(); filter(); drawCharts(); drawThresholds(); drawStatistics(); drawTransfer(); drawExchange(); drawProvenance();
 }
 
 function drawOverview() {
@@ -100,6 +100,7 @@ const drawCurves = () => drawChart("chart-curves", curvesSpec(data, chosenClass(
 function drawCharts() {
   drawCurves();
   drawChart("chart-histogram", histogramSpec(data));
+  drawChart("chart-statistics", statisticsSpec(data));
   drawChart("chart-classes", classesSpec(data));
   $("band").hidden = !data.band;
   if (data.band) $("band").replaceChildren("Dogs and cats, classes ", `${data.band.first} to ${data.band.last}, are hard to fool: their median is `, make("b", {}, percent(data.band.inside)), ", that of all others ", make("b", {}, percent(data.band.outside)), ".");
@@ -114,6 +115,12 @@ function table(element, head, rows) {
 function drawThresholds() {
   table($("thresholds"), ["run", "median", "50%", "90%", "99%", "99.99%", "images scored"], data.thresholds.map((run) =>
     [run.run, percent(run.median), count(run.cells_50), count(run.cells_90), count(run.cells_99), count(run.cells_9999), count(run.evaluations)]));
+}
+
+function drawStatistics() {
+  const known = (value) => (value === null ? "–" : percent(value)), cells = data.classes.length;
+  table($("statistics"), ["run", "coverage", "QD score", "normalized", "best", "mean of filled cells"], data.statistics.ends.map((run, number) =>
+    [number, percent(run.coverage), `${run.qd_score.toFixed(3)} of ${count(cells)}`, percent(run.normalized_qd_score), known(run.best), known(run.mean)]));
 }
 
 const shaded = (value) => make("td", { class: "shade", style: `--share:${value}` }, percent(value));

@@ -1,0 +1,122 @@
+"""Which checkpoints a store has, and which of them is meant by an epoch, a tag or an id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import icechunk
+
+from islands.errors import InputError, StoreDamagedError
+from islands.store.location import SNAPSHOTS, Location
+from islands.store.repository import reading
+from islands.texts import islands_command
+
+
+class CheckpointInfo(NamedTuple):
+    """One commit of the store that holds a checkpoint."""
+
+    id: str
+    """The Icechunk snapshot."""
+    epoch: int
+    written_at: datetime
+    message: str
+    median_confidence: float
+    """Over all cells of all runs, empty ones as 0."""
+    evaluations: int
+    """Images scored so far, all runs together."""
+    tags: tuple[str, ...]
+    """Names that keep the commit for good."""
+
+
+def list_checkpoints(path: Location | Path, repository: icechunk.Repository) -> list[CheckpointInfo]:
+    """Return all checkpoints that are kept, the oldest first.
+
+    Raises:
+        StoreDamagedError: the list cannot be read.
+    """
+    with reading(path, "the list of checkpoints"):
+        tags = _tags(repository)
+        commits = [*repository.ancestry(branch="main")]
+        for snapshot in tags:
+            # What a tag keeps may have gone from the history of the branch, with what came before.
+            commits += repository.ancestry(snapshot_id=snapshot)
+        return _checkpoints(commits, tags)
+
+
+def find_checkpoints(path: Location | Path, repository: icechunk.Repository) -> list[CheckpointInfo]:
+    """Return like `list_checkpoints` those that can be read; in a damaged bucket only what its tags keep."""
+    try:
+        return list_checkpoints(path, repository)
+    except StoreDamagedError:
+        with reading(path, "the list of tags"):
+            tags = _tags(repository)
+    location = Location.of(path)
+    # Only a commit says which came before it: after a damaged one, what is on the disk says which there are.
+    names = [file.name for file in (location.path / SNAPSHOTS).iterdir()] if location.is_local else tags
+    commits = []
+    for name in names:
+        with suppress(StoreDamagedError), reading(path, f"commit {name}"):
+            commits.append(next(iter(repository.ancestry(snapshot_id=name))))
+    return _checkpoints(commits, tags)
+
+
+def open_checkpoint(
+    path: Location | Path, repository: icechunk.Repository, at: str | int | None
+) -> icechunk.Session:
+    """Return a session that reads one commit.
+
+    Args:
+        path: of the store, for errors.
+        repository: of the store.
+        at: the epoch, a tag or the id of a checkpoint; None: the latest commit, with a checkpoint or without.
+
+    Raises:
+        InputError: there is no checkpoint `at`.
+        StoreDamagedError: it cannot be read.
+    """
+    if at is None:
+        with reading(path, "the latest commit"):
+            return repository.readonly_session("main")
+    checkpoints = find_checkpoints(path, repository)
+    found = [info.id for info in checkpoints if str(at) in (info.id, str(info.epoch), *info.tags)]
+    if not found:
+        epochs = f"{checkpoints[0].epoch} to {checkpoints[-1].epoch}" if checkpoints else "none yet"
+        raise InputError(
+            f"{path} has no checkpoint {at}; its epochs are {epochs}:"
+            f" {islands_command('query', path, 'select epoch, id from checkpoints')} lists them"
+        )
+    with reading(path, f"checkpoint {at}"):
+        # An epoch may have several commits, for scores come later: the last is meant.
+        return repository.readonly_session(snapshot_id=found[-1])
+
+
+def _tags(repository: icechunk.Repository) -> dict[str, list[str]]:
+    """Return the names of each commit that has any."""
+    tags: dict[str, list[str]] = {}
+    for tag in sorted(repository.list_tags()):
+        tags.setdefault(repository.lookup_tag(tag), []).append(tag)
+    return tags
+
+
+def _checkpoints(
+    commits: Iterable[icechunk.SnapshotInfo], tags: Mapping[str, list[str]]
+) -> list[CheckpointInfo]:
+    entries = {entry.id: entry for entry in commits}
+    return [
+        CheckpointInfo(
+            id=entry.id,
+            epoch=int(entry.metadata["epoch"]),
+            written_at=entry.written_at,
+            message=entry.message,
+            median_confidence=float(entry.metadata["median_confidence"]),
+            evaluations=int(entry.metadata["evaluations"]),
+            tags=tuple(tags.get(entry.id, ())),
+        )
+        for entry in sorted(entries.values(), key=lambda entry: entry.written_at)
+        # The commit that made the store holds no checkpoint.
+        if "epoch" in entry.metadata
+    ]
