@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from islands.api import transfer as transfer
     from islands.api import verify as verify
     from islands.archipelago.progress import Progress as Progress
+    from islands.asking.archipelago import Archipelago as Archipelago
+    from islands.asking.archipelago import Asked as Asked
     from islands.classifiers.contract import Classifier as Classifier
     from islands.classifiers.contract import Prediction as Prediction
     from islands.results import Elite as Elite
@@ -38,6 +40,8 @@ _PLACES = {
     **dict.fromkeys(
         ("evolve", "export", "launch", "open", "report", "resume", "score", "transfer", "verify"), "api"
     ),
+    "Archipelago": "asking.archipelago",
+    "Asked": "asking.archipelago",
     "Classifier": "classifiers.contract",
     "Elite": "results",
     "Prediction": "classifiers.contract",
@@ -46,6 +50,8 @@ _PLACES = {
 }
 
 __all__ = [
+    "Archipelago",
+    "Asked",
     "Classifier",
     "Elite",
     "Prediction",

@@ -27,7 +27,7 @@ FLOORS = (
     {"reports"},
     {"experiments"},
     {"pipelines"},
-    {"deploy", "bench", "api"},
+    {"deploy", "bench", "api", "asking"},
     {"cli"},
 )
 """Each room imports from the floors below it alone; rooms of one floor do not know each other.
@@ -37,7 +37,7 @@ repository, as the experiments are data; `experiments.catalogue` finds them by n
 """
 
 PUBLIC = {
-    "__init__": {"api", "archipelago", "classifiers", "errors", "results"},
+    "__init__": {"api", "archipelago", "asking", "classifiers", "errors", "results"},
     "__main__": {"cli"},
 }
 """What the package's own two files hand on."""
