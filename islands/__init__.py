@@ -75,8 +75,8 @@ def __getattr__(name: str) -> Any:
     # Torch and Zarr take seconds to import, and `islands --help` needs neither.
     if name in _PLACES:
         return getattr(import_module(f"islands.{_PLACES[name]}"), name)
-    if name == "errors":
-        return import_module("islands.errors")
+    if name in ("errors", "ribs"):
+        return import_module(f"islands.{name}")
     if name == "__version__":
         return _version()
     raise AttributeError(f"module 'islands' has no attribute {name!r}")

@@ -49,7 +49,7 @@ READABLE = (1, SCHEMA_VERSION)
 
 STAGE = "evolve"
 
-OPERATORS = ("random", "mutation", "crossover", "gradient", "fine", "warp", "transform")
+OPERATORS = ("random", "mutation", "crossover", "gradient", "fine", "warp", "transform", "foreign")
 """Names of `islands.encodings.contract.Operator`, which cannot be imported without torch."""
 
 THRESHOLDS = {"cells_50": 0.5, "cells_90": 0.9, "cells_99": 0.99, "cells_9999": 0.9999}
