@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from islands.api import transfer as transfer
     from islands.api import verify as verify
     from islands.archipelago.progress import Progress as Progress
+    from islands.asking.archipelago import Archipelago as Archipelago
+    from islands.asking.archipelago import Asked as Asked
     from islands.classifiers.contract import Classifier as Classifier
     from islands.classifiers.contract import Prediction as Prediction
     from islands.config.logger_settings import LoggerSettings as LoggerSettings
@@ -48,6 +50,8 @@ _PLACES = {
     **dict.fromkeys(
         ("evolve", "export", "launch", "open", "report", "resume", "score", "transfer", "verify"), "api"
     ),
+    "Archipelago": "asking.archipelago",
+    "Asked": "asking.archipelago",
     "Classifier": "classifiers.contract",
     "Encoding": "encodings.contract",
     "EncodingSettings": "encodings.settings",
@@ -66,6 +70,8 @@ _PLACES = {
 }
 
 __all__ = [
+    "Archipelago",
+    "Asked",
     "Classifier",
     "Context",
     "Elite",
@@ -99,8 +105,8 @@ def __getattr__(name: str) -> Any:
     # Torch and Zarr take seconds to import, and `islands --help` needs neither.
     if name in _PLACES:
         return getattr(import_module(f"islands.{_PLACES[name]}"), name)
-    if name == "errors":
-        return import_module("islands.errors")
+    if name in ("errors", "ribs"):
+        return import_module(f"islands.{name}")
     if name == "__version__":
         return _version()
     raise AttributeError(f"module 'islands' has no attribute {name!r}")

@@ -27,8 +27,8 @@ FLOORS = (
     {"reports"},
     {"experiments"},
     {"pipelines"},
-    {"deploy", "bench", "api", "testing"},
-    {"cli"},
+    {"deploy", "bench", "api", "asking", "testing"},
+    {"cli", "ribs"},
 )
 """Each room imports from the floors below it alone; rooms of one floor do not know each other.
 
@@ -38,7 +38,17 @@ repository, as the experiments are data; `experiments.catalogue` finds them by n
 
 PUBLIC = {
     "__init__": {
-        *("api", "archipelago", "classifiers", "config", "encodings", "errors", "experiments", "migration"),
+        *(
+            "api",
+            "archipelago",
+            "asking",
+            "classifiers",
+            "config",
+            "encodings",
+            "errors",
+            "experiments",
+            "migration",
+        ),
         *("results", "search"),
     },
     "__main__": {"cli"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -25,19 +26,16 @@ from islands.evolution.checkpoint import Letter
 from islands.evolution.counters import Counters
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
-from islands.evolution.screening import score
+from islands.evolution.screening import Judgement, score
 from islands.evolution.seeding import first_genomes
 from islands.evolution.streams import Purpose, epoch_stream, first_id, places, variation_stream
 from islands.migration.policies import emigrants, replace_migrants
 from islands.migration.slices import class_slices
-from islands.search.choices import EmitterSettings
-from islands.search.contract import Emitter
-from islands.search.emitters import build_emitters, joined
+from islands.search.emitters import build_emitters, emit
 from islands.search.population import IslandPopulation
-from islands.search.shares import visits
 
 
-class _Brood(NamedTuple):
+class Brood(NamedTuple):
     """The genomes of a generation before they are judged, n rows.
 
     Attributes:
@@ -46,6 +44,7 @@ class _Brood(NamedTuple):
         genomes: on the device.
         parents: (n, 2) int64 ids; -1 where there is none.
         operators: (n,) uint8, see `Operator`.
+        to_beat: (K,) fitness that a child must exceed to be kept here or mailed; inf where none is.
     """
 
     epoch: int
@@ -53,6 +52,11 @@ class _Brood(NamedTuple):
     genomes: Genomes
     parents: Tensor
     operators: Tensor
+    to_beat: Tensor
+
+
+Asking = Generator[Brood | StepResult, Judgement, None]
+"""An epoch under way: it gives broods and is sent what they are worth, and gives in the end what it did."""
 
 
 class _Taken(NamedTuple):
@@ -125,24 +129,49 @@ class Island:
         Raises:
             NotLoadedError: `epoch` does not follow the state held; nothing was computed.
         """
+        asking = self.asking(epoch, inbox)
+        said = next(asking)
+        while isinstance(said, Brood):
+            scores = self._score(said)
+            # Its genomes and those of the next need not fit into memory together.
+            del said
+            said = asking.send(scores)
+        return said
+
+    def asking(self, epoch: int, inbox: Inbox) -> Asking:
+        """Do one epoch in which the caller judges the broods.
+
+        Raises:
+            NotLoadedError: as `step`.
+        """
         if epoch != self.epoch + 1:
             raise NotLoadedError(f"{self._key} holds epoch {self.epoch} and was asked for epoch {epoch}")
         log = _Log(changed=torch.zeros(len(self._classes), dtype=torch.bool, device=self._device))
         self._receive(epoch, inbox, log)
         claims = self._claims_archive(inbox)
         if epoch == 0:
-            self._first_generation(claims, log)
+            yield from self._first_generation(claims, log)
         else:
             # Once an epoch: what `vary` draws may depend on the padding, and a resumed island has none.
             self._archive.compact(self._encoding)
             per_epoch = self._settings.evolve.generations_per_epoch
             for generation in range((epoch - 1) * per_epoch + 1, epoch * per_epoch + 1):
-                self._generation(epoch, generation, claims, log)
+                yield from self._generation(epoch, generation, claims, log)
         self.epoch = epoch
         delta, outbox = self._delta(epoch, log), self._outbox(epoch, claims)
         if self._keeps_ancestors:
             delta = replace(delta, ancestors=self._ancestors(log.genomes, delta, outbox))
-        return StepResult(delta, outbox)
+        yield StepResult(delta, outbox)
+
+    def _score(self, brood: Brood) -> Judgement:
+        """Draw a brood and ask the classifier."""
+        images = self._encoding.render(brood.genomes)
+        # Before insertion: a child that only beats a brother of its own takes nothing.
+        scores = score(self._classifier, images, self._settings.evolve.tie_break, brood.to_beat)
+        if self._settings.not_finite == "error":
+            origin = f" that {self._encoding.name} drew in generation {brood.generation}"
+            require_finite(self._classifier.name, images, scores.finite, origin)
+        return scores
 
     def _receive(self, epoch: int, inbox: Inbox, log: _Log) -> None:
         if inbox.claims is not None and inbox.claim_senders is not None:
@@ -170,12 +199,13 @@ class Island:
                 self._migration_rows(epoch, Letter.MIGRANT, inbox.migrant_senders, inbox.migrants, accepted)
             )
 
-    def _first_generation(self, claims: Archive | None, log: _Log) -> None:
+    def _first_generation(self, claims: Archive | None, log: _Log) -> Asking:
         n = self._settings.seeds_of(self._key.island)
         seeds = first_genomes(self._encoding, self._classifier, self._classes, n, self._stream(0))
         parents = torch.full((n, 2), -1, dtype=torch.int64, device=self._device)
         log.evaluations += n * (self._settings.encoding.images_per_seed - 1)  # what gradients cost
-        self._judge(_Brood(0, 0, seeds.genomes, parents, seeds.operators), claims, log)
+        brood = Brood(0, 0, seeds.genomes, parents, seeds.operators, self._to_beat(claims))
+        yield from self._judge(brood, claims, log)
         require(
             (self._archive.fitness > -torch.inf).any(),
             NetworkError(
@@ -187,28 +217,17 @@ class Island:
         self._hold(self._archive.elites(nobody, self._encoding), Counters.none())
         log.held_changed = True
 
-    def _generation(self, epoch: int, generation: int, claims: Archive | None, log: _Log) -> None:
-        images, active = self._children, self._searching(generation)
-        shares = [settings.share for settings, _ in active]
-        costs = [settings.images for settings, _ in active]
-        counts = visits(costs, shares, images, generation)
-        stream, population = self._stream(generation), self._population()
-        made = joined(
-            [
-                emitter.emit(population, count, generation, stream)
-                for (_, emitter), count in zip(active, counts, strict=True)
-                if count
-            ]
-        )
-        self._counts = population.children
-        brood = _Brood(epoch, generation, made.children.genomes, made.parents, made.children.operators)
-        log.evaluations += images - len(brood.genomes)  # what gradients cost
-        self._judge(brood, claims, log)
-
-    def _searching(self, generation: int) -> list[tuple[EmitterSettings, Emitter]]:
-        """Return the emitters that take part in a generation."""
+    def _generation(self, epoch: int, generation: int, claims: Archive | None, log: _Log) -> Asking:
+        images, population = self._children, self._population()
         scored = self._settings.images_by(generation - 1)
-        return [each for each in self._emitters if each[0].from_images <= scored]
+        made = emit(self._emitters, population, images, scored, generation, self._stream(generation))
+        self._counts = population.children
+        children = made.children
+        brood = Brood(
+            epoch, generation, children.genomes, made.parents, children.operators, self._to_beat(claims)
+        )
+        log.evaluations += images - len(brood.genomes)  # what gradients cost
+        yield from self._judge(brood, claims, log)
 
     def _population(self) -> IslandPopulation:
         return IslandPopulation(
@@ -223,18 +242,13 @@ class Island:
             children=self._counts,
         )
 
-    def _judge(self, brood: _Brood, claims: Archive | None, log: _Log) -> None:
-        """Score a brood on every class and let it take cells, here and for the mail."""
+    def _judge(self, brood: Brood, claims: Archive | None, log: _Log) -> Asking:
+        """Ask for a brood's scores on every class and let it take cells, here and for the mail."""
         n, generation = len(brood.genomes), brood.generation
-        images = self._encoding.render(brood.genomes)
-        # Before insertion: a child that only beats a brother of its own takes nothing.
-        scores = score(self._classifier, images, self._settings.evolve.tie_break, self._to_beat(claims))
+        scores = yield brood
         if self._settings.not_finite == "skip":
             # A sum on the device: to read it now would make the host wait for every generation.
             log.skipped.append((~scores.finite).sum())
-        else:
-            origin = f" that {self._encoding.name} drew in generation {generation}"
-            require_finite(self._classifier.name, images, scores.finite, origin)
         # Ids count up by generation and island: no process needs to ask another for the next.
         start = first_id(generation, self._key.island, self._settings.islands.count, self._largest_batch)
         batch = Batch(
@@ -260,7 +274,7 @@ class Island:
             claims.insert(batch, best, rows)
 
     def _to_beat(self, claims: Archive | None) -> Tensor:
-        """Return the fitness (K,) that a child must exceed to be kept here or mailed; inf where none is."""
+        """Return `Brood.to_beat`."""
         foreign = torch.full((len(self._classifier.classes),), torch.inf, device=self._device)
         # A clone: for claims, the island's own cells stay at infinity.
         to_beat = foreign if claims is None else claims.fitness.clone()

@@ -160,6 +160,9 @@ OWN_NETWORKS = Registry[Callable[[], Any]](
 )
 """Networks that other packages announce; see `islands.classifiers.own` for what the functions return."""
 
+OWN_LOOP = "own-loop:"
+"""What the names of those begin with who scored images in a loop of their own; nobody can load them."""
+
 
 def parse_network(name: str) -> tuple[str, str]:
     """Split a name into the prefix of its family and the rest; `("", name)` is the user's own function.
@@ -182,6 +185,11 @@ def parse_network(name: str) -> tuple[str, str]:
         if not re.fullmatch(family.pattern, rest):
             raise NetworkError(f"network.name: got {name!r}; expected {family.usage}")
         return prefix, rest
+    if name.startswith(OWN_LOOP):
+        raise NetworkError(
+            f"network.name: got {name!r}, which is no network: a loop of somebody's own scored the images, "
+            "and that goes on with `islands.Archipelago.resume(STORE)`; expected the name of a network"
+        )
     if re.fullmatch(OWN.pattern, name) or name in OWN_NETWORKS.announced:
         return "", name
     near = get_close_matches(name, (*NETWORKS, *OWN_NETWORKS.announced), n=1)

@@ -26,6 +26,8 @@ class Operator(IntEnum):
     """One output of a partner displaces a coordinate; see `islands.encodings.graphs`."""
     TRANSFORM = 6
     """Zoomed, turned, shifted or stretched; see `islands.encodings.graphs`."""
+    FOREIGN = 7
+    """By another library; see `islands.ribs`."""
 
 
 class Children(NamedTuple):

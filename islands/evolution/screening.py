@@ -34,7 +34,7 @@ class Judgement(NamedTuple):
     @property
     def finite(self) -> Tensor:
         """Whose scores are finite numbers, or were not needed: bool (B,)."""
-        # One column tells: `_scores` marks whole rows.
+        # One column tells: `judged` marks whole rows.
         return ~self.probabilities[:, 0].isnan()
 
 
@@ -51,17 +51,18 @@ def score(classifier: Classifier, images: Tensor, tie_break: TieBreak, to_beat: 
         Judgement; of children that cannot win, fitness -inf and probabilities 0.
     """
     if not isinstance(classifier, ScreenedClassifier):
-        return _scores(classifier.predict(images), tie_break)
+        return judged(classifier.predict(images), tie_break)
     odds = log_odds(classifier.screen(images).logits)
     rows = contenders(odds, classifier.margin, tie_break, to_beat).nonzero().squeeze(1)
     scores = Judgement(torch.full_like(odds, -torch.inf), torch.zeros_like(odds))
     if len(rows):
-        for column, found in zip(scores, _scores(classifier.rescore(images[rows]), tie_break), strict=True):
+        for column, found in zip(scores, judged(classifier.rescore(images[rows]), tie_break), strict=True):
             column[rows] = found
     return scores
 
 
-def _scores(prediction: Prediction, tie_break: TieBreak) -> Judgement:
+def judged(prediction: Prediction, tie_break: TieBreak) -> Judgement:
+    """Return what a prediction means for insertion."""
     finite = prediction.finite[:, None]
     fitness = fitness_of(prediction, tie_break).where(finite, -torch.inf)
     return Judgement(fitness, prediction.probabilities.where(finite, torch.nan))

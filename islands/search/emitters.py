@@ -27,6 +27,7 @@ from islands.search.choices import (
     own_emitters,
 )
 from islands.search.contract import Emitter, Mates, Offspring, Population
+from islands.search.shares import visits
 
 NODES = 160
 """Hidden nodes that a CPPN of two parents may have, where its encoding sets no bound."""
@@ -244,6 +245,37 @@ def network_encoding(encoding: Encoding, settings: EmitterSettings) -> CppnEncod
 def narrow(encoding: Encoding, genomes: Genomes) -> Genomes:
     """Return genomes without gaps where that takes no waiting: draws have their shape."""
     return genomes if host_waits(genomes.device) else encoding.compact(genomes)
+
+
+def emit(
+    emitters: Sequence[tuple[EmitterSettings, Emitter]],
+    population: Population,
+    images: int,
+    scored: int,
+    generation: int,
+    generator: torch.Generator,
+) -> Offspring:
+    """Let emitters share the images of a generation.
+
+    Args:
+        emitters: as `build_emitters` gives them.
+        population: whose children are made.
+        images: of the generation.
+        scored: images of the run before it; until `from_images` an emitter rests.
+        generation: counted from 1.
+        generator: of the generation.
+    """
+    active = [each for each in emitters if each[0].from_images <= scored]
+    shares = [settings.share for settings, _ in active]
+    costs = [settings.images for settings, _ in active]
+    counts = visits(costs, shares, images, generation)
+    return joined(
+        [
+            emitter.emit(population, count, generation, generator)
+            for (_, emitter), count in zip(active, counts, strict=True)
+            if count
+        ]
+    )
 
 
 def joined(parts: Sequence[Offspring]) -> Offspring:

@@ -50,7 +50,7 @@ READABLE = (1, SCHEMA_VERSION)
 
 STAGE = "evolve"
 
-OPERATORS = ("random", "mutation", "crossover", "gradient", "fine", "warp", "transform")
+OPERATORS = ("random", "mutation", "crossover", "gradient", "fine", "warp", "transform", "foreign")
 """Names of `islands.encodings.contract.Operator`, which cannot be imported without torch."""
 
 

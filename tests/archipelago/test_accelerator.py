@@ -173,17 +173,26 @@ def test_a_generation_needs_no_value_of_any_tensor(
 
     def evolve_a_little() -> None:
         with deferred_checks():
-            brood = island_module._Brood(0, 0, encoding_.random(10, MetaGenerator()), parents, operators)
-            island._judge(brood, claims, log)
+            genomes, to_beat = encoding_.random(10, MetaGenerator()), island._to_beat(claims)
+            brood = island_module.Brood(0, 0, genomes, parents, operators, to_beat)
+            answer(island, island._judge(brood, claims, log))
             island._held_genomes = island._archive.genomes
             island._held_ids = island._archive.columns["ids"]
             island._counts = island._counts.repeat(2)
             for generation in (1, 2, 3):
-                island._generation(1, generation, claims, log)
+                answer(island, island._generation(1, generation, claims, log))
             assert len(log.history) == 4
 
     with pytest.raises(NotImplementedError, match="meta"):  # when the checks are read
         evolve_a_little()
+
+
+def answer(island: Island, asking: island_module.Asking) -> None:
+    """Judge the one brood of a generation."""
+    brood = next(asking)
+    assert isinstance(brood, island_module.Brood)
+    with pytest.raises(StopIteration):
+        asking.send(island._score(brood))
 
 
 def draw_nothing(genomes: Genomes, outputs: int, limit: float, canvas: Canvas, colour: str) -> Tensor:

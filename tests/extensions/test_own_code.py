@@ -170,7 +170,7 @@ def test_pictures_of_other_code_are_refused(here: Path, monkeypatch: pytest.Monk
 
 def test_elites_are_scored_on_other_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     launched()
-    held_out = resolve_run_config(config(held_out=[NETWORK])).held_out
+    held_out = resolve_run_config(config(held_out=["file:net.py:other"])).held_out
     with pytest.raises(ConfigError, match="names the code"):
         score_store("run", held_out)
     monkeypatch.setenv(TRUST, "1")

@@ -1,0 +1,1 @@
+"""Evolution for whoever scores the images: ask for them, tell what they are worth."""
