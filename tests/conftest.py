@@ -14,6 +14,9 @@ settings.register_profile("islands", deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None, max_examples=400)
 settings.load_profile("islands")
 
+# A package by itself, whose tests run where it is installed: see `extensions/test_plugin.py`.
+collect_ignore = ["plugin"]
+
 STARTS_RAY = {
     "archipelago/test_bench_workers.py",
     "archipelago/test_commit_faults.py",
@@ -23,6 +26,7 @@ STARTS_RAY = {
     "archipelago/test_workers.py",
     "cluster/test_cluster_files.py",
     "cluster/test_jobs.py",
+    "extensions/test_plugin.py",
     "cluster/test_two_hosts.py",
     "observe/test_observers.py",
     "runs/test_doctor.py",

@@ -16,6 +16,7 @@ from islands.experiments.configure import resolve_run_config
 from islands.runs.launch import launch
 from islands.store.reader import StoreReader
 from tests.cluster.heads import CHECKOUT, Head, head
+from tests.extensions import own
 from tests.test_end_to_end import archive, wait_for_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -118,6 +119,19 @@ def test_a_cluster_with_a_token_is_joined_by_those_who_have_it(
     done = user.islands("launch", user.file(guarded_head.address), RAY_AUTH_TOKEN=TOKEN)
     assert done.returncode == 0, done.stderr
     assert archive(user.home / "run") == undisturbed
+
+
+def test_somebodys_own_code_comes_to_workers(open_head: Head, user: User) -> None:
+    """They run in another folder, which has none of these files."""
+    own.write(user.home)
+    named = {"network": {"name": "net:build"}, "encoding": {"name": "file:mine.py:Mosaic"}}
+    done = user.islands("launch", user.file(open_head.address, **named))
+    assert done.returncode == 0, done.stderr
+    (user.home / "alone.yaml").write_text(
+        json.dumps({**SETTINGS, **named, "store": "alone", "workers": {"executor": "in-process"}})
+    )
+    assert user.islands("launch", "alone.yaml").returncode == 0
+    assert archive(user.home / "run") == archive(user.home / "alone")
 
 
 @pytest.mark.parametrize("given", [{}, {"RAY_AUTH_TOKEN": TOKEN}], ids=["nothing", "a token"])
@@ -228,6 +242,24 @@ class TestJobs:
         done = user.islands("launch", user.file(open_head.jobs, store="runs/x"))
         assert done.returncode == 2
         assert "absolute path" in done.stderr
+
+    def test_somebodys_own_code_goes_with_a_job(self, open_head: Head, user: User, tmp_path: Path) -> None:
+        """The head has another folder, and none of these files."""
+        own.write(user.home / "code")
+        named = {
+            "network": {"name": "file:code/net.py:build"},
+            "encoding": {"name": "file:code/mine.py:Mosaic"},
+        }
+        run = user.file(open_head.jobs, **named)
+        done = user.islands("launch", run)
+        assert done.returncode == 0, done.stderr
+        alone = {**SETTINGS, **named, "store": str(tmp_path / "alone"), "workers": {"executor": "in-process"}}
+        (user.home / "alone.yaml").write_text(json.dumps(alone))
+        assert user.islands("launch", "alone.yaml").returncode == 0
+        assert archive(user.home / "run") == archive(tmp_path / "alone")
+        more = user.islands("resume", str(user.home / "run"), "--set", "evolve.generations=24")
+        assert more.returncode == 0, more.stderr
+        assert StoreReader(user.home / "run").complete
 
     def test_a_job_that_fails_is_explained(self, open_head: Head, user: User) -> None:
         network = {"name": "no_such_module:build"}

@@ -99,8 +99,8 @@ def set_cable(host: Host, state: str) -> None:
     _ip("-n", host.namespace, "link", "set", host.link, state)
 
 
-def start_ray(host: Host, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start Ray on a host; it ends with the host."""
+def start_ray(host: Host, *arguments: str, python: str = sys.executable) -> subprocess.Popen[bytes]:
+    """Start Ray on a host, with the packages of a Python; it ends with the host."""
     settings = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
@@ -112,7 +112,7 @@ def start_ray(host: Host, *arguments: str) -> subprocess.Popen[bytes]:
     }
     folder = f"/tmp/{host.namespace}"
     command = (
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"),
+        *(python, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"),
         *(f"--node-ip-address={host.address}", f"--temp-dir={folder}", "--object-store-memory=100000000"),
         *arguments,
     )
