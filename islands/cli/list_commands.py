@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parents[1]
 
+SCHEMA = "islands.schema.json"
+"""Beside the configurations that come with Islands: editors complete and check them by it."""
+
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them; made if need be.")]
 
 
@@ -182,14 +185,14 @@ def init(
 ) -> None:
     """Copy the configurations that come with Islands into DIR, to be edited and launched."""
     files = shipped_files()
-    if present := [folder / file.name for file in files if (folder / file.name).exists()]:
+    names = [SCHEMA, *(file.name for file in files)]
+    if present := [folder / name for name in names if (folder / name).exists()]:
         raise InputError(f"{present[0]} exists and is left as it is; choose another folder, or move the file")
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(cluster_folder() / SCHEMA, folder / SCHEMA)
     for file in files:
-        if full:
-            (folder / file.name).write_text(_in_full(file), encoding="utf-8")
-        else:
-            shutil.copyfile(file, folder / file.name)
+        text = _in_full(file) if full else file.read_text(encoding="utf-8")
+        (folder / file.name).write_text(text.replace(f"../cluster/{SCHEMA}", SCHEMA), encoding="utf-8")
         print(f"wrote {folder / file.name}")
     print(f"next: {islands_command('launch', folder / 'local.yaml')}")
 

@@ -148,6 +148,8 @@ def _partial(schema: Any) -> Any:
             # Without `name`, settings fit several encodings.
             if "oneOf" in kept:
                 kept["anyOf"] = kept.pop("oneOf")
+            if "choice" in kept:
+                kept["anyOf"] = [*kept["anyOf"], _of_others([*schema["discriminator"]["mapping"]])]
             # The name of a held-out network stands for the network; and a section may be left empty.
             if kept.get("format") == "network" and "$ref" in kept:
                 return {"anyOf": [{"type": "string"}, {"$ref": kept.pop("$ref")}], **kept}
@@ -156,6 +158,11 @@ def _partial(schema: Any) -> Any:
             return kept
         case _:
             return schema
+
+
+def _of_others(ours: list[str]) -> Schema:
+    """Return the schema of settings of which only their own model knows more than the name."""
+    return {"type": "object", "properties": {"name": {"not": {"enum": ours}}}, "required": ["name"]}
 
 
 def _of_section(schema: Schema, root: Schema) -> str | None:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from islands.classifiers.catalogue import OWN_NETWORKS, own_parts
 from islands.config import NetworkConfig, WorkConfig
 from islands.encodings.settings import ENCODINGS
@@ -131,7 +133,7 @@ def unpacked(message: Mapping[str, Any]) -> WorkConfig:
     """Read what `packed` returned; own code is taken from where it is if it is the same here.
 
     Raises:
-        ConfigError: an installed package is not here, or in another version.
+        ConfigError: an installed package is not here, or in another version; or code cannot be imported here.
     """
     for group, name, fingerprint, files in message["code"]:
         if not _is_here(KINDS[group], name, fingerprint):
@@ -143,7 +145,10 @@ def unpacked(message: Mapping[str, Any]) -> WorkConfig:
             folder = cache_directory("code", fingerprint[:16])
             write_files(folder, files)
             references.move(name, folder)
-    return WorkConfig.model_validate(message["settings"])
+    try:
+        return WorkConfig.model_validate(message["settings"])
+    except ValidationError as error:  # what was imported there cannot be imported here
+        raise ConfigError("; ".join(details["msg"] for details in error.errors())) from None
 
 
 def files_of(config: WorkConfig) -> dict[str, str]:

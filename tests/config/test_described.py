@@ -59,6 +59,8 @@ class TestSchemaOfFiles:
         [
             {"islands": {"cuont": 2}},
             {"encoding": {"sise": 64}},
+            {"encoding": {"name": "cppn", "sise": 64}},
+            {"islands": {"topology": {"name": "ring", "neighbours": 3}}},
             {"workers": {"device": "gpu"}},
             {"runs": 0},
             {"store": None},
@@ -67,6 +69,17 @@ class TestSchemaOfFiles:
     def test_refuses_mistakes(self, part: dict[str, Any]) -> None:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({"pipeline": "custom", "store": "x", **part}, of_files())
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_editors_find_the_schema_of_shipped_files(full: bool, tmp_path: Path) -> None:
+    assert execute(["init", str(tmp_path), *(["--full"] if full else [])]) == 0
+    for file in (*SHIPPED, *(tmp_path / file.name for file in SHIPPED)):
+        first = file.read_text(encoding="utf-8").splitlines()[0]
+        schema = file.parent / first.removeprefix("# yaml-language-server: $schema=")
+        assert json.loads(schema.read_text(encoding="utf-8")) == of_files(), (
+            "write it anew: islands config schema > cluster/islands.schema.json"
+        )
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
@@ -136,8 +149,9 @@ class TestCommands:
 
     def test_init_in_full(self, tmp_path: Path) -> None:
         assert execute(["init", str(tmp_path), "--full"]) == 0
-        assert {file.name for file in tmp_path.iterdir()} == {file.name for file in SHIPPED}
+        names = {"islands.schema.json", *(file.name for file in SHIPPED)}
+        assert {file.name for file in tmp_path.iterdir()} == names
         for file in SHIPPED:
             text = (tmp_path / file.name).read_text(encoding="utf-8")
-            assert text.startswith(file.read_text(encoding="utf-8").splitlines()[0])
+            assert text.splitlines()[1] == file.read_text(encoding="utf-8").splitlines()[1]
             assert load_run_config(tmp_path / file.name) == load_run_config(file)

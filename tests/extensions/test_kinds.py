@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from islands.classifiers.catalogue import OWN_NETWORKS
 from islands.cli.main import execute
@@ -21,6 +23,7 @@ from islands.extensions import kinds
 from islands.extensions.kinds import Registry
 from islands.migration.migrants import REPLACEMENTS, SELECTIONS
 from islands.migration.topologies import TOPOLOGIES
+from islands.migration.topology import build_topology
 from islands.search.choices import EMITTERS, PARENTS
 
 PLUGIN = Path(__file__).parents[1] / "plugin"
@@ -173,3 +176,17 @@ class TestConfigurations:
 
 def test_errors_are_input_errors() -> None:
     assert all(issubclass(kind.raises, InputError) for kind in KINDS)
+
+
+def test_the_topology_that_the_readme_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    code, settings = re.search(
+        r"<!-- test:own-topology -->\n```python\n(.*?)```\n\n```yaml\n(.*?)```", readme, re.DOTALL
+    ).groups()  # type: ignore[union-attr]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(code)
+    islands = resolve_run_config({**BASE, **yaml.safe_load(settings)}).islands
+    topology = build_topology(islands.topology, islands.count, islands.weight, 0, 0)
+    senders = [[each.sender for each in topology.get_connections(island)] for island in range(8)]
+    assert senders[0] == [1, 2, 3]
+    assert senders[7] == [0, 4, 5, 6]

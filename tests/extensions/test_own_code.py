@@ -225,6 +225,16 @@ class TestTravel:
         sys.modules.pop("mine", None)
         assert type(unpacked(message).encoding).__name__ == "Mosaic"
 
+    def test_what_cannot_be_imported_there_is_told(
+        self, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (here / "helper.py").write_text("import os\nassert 'THERE' not in os.environ\nRATE = 0.1\n")
+        message = packed(resolve_run_config(config()))
+        self.there(tmp_path / "there", monkeypatch)
+        monkeypatch.setenv("THERE", "1")
+        with pytest.raises(ConfigError, match=r"file:mine\.py:Mosaic: its import failed with AssertionError"):
+            unpacked(message)
+
     def test_an_installed_package_must_be_there(self) -> None:
         message = packed(resolve_run_config(config()))
         message["code"] = [("encodings", "elsewhere", "0" * 64, None)]
