@@ -145,6 +145,8 @@ def unpacked(message: Mapping[str, Any]) -> WorkConfig:
             folder = cache_directory("code", fingerprint[:16])
             write_files(folder, files)
             references.move(name, folder)
+            if not _is_here(KINDS[group], name, fingerprint):
+                raise ConfigError(f"{folder} is not what was written there; remove it, and try again")
     try:
         return WorkConfig.model_validate(message["settings"])
     except ValidationError as error:  # what was imported there cannot be imported here

@@ -20,8 +20,9 @@ class TestInit:
     def test_copies_files_that_are_valid_and_says_what_next(self, tmp_path: Path, capsys: Capture) -> None:
         folder = tmp_path / "new" / "cluster"
         assert execute(["init", str(folder)]) == 0
-        assert {file.name for file in folder.iterdir()} == {file.name for file in shipped_files()}
-        for file in folder.iterdir():
+        files = sorted(folder.glob("*.yaml"))
+        assert {file.name for file in files} == {file.name for file in shipped_files()}
+        for file in files:
             load_run_config(file)
         assert capsys.readouterr().out.splitlines()[-1] == f"next: islands launch {folder}/local.yaml"
 

@@ -225,6 +225,17 @@ class TestTravel:
         sys.modules.pop("mine", None)
         assert type(unpacked(message).encoding).__name__ == "Mosaic"
 
+    def test_what_was_changed_in_the_cache_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        message = packed(resolve_run_config(config()))
+        there = self.there(tmp_path / "there", monkeypatch)
+        unpacked(message)
+        next(there.rglob("helper.py")).write_text("RATE = 1\n")
+        forget(monkeypatch)
+        with pytest.raises(ConfigError, match="is not what was written there; remove it"):
+            unpacked(message)
+
     def test_what_cannot_be_imported_there_is_told(
         self, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

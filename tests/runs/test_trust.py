@@ -112,6 +112,8 @@ OTHERS = {
     *("launch", "resume", "plan", "doctor", "bench", "compare", "paper"),  # they run what they are given
     *("cluster-file", "explain", "networks", "pipelines", "init", "version", "logs", "stop"),
     *("findings", "view"),  # below
+    # What there is to choose from.
+    *("encodings", "emitters", "parents", "topologies", "selections", "replacements", "loggers", "stages"),
 }
 
 
