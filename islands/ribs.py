@@ -81,12 +81,14 @@ class Genome:
 class _Solutions:
     """Translates between solutions of pyribs and genomes of an encoding, and draws them."""
 
-    def __init__(self, config: RunConfig, channels: int, *, objects: bool) -> None:
+    def __init__(self, config: RunConfig, channels: int, *, objects: bool = False) -> None:
         size = config.encoding.size
         assert size is not None
         self.encoding: Encoding = build_encoding(config.encoding, channels, size)
-        self.objects = objects
         self._padded = config.encoding.padded
+        self.must_be_objects = self._padded or not isinstance(self.encoding, Tunable)
+        """Whether genomes are no floats of one number."""
+        self.objects = objects or self.must_be_objects
         self._any = self.encoding.random(1, torch.Generator().manual_seed(0))
 
     @property
@@ -183,7 +185,7 @@ class ClassArchive(ArchiveBase):
             seed=seed,
         )
         self._names = names_of(classes)
-        self._solutions = _Solutions(self._config, channels, objects=self._config.encoding.is_network)
+        self._solutions = _Solutions(self._config, channels)
         teller = Teller(self._config.network.name, self._names, channels, size, _CPU)
         self._facts = NetworkFacts.of(teller, size)
         super().__init__(solution_dim=self._solutions.dim, objective_dim=(), measure_dim=len(self._names))
@@ -446,13 +448,13 @@ class EncodingEmitter(EmitterBase):
             seed=seed,
         )
         objects = archive.dtypes["solution"] == np.dtype(object)
-        if config.encoding.is_network and not objects:
+        self._solutions = _Solutions(config, channels, objects=objects)
+        if self._solutions.must_be_objects and not objects:
             raise InputError(
                 f"archive: got solutions of type {archive.dtypes['solution']} for the encoding "
-                f"{config.encoding.name}, whose genomes grow; expected solution_dim=() and "
+                f"{config.encoding.name}, whose genomes grow or are no floats; expected solution_dim=() and "
                 "solution_dtype=object"
             )
-        self._solutions = _Solutions(config, channels, objects=objects)
         if archive.solution_dim != self._solutions.dim:
             raise InputError(
                 f"archive: got solution_dim {archive.solution_dim}; expected {self._solutions.dim}, as the "

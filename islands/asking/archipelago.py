@@ -19,6 +19,8 @@ from islands.asking.told import Scores, Teller, judgement_of
 from islands.classifiers.catalogue import OWN_LOOP
 from islands.classifiers.registry import resolve_device
 from islands.config import RunConfig
+from islands.config.own_code import own_code, require_same
+from islands.config.resolve import override_run_config
 from islands.devices import deferred_checks
 from islands.encodings.contract import Encoding
 from islands.encodings.factory import build_encoding
@@ -147,8 +149,11 @@ class Archipelago:
             StoreError: there is no store, or it cannot be read.
         """
         reader = open_reader(store)
+        require_same(reader.code, own_code(reader.config))
+        # Read once more, now with somebody else's code.
+        config = override_run_config(reader.config, ())
         archipelago = cls.__new__(cls)
-        archipelago._set_up(reader.config, reader.classes, reader.attributes["image"]["channels"], device)
+        archipelago._set_up(config, reader.classes, reader.attributes["image"]["channels"], device)
         archipelago._keeper.restore(reader)
         for number, island in enumerate(archipelago._islands):
             if (state := archipelago._keeper.mirror.state(number)) is not None:

@@ -17,9 +17,10 @@ from islands.asking import keeping
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier
 from islands.config import RunConfig
-from islands.errors import InputError, StoreExistsError
+from islands.errors import ConfigError, InputError, StoreExistsError
 from islands.store.reader import StoreReader
 from tests.archipelago.conftest import digest, in_process
+from tests.extensions import own
 from tests.store.comparing import assert_same
 
 CLASSES = ("dark", "bright", "even")
@@ -294,3 +295,22 @@ def test_a_store_says_who_can_go_on_with_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"by the network linear-mnist; .*`islands.resume` goes on"):
         islands.Archipelago.resume(tmp_path / "scored")
     assert StoreReader(tmp_path / "told").epoch == 1
+
+
+def test_somebodys_own_encoding_goes_on_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own.write(tmp_path / "here"))
+
+    def told(archipelago: islands.Archipelago) -> islands.Archipelago:
+        bright = archipelago.ask().images.mean((1, 2, 3)) / 255
+        archipelago.tell(np.stack([1 - bright, bright], 1))
+        return archipelago
+
+    encoding = {"name": "file:mine.py:Mosaic", "tiles": 3}
+    whole = islands.Archipelago(["dark", "bright"], size=9, encoding=encoding, initial=8, children=8)
+    told(told(told(whole)))
+    half = islands.Archipelago(["dark", "bright"], size=9, encoding=encoding, initial=8, children=8)
+    told(told(half)).save("half")
+    assert np.array_equal(told(islands.Archipelago.resume("half")).images, whole.images)
+    (tmp_path / "here" / "helper.py").write_text("RATE = 0.9\n")
+    with pytest.raises(ConfigError, match="has fingerprint"):
+        islands.Archipelago.resume("half")
