@@ -1,4 +1,4 @@
-"""`config schema`, `config explain` and `config show`: what a configuration file may say."""
+"""`config schema`, `explain`, `reference` and `show`: what a configuration file may say."""
 
 from __future__ import annotations
 
@@ -51,6 +51,15 @@ def explain(
     print(key)
     for each in found:
         print("\n" + _explained(each, root))
+
+
+@config.command()
+def reference() -> None:
+    """Print a page of all keys, in Markdown."""
+    from islands.config import reference as page
+    from islands.config.described import described
+
+    print(page.reference(described()), end="")
 
 
 @config.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,14 @@ class TestCommands:
     def test_schema(self, capsys: Capture) -> None:
         assert execute(["config", "schema"]) == 0
         assert json.loads(capsys.readouterr().out) == of_files()
+
+    def test_the_reference_is_what_the_schema_says(self, capsys: Capture) -> None:
+        assert execute(["config", "reference"]) == 0
+        page = capsys.readouterr().out
+        stored = Path(__file__).parents[2] / "docs/configuration.md"
+        assert stored.read_text(encoding="utf-8") == page, "islands config reference > docs/configuration.md"
+        keys = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+        assert {key.rpartition(".")[2] for key in known_keys(described())} == set(keys)
 
     def test_show(self, tmp_path: Path, capsys: Capture) -> None:
         file = SHIPPED[0]
