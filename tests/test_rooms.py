@@ -28,7 +28,7 @@ FLOORS = (
     {"experiments"},
     {"pipelines"},
     {"deploy", "bench", "api", "asking", "testing"},
-    {"cli", "ribs"},
+    {"cli", "ribs", "docs"},
 )
 """Each room imports from the floors below it alone; rooms of one floor do not know each other.
 
