@@ -19,6 +19,7 @@ from islands.classifiers.network_classifier import Precision, Preprocessing, Vie
 from islands.classifiers.registry import load_classifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.errors import NetworkError
+from islands.testing import ClassifierTests
 from tests.classifiers.test_caffe import caffemodel, caffenet, lenet_layers
 
 CPU = torch.device("cpu")
@@ -260,3 +261,12 @@ def test_a_network_that_gives_nan_is_reported() -> None:
         next(broken._module.parameters()).fill_(torch.nan)
     with pytest.raises(NetworkError, match="not finite"):
         broken.predict(noise(broken, 2, 28))
+
+
+@pytest.mark.parametrize("name", dict.fromkeys(name for name, _, size in CASES if size <= FAST_SIZE))
+class TestOurs(ClassifierTests):
+    """The suite that networks of others pass as well."""
+
+    @pytest.fixture
+    def classifier(self, name: str) -> Classifier:
+        return load(name, "whole")

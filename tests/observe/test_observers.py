@@ -17,10 +17,11 @@ import pytest
 import islands
 from islands.archipelago.progress import Observe, Progress
 from islands.config import RunConfig
-from islands.config.logger_settings import MlflowLogger
+from islands.config.logger_settings import MlflowLogger, TensorBoardLogger
 from islands.errors import ConfigError
 from islands.observe.loggers import _library
 from islands.observe.metrics import METRICS
+from islands.testing import LoggerTests
 from tests.archipelago.conftest import ray_cluster  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
@@ -182,3 +183,11 @@ def test_ray_exports_metrics(tmp_path: Path) -> None:
         time.sleep(0.5)
     assert expected <= {line.partition("{")[0] for line in text.splitlines()}
     assert str(tmp_path / "run") in text
+
+
+class TestTensorBoard(LoggerTests):
+    """The suite that loggers of others pass as well."""
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> TensorBoardLogger:
+        return TensorBoardLogger(folder=str(tmp_path / "board"))
