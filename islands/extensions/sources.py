@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,46 +50,51 @@ def of_reference(reference: str, raises: type[InputError]) -> Sources:
     place = place_of(reference)
     if place.file is not None:
         if not place.file.is_file():
-            raise raises(
-                f"{reference}: there is no such Python file; expected a path from {Path.cwd()}"
-            ) from None
+            raise raises(f"{reference}: there is no such Python file; expected a path from {Path.cwd()}")
         return Sources(_with_imports(place.folder.resolve(), place.file.resolve()), is_installed=False)
     with importable(place.folder, place.shown):
-        importlib.invalidate_caches()
-        return of_module(place, raises)
+        return _of_module(place, reference, raises)
 
 
 def of_announced(module: str, name: str, raises: type[InputError]) -> Sources:
     """Return all files of the package whose entry point `name` leads into `module`."""
-    spec = find_spec(module.partition(".")[0])
-    places = [*(spec.submodule_search_locations or ())] if spec else []
-    if spec is None or not (places or spec.origin):
+    package = _package(module.partition(".")[0])
+    if package is None:
         raise raises(f"{name}: its package announces {module}, which is not there; install it again")
-    return of_package(Path(places[0] if places else str(spec.origin)).resolve())
+    return _of_package(package)
 
 
-def of_module(place: Place, raises: type[InputError]) -> Sources:
-    """Return the sources of a module; see `of_reference`."""
+def _of_module(place: Place, reference: str, raises: type[InputError]) -> Sources:
     top, *inner = place.module.split(".")
-    spec = find_spec(top)
-    places = [*(spec.submodule_search_locations or ())] if spec else []
-    if spec is None or not (places or spec.origin):
+    package = _package(top)
+    if package is None:
         raise raises(
-            f"{place.module}:{place.name}: there is no module {top!r} in {place.folder} or among installed "
-            "packages"
+            f"{reference}: there is no module {top!r} in {place.folder} or among installed packages; run "
+            "from the folder that holds it, or name it file:PATH.py:NAME"
         )
-    package = Path(places[0] if places else str(spec.origin)).resolve()
     if is_installed(package):
-        return of_package(package)
-    stem = package.parent.joinpath(top, *inner) if places else package
-    candidates = (stem, stem.with_name(f"{stem.name}.py"), stem / "__init__.py")
+        return _of_package(package)
+    stem = package.parent.joinpath(top, *inner)
+    candidates = (stem.with_name(f"{stem.name}.py"), stem / "__init__.py")
     start = next((file for file in candidates if file.is_file()), None)
     if start is None:
-        raise raises(f"{place.module}:{place.name}: there is no such module in {package}")
+        raise raises(f"{reference}: there is no such module in {package}")
     return Sources(_with_imports(package.parent, start), is_installed=False)
 
 
-def of_package(package: Path) -> Sources:
+def _package(top: str) -> Path | None:
+    """Return the folder of a package or the file of a module that can be imported; nothing is run."""
+    try:
+        spec = find_spec(top)
+    except ValueError:  # `__main__` has none
+        return None
+    if spec is None:
+        return None
+    places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
+    return Path(places[0]).resolve() if places else None
+
+
+def _of_package(package: Path) -> Sources:
     """Return all files of a package, which is a folder or a single file."""
     files = sorted(package.rglob("*.py")) if package.is_dir() else [package]
     texts = {file.relative_to(package.parent).as_posix(): _text(file) for file in files}
