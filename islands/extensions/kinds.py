@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from islands.errors import ConfigError, InputError
 from islands.extensions import sources
 from islands.extensions.foreign import told
 from islands.extensions.references import imported, is_reference
 from islands.extensions.sources import Sources
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
@@ -152,6 +154,8 @@ class Registry(Generic[T]):
 
 @cache
 def _points(group: str) -> Mapping[str, EntryPoint]:
+    from importlib.metadata import entry_points  # slow to import, and most files name ours alone
+
     return {point.name: point for point in sorted(entry_points(group=group), key=lambda point: point.name)}
 
 
