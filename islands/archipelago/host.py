@@ -15,7 +15,7 @@ from islands.classifiers.contract import Classifier, require_differentiable
 from islands.config import EvolutionSettings, WorkConfig
 from islands.devices import deferred_checks
 from islands.encodings.contract import Encoding
-from islands.errors import IslandFailedError, IslandsError, NotLoadedError
+from islands.errors import ConfigError, IslandFailedError, IslandsError, NotLoadedError
 from islands.evolution.seeding import tuned
 
 
@@ -106,6 +106,12 @@ def _encoding_for(config: WorkConfig, classifier: Classifier) -> Encoding:
     if tuned(encoding) or any(emitter.wants_gradients for emitter in config.evolve.emitters):
         require_differentiable(classifier)
     drawn = encoding.render(genomes)
+    expected = (2, classifier.channels, size, size)
+    if len(genomes) != 2 or drawn.dtype != torch.uint8 or drawn.shape != expected:
+        raise ConfigError(
+            f"encoding {config.encoding.name}: got {len(genomes)} genomes of 2 asked for, and images "
+            f"{drawn.dtype} {tuple(drawn.shape)}; expected uint8 {expected}"
+        )
     # Noise as well: both drawn images may be uniform.
     noise = torch.randint(256, drawn.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     images = torch.cat([drawn, noise.to(drawn.device)])

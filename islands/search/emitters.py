@@ -48,6 +48,11 @@ class Mutation:
         """Make children; see `Emitter.emit`."""
         mates = population.mates(visits, generator)
         children = self._encoding.vary(mates.parents, mates.partners, generation, generator)
+        if len(children.genomes) != visits or len(children.operators) != visits:
+            raise ConfigError(
+                f"encoding {self._encoding.name}: vary gave {len(children.genomes)} children for {visits} "
+                "parents; expected one for each"
+            )
         crossed = children.operators == Operator.CROSSOVER
         return Offspring(children, _pairs(mates, crossed))
 
@@ -210,15 +215,20 @@ def build_emitters(
         with told(f"emitter {each.name}: building it failed with", "mend that first", ConfigError):
             emitter = each.build(encoding, classifier)
         if each.name in own:
-            emitter = _Labelled(emitter, FIRST_OWN + own.index(each.name))
+            emitter = _Labelled(each, emitter, FIRST_OWN + own.index(each.name))
         built.append((each, emitter))
     return built
 
 
 class _Labelled:
-    """Somebody else's emitter, whose children bear the code that stores know it by."""
+    """Somebody else's emitter, whose children bear the code that stores know it by.
 
-    def __init__(self, emitter: Emitter, code: int) -> None:
+    Raises:
+        ConfigError: when it makes more or fewer children than its images pay for, or says not of whom.
+    """
+
+    def __init__(self, settings: EmitterSettings, emitter: Emitter, code: int) -> None:
+        self._settings = settings
         self._emitter = emitter
         self._code = code
 
@@ -227,8 +237,15 @@ class _Labelled:
     ) -> Offspring:
         """Make children; see `Emitter.emit`."""
         made = self._emitter.emit(population, visits, generation, generator)
-        operators = torch.full_like(made.children.operators, self._code)
-        return made._replace(children=made.children._replace(operators=operators))
+        n, most = len(made.children.genomes), visits * self._settings.images
+        least = visits if self._settings.images == 1 else 1
+        if not least <= n <= most or made.parents.shape != (n, 2):
+            raise ConfigError(
+                f"emitter {self._settings.name}: got {n} children with parents of shape "
+                f"{tuple(made.parents.shape)}; expected {least} to {most}, and two parents for each"
+            )
+        operators = torch.full((n,), self._code, dtype=torch.uint8, device=made.parents.device)
+        return Offspring(Children(made.children.genomes, operators), made.parents)
 
 
 def network_encoding(encoding: Encoding, settings: EmitterSettings) -> CppnEncoding:

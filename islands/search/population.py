@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from islands.encodings.genomes import Genomes, Replacement
+from islands.errors import ConfigError
 from islands.search.contract import Candidates, Climbers, Mates, Parents
 from islands.search.parents import counted
 
@@ -40,6 +41,11 @@ class IslandPopulation:
         """Choose; see `Population.mates`."""
         candidates = Candidates(torch.cat([self.cell_ids, self.held_ids]), self.children)
         pairs = self.parents.choose(candidates, n, generator)
+        if pairs.parents.shape != (n,) or pairs.partners.shape != (n,):
+            raise ConfigError(
+                f"evolve.parents: got rows of shape {tuple(pairs.parents.shape)} and "
+                f"{tuple(pairs.partners.shape)}; expected {n} parents and {n} partners"
+            )
         if self.parents.counts:
             self.children = counted(candidates, pairs.parents)
         return Mates(
