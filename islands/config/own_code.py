@@ -18,6 +18,7 @@ from islands.encodings.settings import ENCODINGS
 from islands.errors import ConfigError, InputError, NetworkError
 from islands.extensions import references
 from islands.extensions.kinds import Registry
+from islands.extensions.sources import Sources
 from islands.folders import cache_directory
 from islands.migration.migrants import REPLACEMENTS, SELECTIONS
 from islands.migration.topologies import TOPOLOGIES
@@ -66,15 +67,22 @@ def _networks(networks: Iterable[NetworkConfig]) -> Iterator[Own]:
 
 
 def fingerprints(code: Iterable[Own]) -> Fingerprints:
-    """Return the fingerprints of the sources of code, as they are now.
+    """Return the fingerprints of the sources of code, as they are now; of what is elsewhere, none.
 
-    Raises:
-        InputError: some of it is not there.
+    A network that only workers load may be on their machines alone.
     """
     found: dict[str, dict[str, str]] = {}
     for kind, name in code:
-        found.setdefault(kind.group, {})[name] = kind.sources(name).fingerprint
+        if (source := _sources(kind, name)) is not None:
+            found.setdefault(kind.group, {})[name] = source.fingerprint
     return found
+
+
+def _sources(kind: Registry[Any], name: str) -> Sources | None:
+    try:
+        return kind.sources(name)
+    except InputError:
+        return None
 
 
 def require_same(stored: Fingerprints, code: Iterable[Own]) -> None:
@@ -88,11 +96,13 @@ def require_same(stored: Fingerprints, code: Iterable[Own]) -> None:
         ConfigError: it is not, or is not here.
     """
     for kind, name in code:
+        before = stored.get(kind.group, {}).get(name)
+        if before is None:
+            continue
         try:
             now = kind.sources(name).fingerprint
         except InputError as error:
             raise ConfigError(f"{error}: this run was started with it") from None
-        before = stored.get(kind.group, {}).get(name, now)
         if before != now:
             raise ConfigError(
                 f"{kind.group}: the source of {name} has fingerprint {now[:12]}, but the run was started with"
@@ -119,12 +129,13 @@ def require_trusted(where: object, code: Iterable[Own], *, trust: bool = False) 
 def packed(config: WorkConfig) -> dict[str, Any]:
     """Return what `unpacked` reads in another process, perhaps on another machine: settings and own code."""
     code = [*own_code(config), *_networks(config.held_out)]
-    sources = [(kind.group, name, kind.sources(name)) for kind, name in code]
+    sources = [(kind.group, name, _sources(kind, name)) for kind, name in code]
     return {
         "settings": config.as_message(),
         "code": [
             (group, name, source.fingerprint, None if source.is_installed else dict(source.files))
             for group, name, source in sources
+            if source is not None
         ],
     }
 
@@ -161,12 +172,12 @@ def files_of(config: WorkConfig) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for kind, name in (*own_code(config), *_networks(config.held_out)):
-        source = kind.sources(name)
-        if source.is_installed:
-            continue
-        file = references.place_of(name).file
+        source, file = _sources(kind, name), references.place_of(name).file
         folder = Path() if file is None else file.parent
-        if folder.is_absolute() or ".." in folder.parts:
+        # The cluster has packages of its own, and may share folders with this machine.
+        if source is None or source.is_installed or folder.is_absolute():
+            continue
+        if ".." in folder.parts:
             raise ConfigError(
                 f"{kind.group}: {name} lies outside the current folder, and a job's code goes with the job; "
                 "name it by a path from here, or set ray.runtime_env.working_dir to a folder that holds it"
@@ -176,10 +187,8 @@ def files_of(config: WorkConfig) -> dict[str, str]:
 
 
 def _is_here(kind: Registry[Any], name: str, fingerprint: str) -> bool:
-    try:
-        return kind.sources(name).fingerprint == fingerprint
-    except InputError:
-        return False
+    source = _sources(kind, name)
+    return source is not None and source.fingerprint == fingerprint
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import islands
 from islands.config import WorkConfig
-from islands.config.own_code import TRUST, files_of, packed, unpacked
+from islands.config.own_code import TRUST, files_of, fingerprints, own_code, packed, unpacked
 from islands.errors import ConfigError, NetworkError
 from islands.experiments.configure import resolve_run_config
 from islands.extensions import kinds, references
@@ -258,6 +258,14 @@ class TestTravel:
         own.write(here / "sub")
         inside = resolve_run_config({**config(), "encoding": {"name": "file:sub/mine.py:Mosaic"}})
         assert files_of(inside).keys() == {"sub/mine.py", "sub/helper.py", "net.py"}
-        outside = resolve_run_config({**config(), "encoding": {"name": f"file:{here}/mine.py:Mosaic"}})
+        shared = resolve_run_config({**config(), "encoding": {"name": f"file:{here}/mine.py:Mosaic"}})
+        assert files_of(shared).keys() == {"net.py"}
+        outside = resolve_run_config({**config(), "encoding": {"name": "file:../here/mine.py:Mosaic"}})
         with pytest.raises(ConfigError, match="lies outside the current folder"):
             files_of(outside)
+
+    def test_a_network_may_be_where_workers_are_alone(self) -> None:
+        elsewhere = resolve_run_config({**config(), "network": {"name": "of_the_cluster:build"}})
+        assert files_of(elsewhere).keys() == {"mine.py", "helper.py"}
+        assert [name for _, name, _, _ in packed(elsewhere)["code"]] == [ENCODING]
+        assert fingerprints(own_code(elsewhere)).keys() == {"encodings"}
