@@ -76,6 +76,8 @@ class RayExecutor:
 
     def __init__(self, config: WorkConfig) -> None:
         self._config = config
+        # Once: whoever replaces a lost one must run what the others run, whatever was edited meanwhile.
+        self._message = packed(config)
         self._hosts: dict[IslandKey, Any] = {}
         self._running: dict[Any, _Call] = {}
         with ExitStack() as started:
@@ -167,4 +169,4 @@ class RayExecutor:
             "resources": workers.resources,
             "scheduling_strategy": strategy,
         }
-        return kind.options(**options).remote(packed(self._config))
+        return kind.options(**options).remote(self._message)

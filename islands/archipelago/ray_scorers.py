@@ -73,6 +73,8 @@ class RayScorers:
 
     def __init__(self, config: WorkConfig, channels: int, size: int) -> None:
         self._config = config
+        # Once: whoever replaces a lost one must run what the others run, whatever was edited meanwhile.
+        self._message = packed(config)
         self._image = channels, size
         self._group: Any = None
         self._running: dict[Any, _Call] = {}
@@ -143,4 +145,4 @@ class RayScorers:
                 self._group, placement_group_bundle_index=bundle
             )
         kind: Any = ray.remote(ScoringWorker)
-        return kind.options(**options).remote(packed(self._config), *self._image)
+        return kind.options(**options).remote(self._message, *self._image)

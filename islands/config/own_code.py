@@ -67,7 +67,7 @@ def _networks(networks: Iterable[NetworkConfig]) -> Iterator[Own]:
 
 
 def fingerprints(code: Iterable[Own]) -> Fingerprints:
-    """Return the fingerprints of the sources of code, as they are now; of what is elsewhere, none.
+    """Return the fingerprints of the sources of code, as it runs here; of what is elsewhere, none.
 
     A network that only workers load may be on their machines alone.
     """
@@ -80,7 +80,7 @@ def fingerprints(code: Iterable[Own]) -> Fingerprints:
 
 def _sources(kind: Registry[Any], name: str) -> Sources | None:
     try:
-        return kind.sources(name)
+        return kind.used(name)
     except InputError:
         return None
 

@@ -35,9 +35,9 @@ class Entry(NamedTuple):
 
 
 class _Loaded(NamedTuple):
-    """What was imported, and the fingerprint of its source then."""
+    """What was imported, and its source then."""
 
-    fingerprint: str
+    sources: Sources
     found: Any
 
 
@@ -90,11 +90,11 @@ class Registry(Generic[T]):
         """
         if name in self.built_in:
             return self.built_in[name]
-        key, fingerprint = (self.group, name), self.sources(name).fingerprint
+        key, source = (self.group, name), self.sources(name)
         if key not in _loaded:
             with self.found(name) as found:
-                _loaded[key] = _Loaded(fingerprint, found)
-        if _loaded[key].fingerprint != fingerprint:
+                _loaded[key] = _Loaded(source, found)
+        if _loaded[key].sources.fingerprint != source.fingerprint:
             # Python keeps what it has imported: what would run is not what its source says by now.
             raise self.raises(f"{name}: its source has changed since it was imported; start Python anew")
         loaded: T = _loaded[key].found
@@ -126,6 +126,15 @@ class Registry(Generic[T]):
         raise self.raises(
             f"{name}: no installed package announces it in islands.{self.group}; install the one that does"
         )
+
+    def used(self, name: str) -> Sources:
+        """Return the source of what `get` has imported, whatever was written since; else that of now.
+
+        Raises:
+            InputError: as `sources`.
+        """
+        loaded = _loaded.get((self.group, name))
+        return self.sources(name) if loaded is None else loaded.sources
 
     def names(self) -> tuple[str, ...]:
         """Return all names that are not references."""

@@ -13,7 +13,8 @@ import pytest
 
 import islands
 from islands.config import WorkConfig
-from islands.config.own_code import TRUST, files_of, fingerprints, own_code, packed, unpacked
+from islands.config.own_code import TRUST, Own, files_of, fingerprints, own_code, packed, unpacked
+from islands.encodings.settings import ENCODINGS
 from islands.errors import ConfigError, NetworkError
 from islands.experiments.configure import resolve_run_config
 from islands.extensions import kinds, references
@@ -175,6 +176,22 @@ def test_elites_are_scored_on_other_networks(monkeypatch: pytest.MonkeyPatch) ->
         score_store("run", held_out)
     monkeypatch.setenv(TRUST, "1")
     assert len(score_store("run", held_out)["class"]) == 6
+
+
+def test_what_is_edited_while_it_runs_is_not_what_is_remembered(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = resolve_run_config(config())
+    was = fingerprints([Own(ENCODINGS, ENCODING)])
+    (here / "helper.py").write_text("RATE = 0.9\n")
+    assert fingerprints([Own(ENCODINGS, ENCODING)]) == was
+    files = {name: text for _, _, _, texts in packed(ready)["code"] for name, text in texts.items()}
+    assert files["helper.py"] == "RATE = 0.3\n"
+    launch(ready)
+    assert StoreReader("run").code["encodings"] == was["encodings"]
+    forget(monkeypatch)
+    with pytest.raises(ConfigError, match="but the run was started with"):
+        resume("run", ["evolve.generations=8"])
 
 
 class TestTravel:
