@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import inspect
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,12 @@ from islands.texts import islands_command
 
 # Icechunk 1.x prints warnings on stdout, in the midst of what a script would parse.
 icechunk.set_logs_filter("error")
+
+# Where a parent of a new array cannot be read, Zarr 3.1 raises what it should, but forgets the writes that it
+# had prepared (`zarr.core.metadata.io.save_metadata`). Python would warn of them whenever they are collected.
+warnings.filterwarnings(
+    "ignore", r"coroutine '(set_or_delete|StorePath\.set_if_not_exists)' was never awaited", RuntimeWarning
+)
 
 
 def create_repository(location: Location | Path) -> icechunk.Repository:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import random
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from inspect import isawaitable
@@ -54,12 +52,10 @@ def failing(plan: Plan) -> Iterator[None]:
 
         return call
 
-    with ExitStack() as stack, warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # see `forget_what_zarr_left`
+    with ExitStack() as stack:
         for owner, name in STEPS:
             stack.enter_context(mock.patch.object(owner, name, with_faults(name, getattr(owner, name))))
         yield
-        gc.collect()
 
 
 def _lost(result: Any) -> Any:
@@ -119,10 +115,3 @@ def some(dice: random.Random, share: float = 0.4) -> Iterator[Plan]:
         kinds: Plan = first(dice.choice([name for _, name in STEPS]), dice.choice(["before", "after"]))
         places: Plan = nth(dice.randrange(150), dice.choice(["before", "after"]))
         yield dice.choice([kinds, places]) if dice.random() < share else nothing
-
-
-def forget_what_zarr_left() -> None:
-    """Collect the coroutines that Zarr never awaits where a step before has failed: Python warns of them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        gc.collect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -18,15 +17,8 @@ from islands.store.repository import reading
 from islands.store.writer import StoreWriter
 from tests.chaos import digest
 from tests.store.comparing import assert_resumes
-from tests.store.faults import STEPS, Plan, failing, first, forget_what_zarr_left, nth
+from tests.store.faults import STEPS, Plan, failing, first, nth
 from tests.store.samples import make_checkpoint, make_config, make_store
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    yield
-    forget_what_zarr_left()
-
 
 EPOCHS = range(4, 6)
 
