@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from islands.encodings.settings import EncodingSettings as EncodingSettings
     from islands.experiments.context import Context as Context
     from islands.experiments.pipeline import Pipeline as Pipeline
+    from islands.measures.axes import MeasureSettings as MeasureSettings
     from islands.migration.migrants import ReplacementSettings as ReplacementSettings
     from islands.migration.migrants import SelectionSettings as SelectionSettings
     from islands.migration.topologies import TopologySettings as TopologySettings
@@ -61,6 +62,7 @@ _PLACES = {
     "SelectionSettings": "migration.migrants",
     "ReplacementSettings": "migration.migrants",
     "LoggerSettings": "config.logger_settings",
+    "MeasureSettings": "measures.axes",
     "Pipeline": "experiments.pipeline",
     "Context": "experiments.context",
     "Elite": "results",
@@ -79,6 +81,7 @@ __all__ = [
     "Encoding",
     "EncodingSettings",
     "LoggerSettings",
+    "MeasureSettings",
     "ParentsSettings",
     "Pipeline",
     "Prediction",

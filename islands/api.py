@@ -313,7 +313,7 @@ def export(
     store: Place,
     folder: Place,
     *,
-    layout: Literal["paper", "flat", "folder", "zarr"] = "paper",
+    layout: Literal["paper", "flat", "folder", "cells", "zarr"] = "paper",
     at: str | int | None = None,
 ) -> int:
     """Export a checkpoint, and return the number of files written.

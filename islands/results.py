@@ -34,6 +34,7 @@ class Elite:
         run: its run, counted from 0.
         name: of its class.
         confidence: probability of the class, 0 to 1.
+        cell: which of the cells of its class; None: the best of them, by fitness.
 
     Example:
         >>> elite = islands.open("runs/digits").elite(3)
@@ -46,19 +47,30 @@ class Elite:
     name: str
     confidence: float
     _reader: StoreReader
+    cell: int | None = None
 
     def image(self, size: int | None = None) -> Picture:
         """Draw it: uint8 (size, size, channels); at `size=None` byte for byte what was scored."""
-        from islands.store.images import render_elite  # it needs torch; tables do not
+        from islands.store.images import render_cell, render_elite  # they need torch; tables do not
 
-        return render_elite(self._reader, self.class_, self.run, size)
+        if self.cell is None:
+            return render_elite(self._reader, self.class_, self.run, size)
+        return render_cell(self._reader, self.run, self._cell(self.cell), size)
 
     def lineage(self) -> list[Ancestor]:
         """Return its ancestors, the oldest first and itself last; see `Genealogy.chain`."""
-        return Genealogy(self._reader, self.run).chain(self.class_)
+        genealogy = Genealogy(self._reader, self.run)
+        if self.cell is None:
+            return genealogy.chain(self.class_)
+        return genealogy.chain_to(int(self._reader.cell_columns(self.run, "id")["id"][self._cell(self.cell)]))
+
+    def _cell(self, cell: int) -> int:
+        """Count a cell of the class over all classes."""
+        return self.class_ * self._reader.layout.per_class + cell
 
     def __repr__(self) -> str:
-        return f"<elite of run {self.run}, class {self.class_} ({self.name}), {self.confidence:.4%}>"
+        cell = "" if self.cell is None else f", cell {self.cell}"
+        return f"<elite of run {self.run}, class {self.class_} ({self.name}){cell}, {self.confidence:.4%}>"
 
     def _repr_png_(self) -> bytes:
         from islands.store.images import write_png
@@ -118,20 +130,35 @@ class Results:
 
     @property
     def confidence(self) -> npt.NDArray[np.float32]:
-        """(runs, K) float32, 0 to 1: the confidence of every elite; 0 in empty cells."""
+        """(runs, K) float32, 0 to 1: the confidence of every class's best elite; 0 where there is none."""
         runs = range(self.reader.runs)
         columns = [self.reader.elite_columns(run, "confidence")["confidence"] for run in runs]
         return np.stack(columns).astype(np.float32)
 
     @cached_property
     def elites(self) -> pd.DataFrame:
-        """One row per elite; the column `elite` holds `Elite`s, whose pictures are drawn when wanted."""
-        frame = self.table("elites")
-        columns = (frame[name] for name in ("class", "run", "name", "confidence"))
+        """One row per class and run: the best elite.
+
+        The column `elite` holds `Elite`s, whose pictures are drawn when wanted.
+        """
+        return self._with_pictures("elites")
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """One row per elite of any cell, which are several of a class where `archive` says so.
+
+        The column `niche` says in words what its image is like, `elite` is as in `elites`.
+        """
+        return self._with_pictures("cells")
+
+    def _with_pictures(self, name: str) -> pd.DataFrame:
+        frame = self.table(name)
+        columns = [frame[each] for each in ("class", "run", "name", "confidence")]
+        columns += [frame["cell"]] if "cell" in frame else []
         frame["elite"] = _pandas().Series(
             [
-                Elite(class_, run, name, confidence, self.reader)
-                for class_, run, name, confidence in zip(*columns, strict=True)
+                Elite(class_, run, name, confidence, self.reader, *cell)
+                for class_, run, name, confidence, *cell in zip(*columns, strict=True)
             ],
             dtype=object,
         )

@@ -358,7 +358,7 @@ class ClassArchive(ArchiveBase):
         n, epoch = len(scores), 0 if self._keeper is None else self._keeper.mirror.epoch + 1
         count = np.full(len(cells), epoch, np.int32)
         elites = Elites(
-            classes=cells.astype(np.int32),
+            cells=cells.astype(np.int32),
             fitness=scores[rows, cells],
             probabilities=scores[rows],
             ids=first_id(epoch, 0, 1, _LARGEST) + rows.astype(np.int64),

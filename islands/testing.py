@@ -24,7 +24,10 @@ from islands.config import RunConfig
 from islands.config.logger_settings import LoggerSettings
 from islands.encodings.contract import Encoding, Tunable
 from islands.encodings.genomes import Genomes, Replacement
+from islands.encodings.settings import CppnSettings
 from islands.evolution.elites import Elites
+from islands.measures.axes import ArchiveConfig, MeasureSettings
+from islands.measures.bins import bins_of
 from islands.migration.migrants import ReplacementSettings, SelectionSettings
 from islands.migration.topologies import TopologySettings
 from islands.migration.topology import Topology, build_topology
@@ -61,7 +64,7 @@ def table_of_elites(fitness: list[float], seen: list[float] | None = None) -> El
     zeros: npt.NDArray[np.int32] = np.zeros(n, np.int32)
     probabilities = np.array(seen if seen is not None else [0.5] * n, np.float32)
     return Elites(
-        classes=np.arange(n, dtype=np.int32),
+        cells=np.arange(n, dtype=np.int32),
         fitness=np.array(fitness, np.float32),
         probabilities=np.repeat(probabilities[:, None], max(n, 8), axis=1),
         ids=np.arange(n, dtype=np.int64),
@@ -293,7 +296,7 @@ class EmitterTests:
         held_ids = torch.arange(5 if held else 0) + 100
         return IslandPopulation(
             parents=FreshSettings().build(),
-            first=0,
+            classes=torch.arange(10),
             cells=evolved(encoding, 10, 6),
             cell_ids=ids,
             confidence=torch.linspace(0, 1, 10),
@@ -435,6 +438,47 @@ class ReplacementTests:
             assert len(set(kept)) == len(kept) <= capacity
             assert set(kept) <= set(range(len(pool)))
             assert kept == again
+
+
+class MeasureTests:
+    """The contract of `islands.MeasureSettings`. Say which in `settings`, and of what in `encoding`."""
+
+    def settings(self) -> MeasureSettings:
+        """Return what is tested."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def encoding(self) -> Encoding:
+        """Return whose images are measured: CPPNs of 16 x 16 pixels in colour, by default."""
+        return CppnSettings().build(channels=3, size=16)
+
+    def test_every_image_has_a_finite_number_and_a_bin(self, encoding: Encoding) -> None:
+        genomes = evolved(encoding, 12, 8)
+        images = encoding.render(genomes)
+        measured = self.settings().measure(images, genomes, encoding)
+        assert measured.dtype == torch.float64
+        assert measured.shape == (12,)
+        assert bool(measured.isfinite().all())
+        bins = bins_of(ArchiveConfig(measures=[self.settings()]), images, genomes, encoding)
+        assert set(bins.tolist()) <= set(range(self.settings().bins))
+
+    def test_a_number_is_of_the_image_alone(self, encoding: Encoding) -> None:
+        genomes = evolved(encoding, 9, 8)
+        images = encoding.render(genomes)
+        together = self.settings().measure(images, genomes, encoding)
+        for row in range(9):
+            alone = genomes.take(torch.tensor([row]))
+            assert torch.equal(
+                self.settings().measure(images[row : row + 1], alone, encoding), together[row : row + 1]
+            )
+
+    def test_nothing_is_modified(self, encoding: Encoding) -> None:
+        genomes, again = evolved(encoding, 5, 3), evolved(encoding, 5, 3)
+        images = encoding.render(genomes)
+        before = images.clone()
+        self.settings().measure(images, genomes, encoding)
+        assert torch.equal(images, before)
+        assert same(genomes, again)
 
 
 class LoggerTests:

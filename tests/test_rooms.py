@@ -18,7 +18,7 @@ FLOORS = (
     {"encodings"},
     {"classifiers"},
     {"evolution"},
-    {"search", "migration"},
+    {"search", "migration", "measures"},
     {"config"},
     {"archipelago", "store"},
     {"datasets", "observe", "results", "transfers"},
@@ -47,6 +47,7 @@ PUBLIC = {
             "encodings",
             "errors",
             "experiments",
+            "measures",
             "migration",
         ),
         *("results", "search"),
@@ -55,7 +56,7 @@ PUBLIC = {
 }
 """What the package's own two files hand on."""
 
-PURE = ("encodings", "classifiers", "evolution", "search", "migration")
+PURE = ("encodings", "classifiers", "evolution", "search", "migration", "measures")
 
 WITHOUT = {
     "config": ("torch", "ray", "zarr", "icechunk"),

@@ -21,14 +21,16 @@ from islands.encodings.genomes import Genomes
 from islands.errors import NetworkError, NotLoadedError
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors, descent
-from islands.evolution.archive import Archive, Batch, as_batch, winners
+from islands.evolution.archive import Archive, Batch, Winners, as_batch, winners
+from islands.evolution.cells import PAPER
 from islands.evolution.checkpoint import Letter
 from islands.evolution.counters import Counters
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
-from islands.evolution.screening import Judgement, score
+from islands.evolution.screening import Judgement, Rule, score
 from islands.evolution.seeding import first_genomes
 from islands.evolution.streams import Purpose, epoch_stream, first_id, places, variation_stream
+from islands.measures.bins import bins_of
 from islands.migration.policies import emigrants, replace_migrants
 from islands.migration.slices import class_slices
 from islands.search.emitters import build_emitters, emit
@@ -44,7 +46,10 @@ class Brood(NamedTuple):
         genomes: on the device.
         parents: (n, 2) int64 ids; -1 where there is none.
         operators: (n,) uint8, see `Operator`.
-        to_beat: (K,) fitness that a child must exceed to be kept here or mailed; inf where none is.
+        to_beat: (K * bins,) fitness that a child of a bin must exceed to be kept here or mailed; inf where
+            none is.
+        images: uint8 (n, channels, size, size), where they were drawn to be measured.
+        bins: (n,) int64, see `bins_of`; None where classes have but one.
     """
 
     epoch: int
@@ -53,6 +58,8 @@ class Brood(NamedTuple):
     parents: Tensor
     operators: Tensor
     to_beat: Tensor
+    images: Tensor | None = None
+    bins: Tensor | None = None
 
 
 Asking = Generator[Brood | StepResult, Judgement, None]
@@ -104,12 +111,14 @@ class Island:
         self._device = classifier.device
         class_count = len(classifier.classes)
         self._classes = class_slices(class_count, settings.islands.count)[key.island]
+        self._layout = settings.layout
+        self._cells = self._layout.of(self._classes)
         self._children = settings.children_of(key.island)
         self._largest_batch = settings.largest_batch
         self._parents = settings.evolve.parents.build()
         self._emitters = build_emitters(settings.evolve.emitters, encoding, classifier)
         self._archive = self._new_archive()
-        self._counts = torch.zeros(len(self._classes), dtype=torch.int32, device=self._device)
+        self._counts = torch.zeros(len(self._cells), dtype=torch.int32, device=self._device)
         """Of own cells, then of the migrants held; see `Candidates.children`."""
         self._held: Elites | None = None
         self._held_genomes: Genomes | None = None
@@ -146,7 +155,7 @@ class Island:
         """
         if epoch != self.epoch + 1:
             raise NotLoadedError(f"{self._key} holds epoch {self.epoch} and was asked for epoch {epoch}")
-        log = _Log(changed=torch.zeros(len(self._classes), dtype=torch.bool, device=self._device))
+        log = _Log(changed=torch.zeros(len(self._cells), dtype=torch.bool, device=self._device))
         self._receive(epoch, inbox, log)
         claims = self._claims_archive(inbox)
         if epoch == 0:
@@ -165,9 +174,10 @@ class Island:
 
     def _score(self, brood: Brood) -> Judgement:
         """Draw a brood and ask the classifier."""
-        images = self._encoding.render(brood.genomes)
+        images = self._encoding.render(brood.genomes) if brood.images is None else brood.images
         # Before insertion: a child that only beats a brother of its own takes nothing.
-        scores = score(self._classifier, images, self._settings.evolve.tie_break, brood.to_beat)
+        rule = Rule(self._settings.evolve.tie_break, brood.to_beat, brood.bins, self._layout.places)
+        scores = score(self._classifier, images, rule)
         if self._settings.not_finite == "error":
             origin = f" that {self._encoding.name} drew in generation {brood.generation}"
             require_finite(self._classifier.name, images, scores.finite, origin)
@@ -175,10 +185,12 @@ class Island:
 
     def _receive(self, epoch: int, inbox: Inbox, log: _Log) -> None:
         if inbox.claims is not None and inbox.claim_senders is not None:
-            batch = as_batch(inbox.claims, self._encoding, self._device)
-            self._insert(batch, *winners(batch.fitness), log, claimed=True)
-            cells = torch.tensor(inbox.claims.classes, device=self._device) - self._classes.start
-            accepted = self._archive.columns["ids"][cells].cpu().numpy() == inbox.claims.ids
+            batch = as_batch(inbox.claims, self._encoding, self._device, self._layout)
+            self._insert(batch, winners(batch, self._layout), log, claimed=True)
+            places = self._layout.places
+            cells = torch.tensor(inbox.claims.cells, device=self._device) - self._cells.start
+            holders = self._archive.columns["ids"].view(-1, places)[cells // places].cpu().numpy()
+            accepted = (holders == inbox.claims.ids[:, None]).any(axis=1)
             log.migrations.append(
                 self._migration_rows(epoch, Letter.CLAIM, inbox.claim_senders, inbox.claims, accepted)
             )
@@ -205,7 +217,7 @@ class Island:
         parents = torch.full((n, 2), -1, dtype=torch.int64, device=self._device)
         log.evaluations += n * (self._settings.encoding.images_per_seed - 1)  # what gradients cost
         brood = Brood(0, 0, seeds.genomes, parents, seeds.operators, self._to_beat(claims))
-        yield from self._judge(brood, claims, log)
+        yield from self._judge(self._measured(brood), claims, log)
         require(
             (self._archive.fitness > -torch.inf).any(),
             NetworkError(
@@ -216,31 +228,60 @@ class Island:
         nobody = torch.empty(0, dtype=torch.int64, device=self._device)
         self._hold(self._archive.elites(nobody, self._encoding), Counters.none())
         log.held_changed = True
+        # Whoever follows needs a row for each cell, empty ones as well.
+        log.changed.fill_(True)
 
     def _generation(self, epoch: int, generation: int, claims: Archive | None, log: _Log) -> Asking:
         images, population = self._children, self._population()
         scored = self._settings.images_by(generation - 1)
         made = emit(self._emitters, population, images, scored, generation, self._stream(generation))
-        self._counts = population.children
+        self._count(population.children)
         children = made.children
         brood = Brood(
             epoch, generation, children.genomes, made.parents, children.operators, self._to_beat(claims)
         )
         log.evaluations += images - len(brood.genomes)  # what gradients cost
-        yield from self._judge(brood, claims, log)
+        yield from self._judge(self._measured(brood), claims, log)
+
+    def _measured(self, brood: Brood) -> Brood:
+        """Say in which bins a brood is, where there are several."""
+        if not self._settings.archive.measures:
+            return brood
+        images = self._encoding.render(brood.genomes)
+        bins = bins_of(self._settings.archive, images, brood.genomes, self._encoding)
+        return brood._replace(images=images, bins=bins)
 
     def _population(self) -> IslandPopulation:
+        archive = self._archive
+        ids, confidence, counts = archive.columns["ids"], archive.confidence, self._counts
+        if (filled := self._filled()) is not None:
+            held = torch.arange(len(ids), len(counts), device=self._device)
+            counts = counts[torch.cat([filled, held])]
         return IslandPopulation(
             parents=self._parents,
-            first=self._classes.start,
-            # No cell is empty after generation 0: one image with finite scores takes all that are.
-            cells=self._archive.genomes,
-            cell_ids=self._archive.columns["ids"],
-            confidence=self._confidence(),
+            classes=archive.classes if filled is None else archive.classes[filled],
+            cells=archive.genomes if filled is None else archive.genomes.take(filled),
+            cell_ids=ids if filled is None else ids[filled],
+            confidence=confidence if filled is None else confidence[filled],
             held=self._held_genomes,
             held_ids=self._held_ids,
-            children=self._counts,
+            children=counts,
         )
+
+    def _count(self, children: Tensor) -> None:
+        """Take over the counts of a population."""
+        if (filled := self._filled()) is None:
+            self._counts = children
+        else:
+            self._counts[filled] = children[: len(filled)]
+            self._counts[len(self._cells) :] = children[len(filled) :]
+
+    def _filled(self) -> Tensor | None:
+        """Return the rows of the archive that have an elite; None where all have."""
+        if self._layout == PAPER:
+            # After generation 0 no cell is empty: one image with finite scores takes all that are.
+            return None
+        return (self._archive.columns["ids"] >= 0).nonzero().squeeze(1)
 
     def _judge(self, brood: Brood, claims: Archive | None, log: _Log) -> Asking:
         """Ask for a brood's scores on every class and let it take cells, here and for the mail."""
@@ -263,47 +304,48 @@ class Island:
                 "epochs": self._column(brood.epoch, n),
                 "generations": self._column(generation, n),
             },
+            bins=brood.bins,
         )
-        best, rows = winners(scores.fitness)
-        self._insert(batch, best, rows, log, claimed=False)
+        ranked = winners(batch, self._layout)
+        self._insert(batch, ranked, log, claimed=False)
         log.evaluations += n
         if self._keeps_ancestors:
             log.genomes[generation] = brood.genomes
         # The same winners: own cells are at infinity there, so that only what beats the board is mailed.
         if claims is not None:
-            claims.insert(batch, best, rows)
+            claims.insert(batch, ranked)
 
     def _to_beat(self, claims: Archive | None) -> Tensor:
         """Return `Brood.to_beat`."""
-        foreign = torch.full((len(self._classifier.classes),), torch.inf, device=self._device)
+        bins = len(self._classifier.classes) * self._layout.bins
+        foreign = torch.full((bins,), torch.inf, device=self._device)
         # A clone: for claims, the island's own cells stay at infinity.
-        to_beat = foreign if claims is None else claims.fitness.clone()
-        to_beat[self._classes.start : self._classes.stop] = self._archive.fitness
+        to_beat = foreign if claims is None else claims.to_beat.clone()
+        own = slice(self._classes.start * self._layout.bins, self._classes.stop * self._layout.bins)
+        to_beat[own] = self._archive.to_beat
         return to_beat
 
-    def _insert(self, batch: Batch, best: Tensor, rows: Tensor, log: _Log, *, claimed: bool) -> None:
-        taken = self._archive.insert(batch, best, rows)
+    def _insert(self, batch: Batch, ranked: list[Winners], log: _Log, *, claimed: bool) -> None:
+        taken = self._archive.insert(batch, ranked)
         if self._parents.counts:
             # A newcomer has had no children.
             self._counts[: len(taken)] *= ~taken
         log.changed |= taken
         # Clones: the archive changes in place, and this is read at the end of the epoch.
         columns = {name: column.clone() for name, column in self._archive.columns.items()}
-        log.history.append(_Taken(taken, claimed, columns, self._confidence()))
-
-    def _confidence(self) -> Tensor:
-        return self._archive.probabilities.diagonal(self._classes.start).clone()
+        log.history.append(_Taken(taken, claimed, columns, self._archive.confidence))
 
     def _claims_archive(self, inbox: Inbox) -> Archive | None:
         """Return cells for all classes that only a child better than the board can take; none of its own."""
         if not self._settings.islands.claims or self._settings.islands.count == 1:
             return None
-        claims = Archive(0, len(self._classifier.classes), len(self._classifier.classes), self._device)
+        class_count = len(self._classifier.classes)
+        claims = Archive(range(class_count), class_count, self._device, self._layout)
         # In the first `lag` epochs no board is known: the best child for each foreign class is mailed.
         if inbox.board is not None:
             # A copy: islands of one process share the board, and through Ray it comes read-only.
             claims.fitness = torch.tensor(inbox.board, device=self._device)
-        claims.fitness[self._classes.start : self._classes.stop] = torch.inf
+        claims.fitness[self._cells.start : self._cells.stop] = torch.inf
         return claims
 
     def _delta(self, epoch: int, log: _Log) -> Delta:
@@ -313,7 +355,7 @@ class Island:
             held=self._held if log.held_changed else None,
             history=self._history_rows(epoch, log.history),
             migrations=records.stack([records.empty(records.MIGRATIONS), *log.migrations]),
-            confidence=self._confidence().cpu().numpy(),
+            confidence=self._archive.confidence.cpu().numpy(),
             evaluations=log.evaluations,
             not_finite=int(torch.stack(log.skipped).sum()) if log.skipped else 0,
             counters=self._counters(),
@@ -331,7 +373,7 @@ class Island:
         migrants = None
         # These are the epochs for which `senders_to` names anybody.
         if migration.size and self._settings.islands.count > 1 and epoch % migration.every == 0:
-            own = self._archive.index(torch.arange(len(self._classes), device=self._device))
+            own = self._archive.index(torch.arange(len(self._cells), device=self._device))
             stream = self._epoch_stream(Purpose.SELECTION, epoch)
             chosen = torch.from_numpy(emigrants(own, migration, stream)).to(self._device)
             migrants = self._archive.elites(chosen, self._encoding)
@@ -370,7 +412,7 @@ class Island:
             ids = np.concatenate([self._archive.columns["ids"].cpu().numpy(), held.ids])
             self._counts = torch.from_numpy(counters.of(ids)).to(self._device)
         else:
-            self._counts = torch.zeros(len(self._classes) + len(held), dtype=torch.int32, device=self._device)
+            self._counts = torch.zeros(len(self._cells) + len(held), dtype=torch.int32, device=self._device)
         self._held_ids = torch.tensor(held.ids, device=self._device)
         self._held_genomes = None
         if len(held):
@@ -387,10 +429,13 @@ class Island:
             values: npt.NDArray[np.generic] = torch.cat(parts).cpu()[rows].numpy()
             return values
 
-        count = len(self._classes)
+        count = len(self._cells)
+        taken_cells = (rows % count).to(torch.int32).numpy() + np.int32(self._cells.start)
+        within = {"cell": taken_cells % self._layout.per_class} if self._layout.per_class > 1 else {}
         return {
             "epoch": np.full(len(rows), epoch, np.int32),
-            "class": (rows % count + self._classes.start).to(torch.int32).numpy(),
+            "class": taken_cells // self._layout.per_class,
+            **within,
             "id": fetch([taken.columns["ids"] for taken in history]),
             "parents": fetch([taken.columns["parents"] for taken in history]),
             "operator": fetch([taken.columns["operators"] for taken in history]),
@@ -421,7 +466,7 @@ class Island:
         }
 
     def _new_archive(self) -> Archive:
-        return Archive(self._classes.start, len(self._classes), len(self._classifier.classes), self._device)
+        return Archive(self._classes, len(self._classifier.classes), self._device, self._layout)
 
     def _stream(self, generation: int) -> torch.Generator:
         return variation_stream(

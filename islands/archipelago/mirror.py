@@ -46,32 +46,41 @@ class RunMirror:
     def __init__(self, run: int, settings: EvolutionSettings, class_count: int) -> None:
         self._run = run
         self._settings = settings
-        self._slices = class_slices(class_count, settings.islands.count)
+        self._layout = settings.layout
+        classes = class_slices(class_count, settings.islands.count)
+        self._cells = [self._layout.of(each) for each in classes]
         self._class_count = class_count
+        self._history = records.history(self._layout)
         islands = settings.islands
         self._topology = build_topology(islands.topology, islands.count, islands.weight, settings.seed, run)
-        self._islands = [_IslandMirror() for _ in self._slices]
+        self._islands = [_IslandMirror() for _ in self._cells]
         self._epoch = -1
-        self._islands_at = Counter({-1: len(self._slices)})
+        self._islands_at = Counter({-1: len(self._cells)})
         self._sent: dict[int, EpochMail] = {}
         self._routes: dict[int, tuple[int, tuple[int, ...]]] = {}
         # Of asynchronous islands, receiver -> sender -> the last epoch whose mail it has read, or reads now.
         self._read: list[dict[int, int]] = []
         self._reading: dict[int, dict[int, int]] = {}
         self._forget_reading(-1)
-        self._settled_before = np.zeros(class_count, bool)
+        cells = class_count * self._layout.per_class
+        self._settled_before = np.zeros(cells, bool)
         self._ancestors: Ancestors | None = None
         self._evaluations_at_cut = 0
         self._not_finite_at_cut = 0
         self.evaluations = 0
         self.not_finite = 0
-        self.confidence = np.zeros(class_count, np.float32)
-        """(K,) of every cell at the last epoch known of its island."""
+        self._confidence = np.zeros(cells, np.float32)
 
     @property
     def epoch(self) -> int:
         """The last epoch that every island has done; -1 before any."""
         return self._epoch
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """(K,) float32, of the best cell of every class at the last epoch known of its island."""
+        best: npt.NDArray[np.float32] = self._confidence.reshape(self._class_count, -1).max(axis=1)
+        return best
 
     @property
     def islands(self) -> range:
@@ -105,7 +114,7 @@ class RunMirror:
         if any(self._islands[sender].epoch < sent for sender in senders):
             return None
         mailed = self._sent[sent] if senders or with_claims else self._no_mail()
-        claims, claim_senders = stack(list(mailed.claims.of(self._slices[island])))
+        claims, claim_senders = stack(list(mailed.claims.of(self._cells[island])))
         migrants, migrant_senders = stack(
             [(sender, mailed.migrants[sender]) for sender in senders if sender in mailed.migrants]
         )
@@ -128,7 +137,7 @@ class RunMirror:
             self._read[island] |= self._reading.pop(island, {})
         self.evaluations += delta.evaluations
         self.not_finite += delta.not_finite
-        self.confidence[self._slices[island].start : self._slices[island].stop] = delta.confidence
+        self._confidence[self._cells[island].start : self._cells[island].stop] = delta.confidence
         mailed = self._sent.setdefault(delta.epoch, self._no_mail())
         mailed.boards[island] = outbox.board
         if outbox.migrants is not None:
@@ -159,7 +168,7 @@ class RunMirror:
         changed = self._settled_before | overruled
         for done in deltas:
             for delta in done:
-                changed[delta.elites.classes] = True
+                changed[delta.elites.cells] = True
         self._settled_before = overruled
         self._evaluations_at_cut += sum(delta.evaluations for done in deltas for delta in done)
         self._not_finite_at_cut += sum(delta.not_finite for done in deltas for delta in done)
@@ -176,7 +185,7 @@ class RunMirror:
             elites=elites,
             changed=changed,
             mail=mail,
-            history=_rows_by_epoch(records.HISTORY, [d.history for done in deltas for d in done]),
+            history=_rows_by_epoch(self._history, [d.history for done in deltas for d in done]),
             migrations=_rows_by_epoch(records.MIGRATIONS, [d.migrations for done in deltas for d in done]),
             curves=np.concatenate([np.stack([d.confidence for d in done]) for done in deltas], axis=1)
             if deltas[0]
@@ -190,26 +199,24 @@ class RunMirror:
         """Go on from a checkpoint at `epoch`."""
         mail = checkpoint.mail
         overruled = mail.elites.take(mail.kinds == Letter.OVERRULED)
-        own = checkpoint.elites.put(overruled.classes.astype(np.intp), overruled)
-        self._settled_before[overruled.classes] = True
-        for index, (classes, island) in enumerate(zip(self._slices, self._islands, strict=True)):
+        own = checkpoint.elites.put(overruled.cells.astype(np.intp), overruled)
+        self._settled_before[overruled.cells] = True
+        for index, (cells, island) in enumerate(zip(self._cells, self._islands, strict=True)):
             held = mail.elites.take((mail.kinds == Letter.HELD) & (mail.receivers == index))
             counters = mail.counters[index] if mail.counters else Counters.none()
-            island.state = IslandState(
-                epoch, own.take(np.arange(classes.start, classes.stop)), held, counters
-            )
+            island.state = IslandState(epoch, own.take(np.arange(cells.start, cells.stop)), held, counters)
             island.pending = []
         self._ancestors = checkpoint.ancestors
         self._epoch, self._islands_at = epoch, Counter({epoch: len(self._islands)})
         self.evaluations = self._evaluations_at_cut = checkpoint.evaluations
         self.not_finite = self._not_finite_at_cut = checkpoint.not_finite
-        self.confidence = own.confidence.copy()
+        self._confidence = own.confidence.copy()
         for offset, board in enumerate(reversed(mail.boards)):
             self._sent[epoch - offset] = self._restored(mail, epoch - offset, board)
         self._forget_reading(epoch - len(mail.boards))
 
     def _no_mail(self) -> EpochMail:
-        return EpochMail(Claims(self._class_count))
+        return EpochMail(Claims(self._class_count, self._layout))
 
     def _forget_reading(self, epoch: int) -> None:
         """Let asynchronous islands have read the mail of all up to `epoch`."""
@@ -245,7 +252,7 @@ class RunMirror:
             [
                 self._sent[latest[i]].boards[i]
                 if latest[i] >= 0
-                else np.full(len(self._slices[i]), -np.inf, np.float32)
+                else np.full(len(self._cells[i]), -np.inf, np.float32)
                 for i in self.islands
             ]
         )
@@ -253,7 +260,7 @@ class RunMirror:
 
     def _unread_claims(self, receiver: int, sent: int) -> list[tuple[int, Elites]]:
         """Return by sender the claims of epoch `sent` that `receiver` has not read."""
-        claims = self._sent[sent].claims.of(self._slices[receiver])
+        claims = self._sent[sent].claims.of(self._cells[receiver])
         if not self._settings.islands.asynchronous:
             return list(claims)
         return [(sender, part) for sender, part in claims if sent > self._read[receiver][sender]]
@@ -290,10 +297,26 @@ class RunMirror:
             claims, _ = stack([part for island in self.islands for part in self._unread_claims(island, sent)])
             if claims is None:
                 continue
-            better = claims.take(claims.fitness > elites.fitness[claims.classes])
-            elites = elites.put(better.classes.astype(np.intp), better)
-            overruled[better.classes] = True
+            better = self._taking(elites.fitness, claims)
+            elites = elites.put(better.cells.astype(np.intp), better)
+            overruled[better.cells] = True
         return elites, overruled
+
+    def _taking(self, fitness: npt.NDArray[np.float32], claims: Elites) -> Elites:
+        """Return the claims that take cells of this fitness, each with the one it takes: see `Archive`."""
+        places = self._layout.places
+        if places == 1:
+            return claims.take(claims.fitness > fitness[claims.cells])
+        standing = fitness.reshape(-1, places).copy()
+        taken: dict[int, int] = {}
+        for row in np.argsort(-claims.fitness, kind="stable").tolist():
+            bin_ = int(claims.cells[row]) // places
+            held, value = standing[bin_], claims.fitness[row]
+            if value > held.min() and value not in held:
+                taken[bin_ * places + int(held.argmin())] = row
+                held[held.argmin()] = value
+        rows = np.array([*taken.values()], np.intp)
+        return replace(claims.take(rows), cells=np.array([*taken], np.int32))
 
     def _mail(self, own: Elites, overruled: npt.NDArray[np.bool_], in_transit: range) -> Mail:
         letters: list[tuple[Letter, int, int, int, Elites]] = []
@@ -321,7 +344,7 @@ class RunMirror:
 
     def _restored(self, mail: Mail, sent: int, board: npt.NDArray[np.float32]) -> EpochMail:
         mailed = self._no_mail()
-        mailed.boards = {i: board[s.start : s.stop] for i, s in enumerate(self._slices)}
+        mailed.boards = {i: board[s.start : s.stop] for i, s in enumerate(self._cells)}
         claims = mail.take((mail.sent == sent) & (mail.kinds == Letter.CLAIM))
         for sender in np.unique(claims.senders).tolist():
             mailed.claims.add(sender, claims.elites.take(claims.senders == sender))
@@ -337,7 +360,7 @@ def _advance(state: IslandState | None, deltas: list[Delta]) -> IslandState | No
         if state is None:
             state = IslandState(delta.epoch, delta.elites, _require(delta.held), delta.counters)
             continue
-        rows = (delta.elites.classes - state.elites.classes[0]).astype(np.intp)
+        rows = (delta.elites.cells - state.elites.cells[0]).astype(np.intp)
         state = IslandState(
             epoch=delta.epoch,
             elites=state.elites.put(rows, delta.elites) if len(rows) else state.elites,

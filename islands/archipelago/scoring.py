@@ -13,6 +13,7 @@ from islands.archipelago.scorers import Scorers
 from islands.config import NetworkConfig
 from islands.errors import IslandsError
 from islands.evolution.checkpoint import Checkpoint
+from islands.evolution.elites import Elites
 from islands.evolution.scores import HeldOutScores, Scores
 
 CHUNK = 32
@@ -47,7 +48,9 @@ class Scoring:
         self._tables = [[blank] * runs for _ in networks]
         self._under_way = np.zeros((len(networks), runs, class_count), np.bool_)
         self._news: set[int] = set()
-        self._checkpoint: Checkpoint | None = None
+        self._epoch = -1
+        self._elites: tuple[Elites, ...] = ()
+        """Of each run, the best of each class at that epoch; none before the first checkpoint."""
         self._failure: IslandsError | None = None
 
     @property
@@ -69,7 +72,8 @@ class Scoring:
 
     def watch(self, checkpoint: Checkpoint) -> None:
         """Score the elites of `checkpoint` from now on."""
-        self._checkpoint = checkpoint
+        self._epoch = checkpoint.epoch
+        self._elites = tuple(run.elites.of_classes() for run in checkpoint.runs)
         self.poll()
 
     def poll(self, timeout: float = 0.0) -> None:
@@ -122,23 +126,18 @@ class Scoring:
 
     def _stale(self) -> Iterator[tuple[int, int, _Bools]]:
         """Return network, run, and which cells hold an elite that was not scored."""
-        if self._checkpoint is None:
-            return
         for network, tables in enumerate(self._tables):
-            for run, (table, state) in enumerate(zip(tables, self._checkpoint.runs, strict=True)):
-                ids = state.elites.ids
-                yield network, run, (ids >= 0) & (ids != table.ids)
+            for run, (table, elites) in enumerate(zip(tables, self._elites, strict=bool(self._elites))):
+                yield network, run, (elites.ids >= 0) & (elites.ids != table.ids)
 
     def _next(self) -> ScoreTask | None:
         """Return the task for the network and run that lag most behind."""
         waiting = [(n, run, stale & ~self._under_way[n, run]) for n, run, stale in self._stale()]
         network, run, rows = max(waiting, key=lambda each: int(each[2].sum()), default=(0, 0, np.zeros(0)))
-        if self._checkpoint is None or not rows.any():
+        if not rows.any():
             return None
         stale: npt.NDArray[Any] = np.flatnonzero(rows)
         ages = self._tables[network][run].epochs[stale]
         # What was never scored has epoch -1, and comes first. Stable: equals go in the order of classes.
-        elites = self._checkpoint.runs[run].elites.take(stale[np.argsort(ages, kind="stable")[:CHUNK]])
-        return ScoreTask(
-            network, run, self._checkpoint.epoch, elites.classes, elites.ids, elites.genomes, self._full
-        )
+        elites = self._elites[run].take(stale[np.argsort(ages, kind="stable")[:CHUNK]])
+        return ScoreTask(network, run, self._epoch, elites.classes, elites.ids, elites.genomes, self._full)

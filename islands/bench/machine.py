@@ -36,6 +36,7 @@ from islands.encodings.contract import Encoding
 from islands.encodings.cppn import CppnEncoding
 from islands.encodings.genomes import Genomes
 from islands.evolution.archive import COLUMN_TYPES, Archive, Batch, winners
+from islands.evolution.cells import PAPER
 from islands.runs.conditions import engine_of
 
 HIDDEN_NODES = 20
@@ -254,12 +255,12 @@ def _insertion(island: _MeasuredIsland, genomes: Genomes) -> Callable[[], object
         name: torch.zeros((n, 2) if name == "parents" else (n,), dtype=dtype, device=device)
         for name, dtype in COLUMN_TYPES.items()
     }
-    archive = Archive(0, class_count, class_count, device)
+    archive = Archive(range(class_count), class_count, device)
     batch = Batch(genomes, probabilities, probabilities, columns)
 
     def insert() -> None:
         archive.fitness.fill_(-torch.inf)
-        archive.insert(batch, *winners(batch.fitness))
+        archive.insert(batch, winners(batch, PAPER))
 
     return insert
 

@@ -56,6 +56,13 @@ def encodings(as_json: Json = False) -> None:
     _list(ENCODINGS, as_json)
 
 
+def measures(as_json: Json = False) -> None:
+    """List what can be an axis of the archive beside the class: what `archive.measures` takes."""
+    from islands.measures.axes import MEASURES
+
+    _list(MEASURES, as_json)
+
+
 def emitters(as_json: Json = False) -> None:
     """List what can make children: what `evolve.emitters` takes."""
     from islands.search.choices import EMITTERS

@@ -81,6 +81,7 @@ for _command in (
     list_commands.networks,
     list_commands.pipelines,
     list_commands.encodings,
+    list_commands.measures,
     list_commands.emitters,
     list_commands.parents,
     list_commands.topologies,

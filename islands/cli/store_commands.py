@@ -49,6 +49,7 @@ class Layout(StrEnum):
     PAPER = "paper"
     FLAT = "flat"
     FOLDER = "folder"
+    CELLS = "cells"
     ZARR = "zarr"
 
 
@@ -235,7 +236,10 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.")],
     layout: Annotated[
         Layout,
-        typer.Option("--layout", help="The authors' file names, one folder, a folder per class, or Zarr."),
+        typer.Option(
+            "--layout",
+            help="The authors' file names, one folder, a folder per class, that of all cells, or Zarr.",
+        ),
     ] = Layout.PAPER,
     at: At = None,
 ) -> None:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from islands.config.logger_settings import LoggersConfig
 from islands.encodings.settings import ENCODINGS, EncodingSettings
+from islands.evolution.cells import CellLayout
 from islands.extensions.sections import (
     AS_STORED,
     Choice,
@@ -20,6 +21,7 @@ from islands.extensions.sections import (
     PositiveInt,
     Section,
 )
+from islands.measures.axes import ArchiveConfig
 from islands.migration.migrants import MigrationConfig
 from islands.migration.topologies import TOPOLOGIES, Ring, TopologySettings
 from islands.search.choices import (
@@ -292,12 +294,18 @@ class EvolutionSettings(Section):
 
     seed: int
     encoding: Encoding
+    archive: ArchiveConfig
     evolve: EvolveConfig
     islands: IslandsConfig
     ancestors: Literal["auto", "genomes", "ids"]
     """See `CheckpointConfig`."""
     not_finite: Literal["error", "skip"]
     """See `NetworkConfig`."""
+
+    @property
+    def layout(self) -> CellLayout:
+        """How the cells of the archive lie."""
+        return CellLayout(self.archive.bins, self.archive.top)
 
     @property
     def budget(self) -> EvolveConfig:
@@ -353,6 +361,7 @@ class WorkConfig(Section):
     network: NetworkConfig
     encoding: Encoding
     """How genomes become images, and what varies them."""
+    archive: ArchiveConfig = ArchiveConfig()
     evolve: EvolveConfig = EvolveConfig()
     islands: IslandsConfig = IslandsConfig()
     held_out: list[HeldOut] = Field(default=[])
@@ -372,6 +381,7 @@ class WorkConfig(Section):
         return EvolutionSettings(
             seed=self.seed,
             encoding=self.encoding,
+            archive=self.archive,
             evolve=self.evolve,
             islands=self.islands,
             ancestors=self.checkpoint.ancestors,
@@ -403,6 +413,17 @@ class WorkConfig(Section):
                 raise ValueError(
                     f"evolve.emitters: {emitter.name} spends {emitter.images} images at a time, and an island"
                     f" has {children} in a generation; raise evolve.children, or lower its steps"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _measures_fit(self) -> WorkConfig:
+        networks = self.encoding.is_network or isinstance(self.encoding, Kept)
+        for measure in self.archive.measures:
+            if measure.networks_only and not networks:
+                raise ValueError(
+                    f"archive.measures has {measure.name}, which measures encoding.name cppn; got"
+                    f" {self.encoding.name}: remove it, or change the encoding"
                 )
         return self
 

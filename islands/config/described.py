@@ -24,6 +24,7 @@ from islands.config import logger_settings
 from islands.config.explain import Schema, below, members, schema_with
 from islands.encodings import settings
 from islands.extensions.sections import Section
+from islands.measures import axes
 from islands.migration import migrants, topologies
 from islands.search import choices
 
@@ -43,6 +44,7 @@ def described(parameters: type[Section] | None = None) -> Schema:
         config,
         settings,
         choices,
+        axes,
         topologies,
         migrants,
         logger_settings,

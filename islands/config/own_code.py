@@ -20,13 +20,23 @@ from islands.extensions import references
 from islands.extensions.kinds import Registry
 from islands.extensions.sources import Sources
 from islands.folders import cache_directory
+from islands.measures.axes import MEASURES
 from islands.migration.migrants import REPLACEMENTS, SELECTIONS
 from islands.migration.topologies import TOPOLOGIES
 from islands.search.choices import EMITTERS, PARENTS
 
 KINDS: Mapping[str, Registry[Any]] = {
     kind.group: kind
-    for kind in (ENCODINGS, EMITTERS, PARENTS, TOPOLOGIES, SELECTIONS, REPLACEMENTS, OWN_NETWORKS)
+    for kind in (
+        ENCODINGS,
+        MEASURES,
+        EMITTERS,
+        PARENTS,
+        TOPOLOGIES,
+        SELECTIONS,
+        REPLACEMENTS,
+        OWN_NETWORKS,
+    )
 }
 """All kinds that results depend on, by their groups."""
 
@@ -49,6 +59,7 @@ def own_code(config: WorkConfig) -> list[Own]:
     migration = config.islands.migration
     named: list[tuple[Registry[Any], str]] = [
         (ENCODINGS, config.encoding.name),
+        *((MEASURES, measure.name) for measure in config.archive.measures),
         *((EMITTERS, emitter.name) for emitter in config.evolve.emitters),
         (PARENTS, config.evolve.parents.name),
         (TOPOLOGIES, config.islands.topology.name),

@@ -16,7 +16,8 @@ class Elites:
     """n rows; each is a genome judged for one class, with its scores and its origin.
 
     Attributes:
-        classes: (n,) int32, the class that each row is judged for.
+        cells: (n,) int32, the cell that each row is judged for; see `CellLayout`. Of a claim, a place in its
+            bin: which one it takes, its owner decides.
         fitness: (n,) float32, what insertion compares: the confidence, or the log-odds where ties are broken
             by margin; -inf marks an empty cell.
         probabilities: (n, K) float32, the network's scores of the image over all classes.
@@ -27,9 +28,10 @@ class Elites:
         epochs: (n,) int32, the epoch in which it was made.
         generations: (n,) int32, the generation in which it was made.
         genomes: arrays of the encoding, each (n, width).
+        per_class: cells of each class.
     """
 
-    classes: npt.NDArray[np.int32]
+    cells: npt.NDArray[np.int32]
     fitness: npt.NDArray[np.float32]
     probabilities: npt.NDArray[np.float32]
     ids: npt.NDArray[np.int64]
@@ -39,9 +41,15 @@ class Elites:
     epochs: npt.NDArray[np.int32]
     generations: npt.NDArray[np.int32]
     genomes: Arrays
+    per_class: int = 1
 
     def __len__(self) -> int:
-        return len(self.classes)
+        return len(self.cells)
+
+    @property
+    def classes(self) -> npt.NDArray[np.int32]:
+        """(n,) int32, the class that each row is judged for."""
+        return self.cells if self.per_class == 1 else self.cells // np.int32(self.per_class)
 
     @property
     def confidence(self) -> npt.NDArray[np.float32]:
@@ -51,7 +59,8 @@ class Elites:
     def take(self, rows: npt.NDArray[np.generic]) -> Elites:
         """Return the rows that an index or boolean array selects."""
         columns = {name: getattr(self, name)[rows] for name in COLUMNS}
-        return Elites(**columns, genomes={name: array[rows] for name, array in self.genomes.items()})
+        genomes = {name: array[rows] for name, array in self.genomes.items()}
+        return Elites(**columns, genomes=genomes, per_class=self.per_class)
 
     def put(self, rows: npt.NDArray[np.intp], source: Elites) -> Elites:
         """Return the table with `rows` replaced by the rows of `source`; genomes widen if needed."""
@@ -65,7 +74,11 @@ class Elites:
             widened = _widen(array, width, copy=True)
             widened[rows] = _widen(source.genomes[name], width)
             genomes[name] = widened
-        return Elites(**columns, genomes=genomes)
+        return Elites(**columns, genomes=genomes, per_class=self.per_class)
+
+    def of_classes(self) -> Elites:
+        """Return the best row of each class, where the rows are those of all cells in order."""
+        return self if self.per_class == 1 else self.take(best_cells(self.fitness, self.per_class))
 
     def trimmed(self) -> Elites:
         """Return the table without the trailing columns of genomes that are zero in all rows.
@@ -78,10 +91,18 @@ class Elites:
     def concatenate(parts: Sequence[Elites]) -> Elites:
         """Stack tables of one run, padding genomes to the widest."""
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
-        return Elites(**columns, genomes=stack_genomes([part.genomes for part in parts]))
+        genomes = stack_genomes([part.genomes for part in parts])
+        return Elites(**columns, genomes=genomes, per_class=parts[0].per_class)
 
 
-COLUMNS = tuple(field.name for field in fields(Elites) if field.name != "genomes")
+COLUMNS = tuple(field.name for field in fields(Elites) if field.name not in ("genomes", "per_class"))
+
+
+def best_cells(fitness: npt.NDArray[np.floating], per_class: int) -> npt.NDArray[np.intp]:
+    """Return the cell of highest fitness of each class (K,), the first of equals, by that of all cells."""
+    classes = fitness.reshape(-1, per_class)
+    best: npt.NDArray[np.intp] = np.arange(len(classes)) * per_class + classes.argmax(axis=1)
+    return best
 
 
 def stack_genomes(parts: Sequence[Arrays]) -> Arrays:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from islands.evolution.cells import CellLayout
+
 Rows = dict[str, npt.NDArray[np.generic]]
 Schema = Mapping[str, tuple[type[np.generic], tuple[int, ...]]]
 
@@ -22,6 +24,15 @@ HISTORY: Schema = {
     "confidence": (np.float32, ()),
 }
 """One row per improvement: a cell was taken. Columns (name: dtype, shape of an entry)."""
+
+CELL: Schema = {"cell": (np.int32, ())}
+"""Which of the cells of the class was taken; only where a class has several."""
+
+
+def history(layout: CellLayout) -> Schema:
+    """Return the columns of a history."""
+    return HISTORY if layout.per_class == 1 else {**HISTORY, **CELL}
+
 
 MIGRATIONS: Schema = {
     "epoch": (np.int32, ()),  # in which it was received

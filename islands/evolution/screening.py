@@ -38,25 +38,41 @@ class Judgement(NamedTuple):
         return ~self.probabilities[:, 0].isnan()
 
 
-def score(classifier: Classifier, images: Tensor, tie_break: TieBreak, to_beat: Tensor) -> Judgement:
+class Rule(NamedTuple):
+    """How children take cells.
+
+    Attributes:
+        tie_break: what fitness is.
+        to_beat: (K * bins,) fitness that a child of a bin must exceed to be of use; inf where none is.
+        bins: (B,) int64, the bin of each child; None where classes have but one.
+        places: of each bin.
+    """
+
+    tie_break: TieBreak
+    to_beat: Tensor
+    bins: Tensor | None = None
+    places: int = 1
+
+
+def score(classifier: Classifier, images: Tensor, rule: Rule) -> Judgement:
     """Score children for insertion.
 
     Args:
         classifier: of K classes.
         images: uint8 (B, channels, H, W).
-        tie_break: what fitness is.
-        to_beat: (K,) fitness that a child must exceed to be of use; inf where none is.
+        rule: by which they are inserted.
 
     Returns:
         Judgement; of children that cannot win, fitness -inf and probabilities 0.
     """
     if not isinstance(classifier, ScreenedClassifier):
-        return judged(classifier.predict(images), tie_break)
+        return judged(classifier.predict(images), rule.tie_break)
     odds = log_odds(classifier.screen(images).logits)
-    rows = contenders(odds, classifier.margin, tie_break, to_beat).nonzero().squeeze(1)
+    rows = contenders(odds, classifier.margin, rule).nonzero().squeeze(1)
     scores = Judgement(torch.full_like(odds, -torch.inf), torch.zeros_like(odds))
     if len(rows):
-        for column, found in zip(scores, judged(classifier.rescore(images[rows]), tie_break), strict=True):
+        rescored = judged(classifier.rescore(images[rows]), rule.tie_break)
+        for column, found in zip(scores, rescored, strict=True):
             column[rows] = found
     return scores
 
@@ -68,23 +84,35 @@ def judged(prediction: Prediction, tie_break: TieBreak) -> Judgement:
     return Judgement(fitness, prediction.probabilities.where(finite, torch.nan))
 
 
-def contenders(odds: Tensor, margin: float, tie_break: TieBreak, to_beat: Tensor) -> Tensor:
+def contenders(odds: Tensor, margin: float, rule: Rule) -> Tensor:
     """Say which children might take a cell: bool (B,).
 
     Args:
         odds: (B, K) log-odds, each off by at most `margin`; NaN where they are not known.
         margin: above 0.
-        tie_break: as in `score`.
-        to_beat: as in `score`.
+        rule: as in `score`.
     """
     # What overflowed in low precision may be anything: it is scored again, and rules out nobody else.
     unknown = odds.isnan()
     lower, upper = (odds - margin).where(~unknown, -torch.inf), (odds + margin).where(~unknown, torch.inf)
-    if tie_break == "first":
+    if rule.tie_break == "first":
         lower = lower.sigmoid() * (1 - _ROUNDING)
         # No probability exceeds 1. Without the clamp, saturated children would seem to beat a cell at 1.
         upper = (upper.sigmoid() * (1 + _ROUNDING)).clamp(max=1)
-    # Against the cell strictly, as in `Archive.insert`. Among children not: of equals the first wins, and
-    # which are equal is not known yet.
-    might_win = (upper > to_beat) & (upper >= lower.amax(0))
-    return might_win.any(1)
+    if rule.bins is None:
+        return _might_win(lower, upper, rule.to_beat, rule.places)
+    found = torch.zeros(len(odds), dtype=torch.bool, device=odds.device)
+    for number, to_beat in enumerate(rule.to_beat.view(odds.shape[1], -1).unbind(1)):
+        rows = (rule.bins == number).nonzero().squeeze(1)
+        found[rows] = _might_win(lower[rows], upper[rows], to_beat, rule.places)
+    return found
+
+
+def _might_win(lower: Tensor, upper: Tensor, to_beat: Tensor, places: int) -> Tensor:
+    """Say which of n children of one bin might win, by the bounds (n, K) of their fitness: bool (n,)."""
+    wins = upper > to_beat  # strictly, as in `Archive.insert`
+    # Where there are more places a second best wins as well, and which children are copies is not known yet.
+    if places == 1 and len(lower):
+        # Among children not strictly: of equals the first wins, and which are equal is not known yet.
+        wins &= upper >= lower.amax(0)
+    return wins.any(1)

@@ -24,7 +24,8 @@ def emigrants(elites: Elites, config: MigrationConfig, stream: np.random.Generat
     Raises:
         ConfigError: the selection is somebody else's, and chooses what it cannot.
     """
-    first_rows = np.sort(np.unique(elites.ids, return_index=True)[1])
+    ids, first_rows = np.unique(elites.ids, return_index=True)
+    first_rows = np.sort(first_rows[ids >= 0])  # no empty cells
     size = min(config.size, len(first_rows))
     chosen = config.selection.choose(elites.take(first_rows), size, stream)
     return np.sort(first_rows[_rows(chosen, len(first_rows), size, f"selection {config.selection.name}")])

@@ -52,11 +52,14 @@ class _Run:
     """Of each class, the classes of highest probability and these."""
     curves: npt.NDArray[np.float32]
     statistics: Statistics
+    """Over time."""
+    ends: Statistics
     genealogy: Genealogy
     evaluations: int
 
     @classmethod
     def read(cls, reader: StoreReader, run: int) -> _Run:
+        cells: dict[str, Any] = dict(reader.cell_columns(run, "confidence", "id"))
         columns: dict[str, Any] = dict(reader.elite_columns(run, "id", "generation", "island", "operator"))
         return cls(
             number=run,
@@ -68,6 +71,7 @@ class _Run:
             top=_top(reader.probabilities(run)),
             curves=reader.curves(run),
             statistics=over_time(reader, run),
+            ends=measure(cells["confidence"], cells["id"] >= 0),
             genealogy=Genealogy(reader, run),
             evaluations=reader.evaluations(run),
         )
@@ -190,7 +194,7 @@ def _statistics(runs: list[_Run], config: RunConfig) -> dict[str, Any]:
     """Return the statistics of each run over images, and those of its archive now; None: of no elites."""
     epochs = len(runs[0].curves)
     shown = _sample(epochs, _CURVE_POINTS)
-    ends = [measure(run.confidence, run.ids >= 0)._asdict() for run in runs]
+    ends = [run.ends._asdict() for run in runs]
     return {
         "evaluations": np.array(images_by_epoch(config, epochs))[shown].tolist(),
         "runs": [

@@ -208,7 +208,8 @@ def _looked_at(config: WorkConfig, reason: str) -> _Measured:
     encoding, classifier = build_parts(config.model_copy(update={"workers": workers}))
     found = genomes_of(encoding, classifier)
     # Each cell is taken, or claimed where it is another island's.
-    result = found.classes * (4 * found.classes + 2 * found.genome_bytes + 200)
+    cells = found.classes * config.evolution.layout.per_class
+    result = cells * (4 * found.classes + 2 * found.genome_bytes + 200)
     engine = engine_of(conditions(classifier))
     return _Measured(found, engine, result, peak_memory(), reason=reason.partition(";")[0])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from islands.classifiers.catalogue import NETWORKS, class_count
 from islands.config import SMALL_IMAGE, WorkConfig
+from islands.evolution.cells import PAPER
 from islands.store.digests import BLOCK_ROWS
 from islands.store.retention import most_on_disk
 from islands.store.schema import (
@@ -14,11 +15,11 @@ from islands.store.schema import (
     CHUNK_BYTES,
     DIGEST_BYTES,
     ELITES,
-    HISTORY,
     MAIL,
     MIGRATIONS,
     SCORES,
     Column,
+    history_schema,
 )
 
 GROWTH = 10
@@ -69,7 +70,7 @@ def grown(config: WorkConfig, genomes: SizeBasis) -> int:
 
 def archive_bytes(config: WorkConfig, genomes: SizeBasis) -> int:
     """Return the bytes of all elites of all runs."""
-    return config.runs * genomes.classes * _row(config, genomes)
+    return config.runs * _cells(config, genomes) * _row(config, genomes)
 
 
 def mail_bytes(config: WorkConfig, genomes: SizeBasis) -> int:
@@ -77,24 +78,24 @@ def mail_bytes(config: WorkConfig, genomes: SizeBasis) -> int:
     islands, migration = config.islands, config.islands.migration
     letters = 0
     if islands.count > 1:
-        claims = genomes.classes if islands.claims else 0
+        claims = _cells(config, genomes) if islands.claims else 0
         letters = islands.lag * (claims + islands.count * migration.size)
         letters += islands.count * migration.capacity + claims
-    boards = 4 * islands.lag * genomes.classes
+    boards = 4 * islands.lag * _cells(config, genomes)
     return config.runs * (letters * (_row(config, genomes) + _width(MAIL)) + boards)
 
 
 def records_bytes(config: WorkConfig, genomes: SizeBasis) -> int:
     """Return the most bytes of history, migrations and curves at the end."""
     epochs, islands = config.evolve.epochs, config.islands
-    curves = 4 * genomes.classes * (epochs + 1)
+    curves = 4 * _cells(config, genomes) * (epochs + 1)
     received = 0
     if islands.count > 1:
-        claims = genomes.classes if islands.claims else 0
+        claims = _cells(config, genomes) if islands.claims else 0
         neighbours = islands.count - 1 if islands.migration.type == "broadcast" else 2
         received = epochs * (claims + islands.count * islands.migration.size * neighbours)
     taken = _taken(config, genomes)
-    return config.runs * (curves + taken * _width(HISTORY) + received * _width(MIGRATIONS))
+    return config.runs * (curves + taken * _width(_HISTORY) + received * _width(MIGRATIONS))
 
 
 def ancestors_bytes(config: WorkConfig, genomes: SizeBasis) -> int:
@@ -115,7 +116,7 @@ def store_bytes(config: WorkConfig, genomes: SizeBasis, commits: int) -> int:
     tails = sum(BLOCK_ROWS[name] * _width(columns) for name, columns in _ADDED.items()) + CHUNK_BYTES
     again = min(records + ancestors, config.runs * tails)
     scores = len(config.held_out) * config.runs * genomes.classes * _width(SCORES)
-    chunks = 3 * config.runs * genomes.classes
+    chunks = 3 * config.runs * _cells(config, genomes)
     overhead = config.runs * _COMMIT_OVERHEAD + _REFERENCE * chunks
     each = archive + mail_bytes(config, genomes) + again + scores + overhead
     # Ancestors are written anew when most of them are extinct; the commits before have the others.
@@ -137,7 +138,12 @@ def driver_bytes(config: WorkConfig, genomes: SizeBasis, epochs_between: int) ->
     return _COPIES * archive + pending + 3 * mail + 2 * ancestors_bytes(config, genomes) + new
 
 
-_ADDED = {"history": HISTORY, "migrations": MIGRATIONS}
+_HISTORY = history_schema(PAPER)
+_ADDED = {"history": _HISTORY, "migrations": MIGRATIONS}
+
+
+def _cells(config: WorkConfig, genomes: SizeBasis) -> int:
+    return genomes.classes * config.evolution.layout.per_class
 
 
 def _row(config: WorkConfig, genomes: SizeBasis) -> int:
@@ -155,7 +161,7 @@ def _taken(config: WorkConfig, genomes: SizeBasis) -> int:
         generations = min(generations, 4 * generations**0.5)
     by_children = genomes.taken * generations
     by_mail = config.evolve.epochs if config.islands.count > 1 and config.islands.claims else 0
-    return int(genomes.classes * (1 + by_children + by_mail))
+    return int(_cells(config, genomes) * (1 + by_children + by_mail))
 
 
 def _width(columns: Mapping[str, Column]) -> int:

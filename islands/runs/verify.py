@@ -135,7 +135,9 @@ def _described(
 ) -> Iterator[str]:
     for row, difference in zip(rows, differences, strict=True):
         if difference > tolerance:
+            class_ = row // reader.layout.per_class
+            name = f"class {class_} ({reader.classes[class_]})"
             yield (
-                f"{reader.path}: run {run}, class {row} ({reader.classes[row]}): the image scores otherwise"
+                f"{reader.path}: run {run}, {name}: the image scores otherwise"
                 f" than stored, by {difference:.3g} where {tolerance:g} is allowed"
             )

@@ -19,8 +19,8 @@ class IslandPopulation:
 
     Attributes:
         parents: who has children.
-        first: class of the first cell; the others follow.
-        cells: genomes of the cells, none of which is empty.
+        classes: int64, of each cell that is not empty.
+        cells: their genomes.
         cell_ids: int64, one for each cell.
         confidence: float32, likewise.
         held: genomes of the migrants held; None where there are none.
@@ -29,7 +29,7 @@ class IslandPopulation:
     """
 
     parents: Parents
-    first: int
+    classes: Tensor
     cells: Genomes
     cell_ids: Tensor
     confidence: Tensor
@@ -62,7 +62,7 @@ class IslandPopulation:
         times = -dice.clamp(min=1e-30).log() / (1 - self.confidence).clamp(min=1e-12)
         turns = torch.arange(n, device=dice.device) % len(times)
         cells = times.argsort(stable=True)[turns]
-        return Climbers(self.cells.take(cells), self.cell_ids[cells], cells + self.first)
+        return Climbers(self.cells.take(cells), self.cell_ids[cells], self.classes[cells])
 
     def _take(self, rows: Tensor) -> Genomes:
         """Return copies of candidates: own cells first, then the migrants held."""

@@ -22,32 +22,47 @@ _OPERATORS = f"{', '.join(schema.OPERATORS)}, or the name of an emitter of other
 
 _STATISTICS = {
     "coverage": "share of the cells that are filled, 0 to 1",
-    "qd_score": "sum of the confidences of all cells, 0 to the number of classes; an empty cell counts 0",
+    "qd_score": "sum of the confidences of all cells, 0 to their number; an empty cell counts 0",
     "normalized_qd_score": "qd_score by number of cells, 0 to 1",
     "best": "highest confidence of the filled cells; NaN: all are empty",
     "mean": "mean confidence of the filled cells; NaN: all are empty",
 }
 """The fields of `Statistics`."""
 
+_CELL = "which of the cells of its class, counted from 0; 0 where a class has but one"
+
+_ELITE = {
+    "confidence": "probability of the class, 0 to 1",
+    "fitness": "what insertion compares: confidence, or log-odds",
+    "id": "genome id",
+    "parent": "genome id of the parent; -1: none",
+    "partner": "genome id of the second parent; -1: none",
+    "operator": _OPERATORS,
+    "island": "island that made the child",
+    "epoch": "epoch in which it was made",
+    "generation": "generation in which it was made",
+}
+
 TABLES: Mapping[str, Mapping[str, str]] = {
     "elites": {
         "run": "run, counted from 0",
+        "class": "class whose best elite this is, counted from 0",
+        "name": "name of the class",
+        **_ELITE,
+    },
+    "cells": {
+        "run": "run, counted from 0",
         "class": "class whose cell the elite holds, counted from 0",
         "name": "name of the class",
-        "confidence": "probability of the class, 0 to 1",
-        "fitness": "what insertion compares: confidence, or log-odds",
-        "id": "genome id",
-        "parent": "genome id of the parent; -1: none",
-        "partner": "genome id of the second parent; -1: none",
-        "operator": _OPERATORS,
-        "island": "island that made the child",
-        "epoch": "epoch in which it was made",
-        "generation": "generation in which it was made",
+        "cell": _CELL,
+        "niche": "what `archive.measures` says of the cell: bins in words; empty without measures",
+        **_ELITE,
     },
     "history": {
         "run": "run, counted from 0",
         "epoch": "epoch in which the cell was taken",
         "class": "class of the cell",
+        "cell": _CELL,
         "id": "genome id",
         "parent": "genome id of the parent; -1: none",
         "partner": "genome id of the second parent; -1: none",
@@ -120,7 +135,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "tags": "names that keep it for good, which --at takes; empty: none",
     },
 }
-"""What can be queried: tables, their columns and what these mean. Empty cells have no row in `elites`."""
+"""What can be queried: tables, their columns and what these mean. Empty cells have no row in any."""
 
 
 def network_names(readers: Iterable[StoreReader]) -> dict[str, str]:
@@ -147,11 +162,30 @@ def _elites(reader: StoreReader) -> Columns:
 
 
 def _elites_of(reader: StoreReader, run: int) -> Columns:
-    stored = reader.elite_columns(run, *(name for name in schema.ELITES if name != "probabilities"))
+    return _elite_table(reader, run, reader.best_cells(run), {})
+
+
+def _cells(reader: StoreReader) -> Columns:
+    return _stack(reader, _cells_of)
+
+
+def _cells_of(reader: StoreReader, run: int) -> Columns:
+    layout, archive = reader.layout, reader.config.archive
+    cells = np.arange(len(reader.classes) * layout.per_class)
+    within = (cells % layout.per_class).astype(np.int32)
+    niches = np.array([archive.niche(number) for number in range(layout.bins)], object)
+    return _elite_table(reader, run, cells, {"cell": within, "niche": niches[within // layout.places]})
+
+
+def _elite_table(reader: StoreReader, run: int, cells: npt.NDArray[np.intp], where: Columns) -> Columns:
+    """Return the elites of `cells`, and `where` they are within their classes."""
+    columns = reader.cell_columns(run, *(name for name in schema.ELITES if name != "probabilities"))
+    stored = {name: column[cells] for name, column in columns.items()}
     names = np.array(reader.classes, object)
     columns = {
         "class": stored["class"],
         "name": names[stored["class"]],
+        **where,
         "confidence": stored["confidence"],
         "fitness": stored["fitness"],
         "id": stored["id"],
@@ -171,7 +205,10 @@ def _history(reader: StoreReader) -> Columns:
 
 def _history_of(reader: StoreReader, run: int) -> Columns:
     columns: Columns = {}
-    for name, column in reader.history(run).items():
+    rows = reader.history(run)
+    first = {name: rows[name] for name in ("epoch", "class")}
+    first["cell"] = rows.get("cell", np.zeros(len(rows["class"]), np.int32))
+    for name, column in {**first, **rows}.items():
         columns.update(_parents(column) if name == "parents" else {name: column})
     columns["operator"] = _operators(reader, columns["operator"])
     return columns
@@ -278,6 +315,7 @@ def _run_of(reader: StoreReader, run: int) -> dict[str, Any]:
     stored = reader.elite_columns(run, "confidence", "id")
     confidence = stored["confidence"].astype(np.float32)
     filled = np.greater_equal(stored["id"], 0)
+    cells = reader.cell_columns(run, "confidence", "id")
     return {
         "run": run,
         "evaluations": reader.evaluations(run),
@@ -287,7 +325,7 @@ def _run_of(reader: StoreReader, run: int) -> dict[str, Any]:
         "cells": int(filled.sum()),
         # In float32 on both sides: the float32 that is nearest to 0.9 is below 0.9.
         **{name: int((confidence >= np.float32(least)).sum()) for name, least in schema.THRESHOLDS.items()},
-        **measure(confidence, filled)._asdict(),
+        **measure(cells["confidence"].astype(np.float32), np.greater_equal(cells["id"], 0))._asdict(),
         "changes": "; ".join(changes(reader.conditions)),
     }
 
@@ -312,6 +350,7 @@ def _checkpoints(reader: StoreReader) -> Columns:
 
 _MAKERS: Mapping[str, Callable[[StoreReader], Columns]] = {
     "elites": _elites,
+    "cells": _cells,
     "history": _history,
     "migrations": _migrations,
     "curves": _curves,

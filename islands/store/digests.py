@@ -25,11 +25,13 @@ Ids = npt.NDArray[np.int64]
 RowDigests = npt.NDArray[np.uint8]
 """(n, schema.DIGEST_BYTES), one row each."""
 
-NARROW = tuple(name for name in schema.ELITES if name != "probabilities")
-"""Columns of elites that have one digest each."""
-
 BLOCK_ROWS: Mapping[str, int] = {"history": 8192, "migrations": 8192, "curves": 64}
 """Rows per digest of what is only ever added to."""
+
+
+def narrow(per_class: int) -> tuple[str, ...]:
+    """Return the columns of elites that have one digest each."""
+    return tuple(name for name in schema.elite_schema(per_class) if name != "probabilities")
 
 
 def of_rows(ids: Ids, arrays: Arrays) -> RowDigests:
@@ -58,13 +60,13 @@ def parts(elites: Elites, rows: Mapping[str, RowDigests], mail: Mail) -> dict[st
     """Return a sha256 of each part of a run that is read by itself, by its path in the run's group.
 
     Args:
-        elites: K rows.
+        elites: a row for each cell.
         rows: digests of the rows of `row_tables(elites)`.
         mail: in transit.
     """
     columns, tables = schema.elite_arrays(elites), row_tables(elites)
     return {
-        **{f"elites/{name}": of_column(columns[name]) for name in NARROW},
+        **{f"elites/{name}": of_column(columns[name]) for name in narrow(elites.per_class)},
         **{f"digests/{name}": of_digests(digests, tables[name]) for name, digests in rows.items()},
         "islands": of_mail(mail),
     }

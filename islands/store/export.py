@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import zarr
@@ -15,13 +15,13 @@ from zarr.core.buffer import default_buffer_prototype
 
 from islands.errors import InputError
 from islands.store.classes import folder_name
-from islands.store.columns import table
+from islands.store.columns import Columns, table
 from islands.store.location import Location
 from islands.store.reader import StoreReader
 from islands.store.repository import reading, require_schema
 from islands.store.waiting import wait_for
 
-Layout = Literal["paper", "flat", "folder", "zarr"]
+Layout = Literal["paper", "flat", "folder", "cells", "zarr"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 MANIFEST = "manifest.json"
@@ -53,7 +53,8 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
 
     `paper` names images as the authors' release does, `run_<r>/map_gen_<G>/map_<G>_<class>_<confidence>.png`;
     `flat` puts them in one folder with `images.csv`; `folder` in a folder per class, as torchvision's
-    `ImageFolder` and benchmarks of out-of-distribution detection expect; `zarr` is the store's content as
+    `ImageFolder` and benchmarks of out-of-distribution detection expect; `cells` does so with the images of
+    all cells, where a class has several, and writes `images.csv`; `zarr` is the store's content as
     a plain Zarr directory. Each comes with `manifest.json`, which has the sha256 of each file.
 
     Raises:
@@ -76,9 +77,11 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
             folder,
             lambda run, class_, _: f"{folder_name(class_, reader.classes[class_])}/run-{run}.png",
         )
+    elif layout == "cells":
+        _export_cells(reader, folder)
     else:
         _export_images(reader, folder, _flat_name)
-        _write_csv(reader, folder)
+        _write_csv(folder, table(reader, "elites"), lambda row: _flat_name(row["run"], row["class"], 0))
     return _write_manifest(reader, folder) + 1
 
 
@@ -103,13 +106,30 @@ def _export_images(reader: StoreReader, folder: Path, name: Callable[[int, int, 
             save_png(picture, file)
 
 
-def _write_csv(reader: StoreReader, folder: Path) -> None:
-    columns = table(reader, "elites")
+def _export_cells(reader: StoreReader, folder: Path) -> None:
+    """Write the elites of all cells, which are more than classes where `archive` says so."""
+    from islands.store.images import Studio, save_png
+
+    def name(row: Mapping[str, Any]) -> str:
+        return f"{folder_name(int(row['class']), row['name'])}/run-{row['run']}_cell-{row['cell']:03}.png"
+
+    columns = table(reader, "cells")
+    studios = [Studio(reader, run) for run in range(reader.runs)]
+    for values in zip(*columns.values(), strict=True):
+        row = dict(zip(columns, values, strict=True))
+        picture = studios[row["run"]].draw(int(row["id"]))
+        assert picture is not None  # elites are kept always
+        (folder / name(row)).parent.mkdir(parents=True, exist_ok=True)
+        save_png(picture, folder / name(row))
+    _write_csv(folder, columns, name)
+
+
+def _write_csv(folder: Path, columns: Columns, name: Callable[[Mapping[str, Any]], str]) -> None:
     with (folder / "images.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("file", *columns))
         for row in zip(*columns.values(), strict=True):
-            writer.writerow((_flat_name(row[0], row[1], 0), *row))
+            writer.writerow((name(dict(zip(columns, row, strict=True))), *row))
 
 
 def _write_manifest(reader: StoreReader, folder: Path) -> int:

@@ -69,13 +69,18 @@ class GoalSwitches:
 
 
 def goal_switches(history: Mapping[str, npt.NDArray[Any]], class_count: int) -> GoalSwitches:
-    """Count takeovers and goal switches in a run's history: columns `class`, `id` and `parents` are read."""
+    """Count takeovers and goal switches in a run's history.
+
+    Columns `class`, `id` and `parents` are read, and `cell` where a class has several.
+    """
     class_ = history["class"].astype(np.int64)
-    # Stable: within a class, takeovers stay in the order of time.
-    order = np.argsort(class_, kind="stable")
+    within = history["cell"].astype(np.int64) if "cell" in history else np.zeros_like(class_)
+    cell = class_ * (within.max(initial=0) + 1) + within
+    # Stable: within a cell, takeovers stay in the order of time.
+    order = np.argsort(cell, kind="stable")
     ids, parents = history["id"][order], history["parents"][order]
-    # The first champion of a class follows nobody; what `roll` puts there is of another class.
-    follows = np.diff(class_[order], prepend=-1) == 0
+    # The first champion of a cell follows nobody; what `roll` puts there is of another.
+    follows = np.diff(cell[order], prepend=-1) == 0
     incumbents = np.roll(ids, 1)
     own = (parents == incumbents[:, None]).any(1)
     # Random genomes have no parents who could have held another class.
@@ -99,12 +104,12 @@ class Genealogy:
         self._path = reader.path
         self._run = run
         history = reader.history(run)
-        elites = reader.elite_columns(
+        elites = reader.cell_columns(
             run, "class", "id", "parents", "operator", "island", "generation", "confidence"
         )
         # Claims in transit hold their cells in the settled view, and have no row of history yet.
-        self._elite_ids = elites["id"].astype(np.int64)
-        filled = self._elite_ids >= 0
+        filled = np.greater_equal(elites["id"], 0)
+        self._elite_ids = elites["id"].astype(np.int64)[reader.best_cells(run)]
         self._rows: dict[str, npt.NDArray[Any]] = {
             name: np.concatenate([history[name], column[filled]]) for name, column in elites.items()
         }
@@ -118,9 +123,13 @@ class Genealogy:
         Of two parents the first is followed.
 
         Raises:
-            StoreError: the cell is empty.
+            StoreError: the class has no elite.
         """
         return [self.ancestor(genome) for genome in self.chain_ids(class_)]
+
+    def chain_to(self, genome: int) -> list[Ancestor]:
+        """Return the same of any elite, by its id."""
+        return [self.ancestor(each) for each in self._chain(genome)]
 
     def chain_ids(self, class_: int) -> list[int]:
         """Return the ids of `chain`."""
@@ -129,6 +138,9 @@ class Genealogy:
             raise StoreError(
                 f"run {self._run} of {self._path} has no elite of class {class_} ({self.classes[class_]}) yet"
             )
+        return self._chain(genome)
+
+    def _chain(self, genome: int) -> list[int]:
         found = []
         while genome in self._places:
             found.append(genome)

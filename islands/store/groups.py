@@ -19,8 +19,9 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import StoreLike
 
 from islands.evolution.ancestors import Ancestors
+from islands.evolution.cells import CellLayout
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
-from islands.evolution.elites import Arrays
+from islands.evolution.elites import Arrays, Elites
 from islands.evolution.scores import HeldOutScores, Scores
 from islands.store import digests, schema
 from islands.store.schema import Column
@@ -34,13 +35,13 @@ _COMPRESSOR = ZstdCodec(level=1, checksum=True)
 
 
 async def create_store(
-    store: StoreLike, classes: Sequence[str], runs: int, attributes: Mapping[str, Any]
+    store: StoreLike, classes: Sequence[str], layout: CellLayout, runs: int, attributes: Mapping[str, Any]
 ) -> None:
     """Make the groups and empty arrays of a store of so many runs."""
     root = await open_group(store, mode="w-", zarr_format=3, attributes={**attributes})
     await _create_names(root, classes)
     for number in range(runs):
-        await _create_run(root, number, len(classes))
+        await _create_run(root, number, len(classes), layout)
 
 
 async def write_checkpoint(store: StoreLike, checkpoint: Checkpoint, attributes: Mapping[str, Any]) -> None:
@@ -73,23 +74,24 @@ async def _create_names(root: AsyncGroup, classes: Sequence[str]) -> None:
     )
 
 
-async def _create_run(root: AsyncGroup, number: int, k: int) -> None:
+async def _create_run(root: AsyncGroup, number: int, k: int, layout: CellLayout) -> None:
     """Make the groups and empty arrays of a run of `k` classes."""
     run = await root.create_group(schema.run_path(number), attributes={"evaluations": 0, "not_finite": 0})
     names = ("elites", "genomes", "islands/genomes", "history", "migrations")
     elites, _, _, history, migrations = await together(*map(run.create_group, names))
     widths = {"output": k, "parent": 2}
+    cells, rows_of = k * layout.per_class, _rows_of(layout.per_class)
     await together(
         *(
-            _create(elites, name, column, (k, *(widths[each] for each in column.dimensions)), "class")
-            for name, column in schema.ELITES.items()
+            _create(elites, name, column, (cells, *(widths[each] for each in column.dimensions)), rows_of)
+            for name, column in schema.elite_schema(layout.per_class).items()
         ),
         *(
             _create(rows, name, column, (0, *(2 for _ in column.dimensions)), "row")
-            for rows, columns in ((history, schema.HISTORY), (migrations, schema.MIGRATIONS))
+            for rows, columns in ((history, schema.history_schema(layout)), (migrations, schema.MIGRATIONS))
             for name, column in columns.items()
         ),
-        _create(run, "curves", schema.CURVES, (0, k), "epoch"),
+        _create(run, "curves", schema.CURVES, (0, cells), "epoch"),
     )
 
 
@@ -104,7 +106,7 @@ async def _write_run(root: AsyncGroup, number: int, run: RunCheckpoint, epoch: i
     if run.changed.any():
         elites, genomes = await together(_group(group, "elites"), _group(group, "genomes"))
         await _update(elites, schema.elite_arrays(run.elites), run.changed)
-        await _update_genomes(genomes, run.elites.genomes, run.changed)
+        await _update_genomes(genomes, run.elites, run.changed)
     await _replace_mail(await _group(group, "islands"), run.mail)
     stored: Any = group.attrs.get("blocks", {})
     appended: Mapping[str, Arrays] = {
@@ -168,7 +170,7 @@ async def _update(group: AsyncGroup, arrays: Arrays, changed: npt.NDArray[np.boo
     await together(*(update(name, values) for name, values in arrays.items()))
 
 
-async def _update_genomes(group: AsyncGroup, genomes: Arrays, changed: npt.NDArray[np.bool_]) -> None:
+async def _update_genomes(group: AsyncGroup, elites: Elites, changed: npt.NDArray[np.bool_]) -> None:
     stored = {name: array async for name, array in group.arrays()}
 
     async def update(name: str, values: npt.NDArray[np.generic]) -> None:
@@ -177,9 +179,9 @@ async def _update_genomes(group: AsyncGroup, genomes: Arrays, changed: npt.NDArr
         if name in stored and stored[name].shape == values.shape and _suits(stored[name], column, values):
             await _write_changed(stored[name], values, changed)
         else:
-            await _replace(group, name, column, values, "class")
+            await _replace(group, name, column, values, _rows_of(elites.per_class))
 
-    await together(*(update(name, values) for name, values in genomes.items()))
+    await together(*(update(name, values) for name, values in elites.genomes.items()))
 
 
 async def _update_digests(run: AsyncGroup, checkpoint: RunCheckpoint) -> dict[str, digests.RowDigests]:
@@ -199,7 +201,7 @@ async def _update_digests(run: AsyncGroup, checkpoint: RunCheckpoint) -> dict[st
         if isinstance(stored, AsyncArray):
             await _write_changed(stored, rows, stale)
         else:
-            await _replace(group, name, schema.ROW_DIGESTS, rows, "class")
+            await _replace(group, name, schema.ROW_DIGESTS, rows, _rows_of(elites.per_class))
         return rows
 
     tables = digests.row_tables(elites)
@@ -225,6 +227,11 @@ async def _append_checked(
     return known[:whole] + digests.of_blocks(extended, size)
 
 
+def _rows_of(per_class: int) -> str:
+    """Return what the rows of a table of elites are called, where a class has so many cells."""
+    return "class" if per_class == 1 else "cell"
+
+
 async def _write_changed(
     array: AsyncArray[Any], values: npt.NDArray[np.generic], changed: npt.NDArray[np.bool_]
 ) -> None:
@@ -236,7 +243,7 @@ async def _write_changed(
 
 
 async def _replace_mail(group: AsyncGroup, mail: Mail) -> None:
-    columns: Mapping[str, Column] = {**schema.MAIL, **schema.ELITES}
+    columns: Mapping[str, Column] = {**schema.MAIL, **schema.elite_schema(mail.elites.per_class)}
     genomes = await _group(group, "genomes")
     await together(
         *(

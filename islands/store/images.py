@@ -81,6 +81,11 @@ def render_elite(reader: StoreReader, class_: int, run: int = 0, size: int | Non
     return render_genome(stored_encoding(reader), reader.genome(run, class_), size)
 
 
+def render_cell(reader: StoreReader, run: int, cell: int, size: int | None = None) -> Picture:
+    """Draw the elite of a cell, counted over all classes, which must be filled: see `render_elite`."""
+    return render_genome(stored_encoding(reader), reader.cell_genomes(run, slice(cell, cell + 1)), size)
+
+
 def render_all(
     reader: StoreReader, run: int, classes: Sequence[int], size: int | None = None
 ) -> Iterator[Picture]:
@@ -103,7 +108,8 @@ class Studio:
         ancestors = reader.ancestor_table(run)
         if ancestors is not None:
             self._add(_Shelf(len(ancestors.ids), ancestors.genomes, few=1), ancestors.ids)
-        self._add(_elites_of(reader, run), reader.elite_columns(run, "id")["id"])
+        ids = reader.cell_columns(run, "id")["id"]
+        self._add(_Shelf(len(ids), partial(reader.cell_genomes, run), few=16), ids)
         self._places.pop(-1, None)  # empty cells
 
     def __contains__(self, id_: int) -> bool:

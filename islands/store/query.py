@@ -14,9 +14,9 @@ from islands.store.columns import TABLES, network_names, table, table_with
 from islands.store.reader import StoreReader
 
 _TYPES = {
-    **dict.fromkeys(("run", "class", "island", "epoch", "generation", "sender", "receiver"), "INTEGER"),
-    **dict.fromkeys(("target_rank", "top1"), "INTEGER"),
-    **dict.fromkeys(("name", "operator", "kind", "network", "fingerprint", "top1_name"), "VARCHAR"),
+    **dict.fromkeys(("run", "class", "cell", "island", "epoch", "generation"), "INTEGER"),
+    **dict.fromkeys(("sender", "receiver", "target_rank", "top1"), "INTEGER"),
+    **dict.fromkeys(("name", "niche", "operator", "kind", "network", "fingerprint", "top1_name"), "VARCHAR"),
     **dict.fromkeys(("message", "tags", "changes"), "VARCHAR"),
     **dict.fromkeys(("confidence", "fitness", "target_probability", "top1_probability"), "FLOAT"),
     **dict.fromkeys(("id", "parent", "partner", "evaluations", "not_finite"), "BIGINT"),

@@ -20,9 +20,10 @@ from islands.config.own_code import Fingerprints
 from islands.errors import StoreDamagedError, StoreError, StoreVersionError
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors
+from islands.evolution.cells import CellLayout
 from islands.evolution.checkpoint import Checkpoint, Mail, RunCheckpoint
 from islands.evolution.counters import Counters
-from islands.evolution.elites import Arrays, Elites
+from islands.evolution.elites import Arrays, Elites, best_cells
 from islands.evolution.scores import HeldOutScores, Scores
 from islands.search.choices import own_emitters
 from islands.store import digests, schema
@@ -72,6 +73,7 @@ class StoreReader:
         self._intact: set[int] = set()
         self._opened: dict[str, zarr.Array[Any]] = {}
         self._parts: dict[int, dict[str, Any]] = {}
+        self._best: dict[int, npt.NDArray[np.intp]] = {}
         self._row_digests: dict[tuple[int, str], tuple[digests.Ids, digests.RowDigests]] = {}
 
     @cached_property
@@ -186,62 +188,124 @@ class StoreReader:
             # Stores of old have no such number: there were none.
             return int(self._described(run).get("not_finite", 0))
 
-    def elites(self, run: int) -> Elites:
-        """Return K rows in class order; ids of -1 mark empty cells.
+    @cached_property
+    def layout(self) -> CellLayout:
+        """How the cells of a class lie: one in the paper."""
+        return self.config.evolution.layout
+
+    def cells(self, run: int) -> Elites:
+        """Return the elites of all cells in order; ids of -1 mark empty cells.
 
         Raises:
             StoreError: there is no checkpoint yet, or no such run.
         """
         if self._is_whole(run):
             return self._version_1(run).elites
-        columns = self.elite_columns(run, *digests.NARROW, "probabilities")
-        return schema.elites_from(columns, self.genomes(run))
+        columns = self.cell_columns(run, *digests.narrow(self.layout.per_class), "probabilities")
+        return schema.elites_from(columns, self.cell_genomes(run), self.layout.per_class)
 
-    def elite_columns(self, run: int, *names: str) -> Arrays:
-        """Return some columns of `schema.ELITES`, K rows each; what is not named is not read."""
+    def cell_columns(self, run: int, *names: str) -> Arrays:
+        """Return some columns of `schema.elite_schema`, a row a cell; what is not named is not read."""
         path = self._run(run)
         if self._is_whole(run):
             self._require_intact(run)
             return {name: self._array(f"{path}/elites/{name}") for name in names}
         return {
-            name: self.probabilities(run) if name == "probabilities" else self._part(run, f"elites/{name}")
+            name: self._cell_probabilities(run)
+            if name == "probabilities"
+            else self._part(run, f"elites/{name}")
             for name in names
         }
 
+    def cell_genomes(self, run: int, cells: slice = slice(None)) -> Arrays:
+        """Return the arrays of the genomes of `cells`, each (n, width)."""
+        path = f"{self._run(run)}/genomes"
+        return self._rows_of(run, "genomes", _paths(path, self._names(path)), cells)
+
+    def _cell_probabilities(self, run: int, cells: slice = slice(None)) -> npt.NDArray[np.float32]:
+        path = f"{self._run(run)}/elites/probabilities"
+        found = self._rows_of(run, "probabilities", {"probabilities": path}, cells)["probabilities"]
+        return found.astype(np.float32, copy=False)
+
+    def best_cells(self, run: int) -> npt.NDArray[np.intp]:
+        """Return the cell of each class whose elite has the highest fitness: (K,).
+
+        All that follows of elites, by class, is of these.
+        """
+        if run not in self._best:
+            k, per_class = len(self.classes), self.layout.per_class
+            self._best[run] = (
+                np.arange(k)
+                if per_class == 1
+                else best_cells(self.cell_columns(run, "fitness")["fitness"].astype(np.float32), per_class)
+            )
+        return self._best[run]
+
+    def elites(self, run: int) -> Elites:
+        """Return K rows in class order; ids of -1 mark classes without an elite.
+
+        Raises:
+            StoreError: there is no checkpoint yet, or no such run.
+        """
+        return self.cells(run).of_classes()
+
+    def elite_columns(self, run: int, *names: str) -> Arrays:
+        """Return some columns of `schema.elite_schema`, K rows each; what is not named is not read."""
+        columns = self.cell_columns(run, *names)
+        if self.layout.per_class == 1:
+            return columns
+        best = self.best_cells(run)
+        return {name: column[best] for name, column in columns.items()}
+
     def confidence(self, run: int) -> npt.NDArray[np.float32]:
-        """Return the confidence of every elite, (K,) float32; 0 in empty cells."""
+        """Return the confidence of every class's elite, (K,) float32; 0 where there is none."""
         return self.elite_columns(run, "confidence")["confidence"].astype(np.float32, copy=False)
 
     def probabilities(self, run: int, classes: slice = slice(None)) -> npt.NDArray[np.float32]:
         """Return the scores of the elites of `classes` over all classes: (n, K) float32."""
-        path = f"{self._run(run)}/elites/probabilities"
-        found = self._rows_of(run, "probabilities", {"probabilities": path}, classes)["probabilities"]
-        return found.astype(np.float32, copy=False)
+        cells, rows = self._cells_of(run, classes)
+        return self._cell_probabilities(run, cells)[rows]
 
     def genomes(self, run: int, classes: slice = slice(None)) -> Arrays:
         """Return the arrays of the genomes of the elites of `classes`, each (n, width)."""
-        path = f"{self._run(run)}/genomes"
-        return self._rows_of(run, "genomes", _paths(path, self._names(path)), classes)
+        cells, rows = self._cells_of(run, classes)
+        return {name: array[rows] for name, array in self.cell_genomes(run, cells).items()}
 
     def genome(self, run: int, class_: int) -> Arrays:
         """Return the arrays of one elite's genome, each (1, width)."""
         return self.genomes(run, slice(class_, class_ + 1))
 
+    def _cells_of(self, run: int, classes: slice) -> tuple[slice, slice | npt.NDArray[np.intp]]:
+        """Return which cells to read for the elites of `classes`, and which of their rows these are."""
+        per_class = self.layout.per_class
+        if per_class == 1:
+            return classes, slice(None)
+        chosen = range(len(self.classes))[classes]
+        first = chosen.start * per_class
+        return slice(first, chosen.stop * per_class), self.best_cells(run)[classes] - first
+
     def history(self, run: int) -> records.Rows:
-        """Return every improvement so far: columns of `records.HISTORY`."""
-        return self._added(run, "history", _paths(f"{self._run(run)}/history", schema.HISTORY))
+        """Return every improvement so far: columns of `records.history`."""
+        names = schema.history_schema(self.layout)
+        return self._added(run, "history", _paths(f"{self._run(run)}/history", names))
 
     def migrations(self, run: int) -> records.Rows:
         """Return every elite received so far: columns of `records.MIGRATIONS`."""
         return self._added(run, "migrations", _paths(f"{self._run(run)}/migrations", schema.MIGRATIONS))
 
     def curves(self, run: int, epochs: int | None = None) -> npt.NDArray[np.float32]:
-        """Return the confidence of every cell at the end of each epoch: (epoch + 1, K) float32.
+        """Return the confidence of every class's elite at the end of each epoch: (epoch + 1, K) float32.
 
         Args:
             run: counted from 0.
             epochs: how many rows, from generation 0 on; None: all.
         """
+        curves = self.cell_curves(run, epochs)
+        per_class = self.layout.per_class
+        return curves if per_class == 1 else curves.reshape(len(curves), -1, per_class).max(axis=2)
+
+    def cell_curves(self, run: int, epochs: int | None = None) -> npt.NDArray[np.float32]:
+        """Return the same of every cell: (epoch + 1, cells) float32; 0 where it is empty."""
         paths = {"curves": f"{self._run(run)}/curves"}
         return self._added(run, "curves", paths, epochs)["curves"].astype(np.float32, copy=False)
 
@@ -341,20 +405,20 @@ class StoreReader:
         """
         if self._is_whole(run):
             return self._version_1(run)
-        elites, mail = self.elites(run), self._mail(run)
+        elites, mail = self.cells(run), self._mail(run)
         with reading(self.path, f"the mail of run {run}"):
             _require_equal(digests.of_mail(mail), self._described(run)["parts"]["islands"])
         return self._run_checkpoint(run, elites, mail)
 
     def _run_checkpoint(self, run: int, elites: Elites, mail: Mail) -> RunCheckpoint:
-        k = len(self.classes)
+        cells = len(elites)
         return RunCheckpoint(
             elites=elites,
-            changed=np.zeros(k, np.bool_),
+            changed=np.zeros(cells, np.bool_),
             mail=mail,
-            history=records.empty(records.HISTORY),
+            history=records.empty(records.history(self.layout)),
             migrations=records.empty(records.MIGRATIONS),
-            curves=np.empty((0, k), np.float32),
+            curves=np.empty((0, cells), np.float32),
             evaluations=self.evaluations(run),
             not_finite=self.not_finite(run),
         )
@@ -444,11 +508,12 @@ class StoreReader:
 
     def _mail(self, run: int) -> Mail:
         path = f"{self._run(run)}/islands"
-        names = (*schema.MAIL, *(name for name in schema.ELITES if name != "confidence"))
+        per_class = self.layout.per_class
+        names = (*schema.MAIL, *(name for name in schema.elite_schema(per_class) if name != "confidence"))
         boards = self._array(f"{path}/boards").astype(np.float32, copy=False)
         counters = self._counters(f"{path}/counters")
         return schema.mail_from(
-            self._columns(path, *names), self._arrays(f"{path}/genomes"), boards, counters
+            self._columns(path, *names), self._arrays(f"{path}/genomes"), boards, counters, per_class
         )
 
     def _counters(self, path: str) -> tuple[Counters, ...]:

@@ -2,16 +2,16 @@
 
 /                            attributes: see `writer`
 /classes/names               (K) string
-/evolve/run-<r>/elites       `ELITES`, one row per class
-               /genomes      the encoding's arrays, one row per class
-               /digests      `ROW_DIGESTS` of `genomes` and of `probabilities`, one row per class
-               /islands      `MAIL`, `ELITES` and, in its own group `genomes`, the encoding's arrays,
-                             one row per letter in transit; `boards` (epochs in transit, K); `COUNTERS` in a
-                             group of their own, one row per genome that has had children on an island; not
+/evolve/run-<r>/elites       `elite_schema`, one row per cell: of each class one, in the paper
+               /genomes      the encoding's arrays, one row per cell
+               /digests      `ROW_DIGESTS` of `genomes` and of `probabilities`, one row per cell
+               /islands      `MAIL`, `elite_schema` and, in its own group `genomes`, the encoding's arrays,
+                             one row per letter in transit; `boards` (epochs in transit, cells); `COUNTERS` in
+                             a group of their own, one row per genome that has had children on an island; not
                              there where nobody counts
-               /history      `HISTORY`, append-only
+               /history      `history_schema`, append-only
                /migrations   `MIGRATIONS`, append-only
-               /curves       (epochs + 1, K) float32: confidence at the end of each epoch
+               /curves       (epochs + 1, cells) float32: confidence at the end of each epoch
                /scores/<network>   `SCORES`, one row per class: what a held-out network says of the elites;
                              attributes: its name, the settings that load it, its fingerprint
                /ancestors    `ANCESTORS` and, in its own group `genomes`, the encoding's arrays, one row per
@@ -34,6 +34,7 @@ import numpy.typing as npt
 
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors
+from islands.evolution.cells import CellLayout
 from islands.evolution.checkpoint import Letter, Mail
 from islands.evolution.counters import Counters
 from islands.evolution.elites import COLUMNS, Arrays, Elites
@@ -140,8 +141,19 @@ ELITES: Mapping[str, Column] = {
 }
 """Columns of a table of elites; `confidence` follows from the others."""
 
-# Matched by position: `ELITES` has the order of the fields of `Elites`.
-_FIELDS = dict(zip((name for name in ELITES if name != "confidence"), COLUMNS, strict=True))
+CELL = Column(np.int32, "cell within the class: its bin times the places of a bin, plus the place")
+"""A column of elites and history where a class has several cells."""
+
+# Matched by position: `ELITES` has the order of the fields of `Elites`, which number cells of all classes.
+_FIELDS = dict(
+    zip((name for name in ELITES if name not in ("class", "confidence")), COLUMNS[1:], strict=True)
+)
+
+
+def elite_schema(per_class: int) -> Mapping[str, Column]:
+    """Return the columns of a table of elites where a class has so many cells."""
+    return ELITES if per_class == 1 else {**ELITES, "cell": CELL}
+
 
 MAIL: Mapping[str, Column] = {
     "kind": Column(np.uint8, _letters(*Letter)),
@@ -161,6 +173,7 @@ COUNTERS: Mapping[str, Column] = {
 """Columns of what `islands.search.parents` counts."""
 
 _RECORDS = {
+    "cell": CELL.description,
     "epoch": "epoch in which the cell was taken, or the mail received",
     "class": ELITES["class"].description,
     "id": "genome id",
@@ -184,7 +197,11 @@ def _columns(schema: records.Schema) -> dict[str, Column]:
     }
 
 
-HISTORY: Mapping[str, Column] = _columns(records.HISTORY)
+def history_schema(layout: CellLayout) -> Mapping[str, Column]:
+    """Return the columns of a history."""
+    return _columns(records.history(layout))
+
+
 MIGRATIONS: Mapping[str, Column] = _columns(records.MIGRATIONS)
 
 ROW_DIGESTS = Column(np.uint8, f"the first {DIGEST_BYTES} bytes of each row's sha256", ("byte",))
@@ -239,18 +256,32 @@ def run_path(run: int) -> str:
 
 
 def elite_arrays(elites: Elites) -> Arrays:
-    """Return the columns of `ELITES`, each with one row per elite."""
-    arrays: Arrays = {name: getattr(elites, field) for name, field in _FIELDS.items()}
+    """Return the columns of `elite_schema`, each with one row per elite."""
+    arrays: Arrays = {"class": elites.classes}
+    arrays |= {name: getattr(elites, field) for name, field in _FIELDS.items()}
+    if elites.per_class > 1:
+        arrays["cell"] = elites.cells % np.int32(elites.per_class)
     return {**arrays, "confidence": elites.confidence}
 
 
-def elites_from(arrays: Mapping[str, npt.NDArray[np.generic]], genomes: Arrays) -> Elites:
+def elites_from(arrays: Mapping[str, npt.NDArray[np.generic]], genomes: Arrays, per_class: int = 1) -> Elites:
     """Invert `elite_arrays`; other columns are ignored."""
-    return Elites(**{field: arrays[name] for name, field in _FIELDS.items()}, genomes=genomes)  # type: ignore[arg-type]
+    columns: dict[str, Any] = {field: arrays[name] for name, field in _FIELDS.items()}
+    cells = cells_of(arrays, per_class)
+    return Elites(cells=cells, **columns, genomes=genomes, per_class=per_class)
+
+
+def cells_of(arrays: Mapping[str, npt.NDArray[Any]], per_class: int) -> npt.NDArray[np.int32]:
+    """Return which of all cells each row is of, where a class has so many."""
+    classes: npt.NDArray[np.int32] = arrays["class"]
+    if per_class == 1:
+        return classes
+    cells: npt.NDArray[np.int32] = classes * np.int32(per_class) + arrays["cell"]
+    return cells
 
 
 def mail_arrays(mail: Mail) -> Arrays:
-    """Return the columns of `MAIL` and `ELITES`, each with one row per letter."""
+    """Return the columns of `MAIL` and `elite_schema`, each with one row per letter."""
     arrays: Arrays = {name: getattr(mail, field) for name, field in _MAIL_FIELDS.items()}
     return {**arrays, **elite_arrays(mail.elites)}
 
@@ -260,10 +291,11 @@ def mail_from(
     genomes: Arrays,
     boards: npt.NDArray[np.float32],
     counters: tuple[Counters, ...],
+    per_class: int = 1,
 ) -> Mail:
     """Invert `mail_arrays`."""
     columns = {field: arrays[name] for name, field in _MAIL_FIELDS.items()}
-    return Mail(**columns, elites=elites_from(arrays, genomes), boards=boards, counters=counters)  # type: ignore[arg-type]
+    return Mail(**columns, elites=elites_from(arrays, genomes, per_class), boards=boards, counters=counters)  # type: ignore[arg-type]
 
 
 def counter_arrays(counters: Sequence[Counters]) -> Arrays:

@@ -13,17 +13,18 @@ import numpy.typing as npt
 
 from islands.config import RunConfig
 from islands.store.reader import StoreReader
+from islands.store.schema import cells_of
 
 Floats = npt.NDArray[np.float64]
 
 
 class Statistics(NamedTuple):
-    """Of archives of K cells each, one entry an archive: float64, of the shape of the archives."""
+    """Of archives of n cells each, one entry an archive: float64, of the shape of the archives."""
 
     coverage: Floats
     """Share of the cells that are filled, 0 to 1."""
     qd_score: Floats
-    """Sum of the confidences of all cells, 0 to K; an empty cell counts 0."""
+    """Sum of the confidences of all cells, 0 to n; an empty cell counts 0."""
     normalized_qd_score: Floats
     """The same by number of cells, 0 to 1."""
     best: Floats
@@ -36,8 +37,8 @@ def measure(confidence: npt.NDArray[np.floating], filled: npt.NDArray[np.bool_])
     """Return the statistics of archives.
 
     Args:
-        confidence: (..., K) of every cell, 0 to 1; that of empty cells is not looked at. K is 1 or more.
-        filled: (..., K), which cells have an elite.
+        confidence: (..., n) of every cell, 0 to 1; that of empty cells is not looked at. n is 1 or more.
+        filled: (..., n), which cells have an elite.
     """
     cells, count = confidence.shape[-1], filled.sum(axis=-1)
     total = confidence.sum(axis=-1, dtype=np.float64, where=filled)
@@ -61,8 +62,10 @@ def over_time(reader: StoreReader, run: int) -> Statistics:
     Raises:
         StoreError: there is no checkpoint yet, no such run, or it cannot be read.
     """
-    curves = reader.curves(run)
-    return measure(curves, _filled(reader.history(run), *curves.shape))
+    curves = reader.cell_curves(run)
+    history = reader.history(run)
+    cells = cells_of(history, reader.layout.per_class)
+    return measure(curves, _filled(cells, history["epoch"], *curves.shape))
 
 
 def images_by_epoch(config: RunConfig, epochs: int) -> list[int]:
@@ -71,10 +74,12 @@ def images_by_epoch(config: RunConfig, epochs: int) -> list[int]:
     return [config.evolution.images_by(epoch * per_epoch) for epoch in range(epochs)]
 
 
-def _filled(history: dict[str, npt.NDArray[Any]], epochs: int, cells: int) -> npt.NDArray[np.bool_]:
+def _filled(
+    taken: npt.NDArray[np.int32], when: npt.NDArray[Any], epochs: int, cells: int
+) -> npt.NDArray[np.bool_]:
     """Return which cells have an elite at the end of each epoch: (epochs, cells)."""
     # Curves hold 0 for an empty cell, which may be the confidence of an elite as well. What took a cell is in
     # the history, in stores of all versions, and a cell that is filled stays so.
     since = np.full(cells, epochs)
-    np.minimum.at(since, history["class"], history["epoch"])
+    np.minimum.at(since, taken, when)
     return since <= np.arange(epochs)[:, None]

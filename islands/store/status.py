@@ -75,9 +75,9 @@ def read_status(location: Path | str) -> Status:
     reader = StoreReader(location)
     runs = range(reader.runs) if reader.epoch is not None else ()
     cells = reader.runs * len(reader.classes)
-    columns = [reader.elite_columns(run, "confidence", "id") for run in runs]
-    confidence = np.concatenate([np.zeros(0, np.float32), *(each["confidence"] for each in columns)])
-    confidence = confidence.astype(np.float32)
+    confidence = np.concatenate([np.zeros(0, np.float32), *(reader.confidence(run) for run in runs)])
+    columns = [reader.cell_columns(run, "confidence", "id") for run in runs]
+    filled = sum(int(np.greater_equal(each["id"], 0).sum()) for each in columns)
     checkpoints = reader.checkpoints()
     writer = str(reader.writer) if reader.writer else None
     return Status(
@@ -94,8 +94,8 @@ def read_status(location: Path | str) -> Status:
         median_confidence=float(np.median(confidence)) if len(confidence) else 0.0,
         median_at_start=float(np.median([reader.curves(run, 1)[0] for run in runs])) if len(runs) else 0.0,
         cells_at={name: int((confidence >= np.float32(least)).sum()) for name, least in THRESHOLDS.items()},
-        coverage=sum(int(np.greater_equal(each["id"], 0).sum()) for each in columns) / cells,
-        qd_score=float(confidence.sum(dtype=np.float64)),
+        coverage=filled / (cells * reader.layout.per_class),
+        qd_score=float(sum(each["confidence"].sum(dtype=np.float64) for each in columns)),
         evaluations=sum(reader.evaluations(run) for run in runs),
         not_finite=sum(reader.not_finite(run) for run in runs),
         checkpoints=len(checkpoints),

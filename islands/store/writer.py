@@ -430,7 +430,8 @@ class StoreWriter:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "stages": {schema.STAGE: {"complete": False, "epoch": None}},
         }
-        wait_for(create_store(session.store, classes, config.runs, attributes))
+        layout = config.evolution.layout
+        wait_for(create_store(session.store, classes, layout, config.runs, attributes))
         self._tip = session.commit("created")
 
 

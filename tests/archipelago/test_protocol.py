@@ -41,7 +41,7 @@ def make_rows(
     n = len(classes)
     probabilities = np.tile(fitness[:, None], (1, CLASSES)).astype(np.float32)
     return Elites(
-        classes=classes.astype(np.int32),
+        cells=classes.astype(np.int32),
         fitness=fitness.astype(np.float32),
         probabilities=probabilities,
         ids=(epoch * 1000 + island * 100 + classes).astype(np.int64),

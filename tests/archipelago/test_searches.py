@@ -88,7 +88,7 @@ def test_whoever_comes_begins_anew_and_clones_share_a_count() -> None:
     # One of them comes again, as a claim that takes a cell.
     claim = replace(
         arrived.take(np.arange(1)),
-        classes=np.zeros(1, np.int32),
+        cells=np.zeros(1, np.int32),
         fitness=np.full(1, 99, np.float32),
     )
     after = host.step(key, 2, Inbox(claims=claim, claim_senders=senders[:1])).delta

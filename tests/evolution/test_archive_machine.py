@@ -14,6 +14,7 @@ from islands.encodings.direct import DirectEncoding
 from islands.encodings.genomes import Genomes
 from islands.encodings.settings import DirectSettings
 from islands.evolution.archive import Archive, Batch, winners
+from islands.evolution.cells import PAPER
 from tests.conftest import examples
 
 CLASSES = 5
@@ -31,7 +32,8 @@ class ArchiveMachine(RuleBasedStateMachine):
     def begin(self, first: int, data: st.DataObject) -> None:
         count = data.draw(st.integers(1, CLASSES - first))
         self.encoding = DirectEncoding(DirectSettings(), channels=1, size=2)
-        self.archive = Archive(first, count, CLASSES, CPU)
+        self.classes = range(first, first + count)
+        self.archive = Archive(self.classes, CLASSES, CPU)
         self.naive: dict[int, dict[str, Any]] = {}
         self.next_id = 0
         self.lowest_sum = -np.inf
@@ -43,10 +45,10 @@ class ArchiveMachine(RuleBasedStateMachine):
     )
     def insert(self, scores: list[list[int]]) -> None:
         batch = self._batch(scores)
-        taken = self.archive.insert(batch, *winners(batch.fitness))
+        taken = self.archive.insert(batch, winners(batch, PAPER))
         expected = []
-        for cell in range(self.archive.count):
-            class_ = cell + self.archive.first
+        for cell in range(len(self.classes)):
+            class_ = cell + self.classes.start
             row = max(range(len(scores)), key=lambda row: scores[row][class_])  # the first one, at a tie
             held = self.naive.get(class_)
             if held is None or scores[row][class_] / 4 > held["fitness"]:
@@ -56,10 +58,10 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     @rule()
     def store_and_load(self) -> None:
-        if len(self.naive) < self.archive.count:
+        if len(self.naive) < len(self.classes):
             return  # nothing is stored before generation 0, which fills all cells
-        table = self.archive.elites(torch.arange(self.archive.count), self.encoding)
-        fresh = Archive(self.archive.first, self.archive.count, CLASSES, CPU)
+        table = self.archive.elites(torch.arange(len(self.classes)), self.encoding)
+        fresh = Archive(self.classes, CLASSES, CPU)
         fresh.load(table, self.encoding)
         self.archive = fresh
 
@@ -67,8 +69,8 @@ class ArchiveMachine(RuleBasedStateMachine):
     def holds_what_the_dictionary_holds(self) -> None:
         if not hasattr(self, "archive"):
             return
-        for cell in range(self.archive.count):
-            held = self.naive.get(cell + self.archive.first)
+        for cell in range(len(self.classes)):
+            held = self.naive.get(cell + self.classes.start)
             if held is None:
                 assert self.archive.fitness[cell] == -torch.inf
                 assert self.archive.columns["ids"][cell] == -1

@@ -17,10 +17,12 @@ from islands.classifiers.registry import load_classifier
 from islands.classifiers.screened import ScreenedClassifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import NetworkConfig
+from islands.encodings.genomes import Genomes
 from islands.errors import NetworkError
-from islands.evolution.archive import winners
+from islands.evolution.archive import Batch, winners
+from islands.evolution.cells import CellLayout
 from islands.evolution.fitness import TieBreak, fitness_of
-from islands.evolution.screening import contenders, score
+from islands.evolution.screening import Rule, contenders, score
 
 pytestmark = pytest.mark.slow
 
@@ -39,8 +41,11 @@ def screened(**settings: Any) -> ScreenedClassifier:
     scale=st.sampled_from([0.1, 3.0, 30.0]),
     margin=st.sampled_from([0.01, 0.3, 2.0]),
     tie_break=st.sampled_from(["first", "margin"]),
+    layout=st.builds(CellLayout, bins=st.integers(1, 3), places=st.integers(1, 3)),
 )
-def test_whoever_wins_is_a_contender(seed: int, scale: float, margin: float, tie_break: TieBreak) -> None:
+def test_whoever_wins_is_a_contender(
+    seed: int, scale: float, margin: float, tie_break: TieBreak, layout: CellLayout
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn((6, 4), generator=generator) * scale
     logits[3] = logits[1]
@@ -50,22 +55,24 @@ def test_whoever_wins_is_a_contender(seed: int, scale: float, margin: float, tie
     to_beat = fitness_of(Prediction(others.softmax(1), others), tie_break)[0]
     to_beat[0], to_beat[1] = -torch.inf, torch.inf
     errors = (torch.rand(logits.shape, generator=generator) * 2 - 1) * margin * 0.99
-    found = contenders(log_odds(logits) + errors, margin, tie_break, to_beat)
-    best, rows = winners(fitness)
-    assert bool(found[rows[best > to_beat]].all())
+    bins = torch.randint(layout.bins, (6,), generator=generator) if layout.bins > 1 else None
+    to_beat = to_beat.repeat_interleave(layout.bins)
+    found = contenders(log_odds(logits) + errors, margin, Rule(tie_break, to_beat, bins, layout.places))
+    for best, rows in winners(Batch(Genomes({}), fitness, fitness, {}, bins), layout):
+        assert bool(found[rows[best > to_beat]].all())
 
 
 def test_what_low_precision_cannot_tell_is_scored_again_and_beats_nobody() -> None:
     odds = torch.tensor([[1.0, 0.0], [torch.nan, torch.nan], [-3.0, -3.0]])
     for tie_break, cell in (("first", 0.5), ("margin", 0.0)):
-        found = contenders(odds, 0.1, tie_break, torch.full((2,), cell))  # type: ignore[arg-type]
+        found = contenders(odds, 0.1, Rule(tie_break, torch.full((2,), cell)))  # type: ignore[arg-type]
         assert found.tolist() == [True, True, False]
 
 
 def test_a_full_cell_has_no_contenders() -> None:
     odds = torch.full((3, 2), 30.0)
-    assert not contenders(odds, 1.0, "first", torch.ones(2)).any()
-    assert contenders(odds, 1.0, "margin", torch.full((2,), 29.5)).all()
+    assert not contenders(odds, 1.0, Rule("first", torch.ones(2))).any()
+    assert contenders(odds, 1.0, Rule("margin", torch.full((2,), 29.5))).all()
 
 
 @pytest.mark.parametrize("tie_break", ["first", "margin"])
@@ -112,11 +119,11 @@ def test_exact_scores_depend_on_the_image_alone() -> None:
 def test_children_without_a_chance_are_told_from_those_with_a_score() -> None:
     classifier = screened()
     to_beat = torch.full((10,), torch.inf)
-    fitness, probabilities = score(classifier, NOISE, "first", to_beat)
+    fitness, probabilities = score(classifier, NOISE, Rule("first", to_beat))
     assert fitness.shape == probabilities.shape == (70, 10)
     assert bool((fitness == -torch.inf).all())
     to_beat[4] = -torch.inf
-    fitness, probabilities = score(classifier, NOISE, "first", to_beat)
+    fitness, probabilities = score(classifier, NOISE, Rule("first", to_beat))
     exact = classifier.predict(NOISE).probabilities
     best = int(exact[:, 4].argmax())
     assert bool((fitness[:, 4] <= fitness[best, 4]).all())

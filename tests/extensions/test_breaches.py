@@ -93,6 +93,11 @@ class Beyond(islands.ReplacementSettings):
         return [len(migrants)]
 
 
+class Pair(islands.MeasureSettings):
+    def measure(self, images, genomes, encoding):
+        return images[:2, 0, 0, 0].double()
+
+
 class Closed(islands.LoggerSettings):
     def open(self, config):
         raise OSError("no way in")
@@ -119,6 +124,7 @@ def evolve(**sections: Any) -> None:
         ({"islands": {"count": 2, "topology": "Itself"}}, r"got the edge \(0, 2\) for 2 islands"),
         ({"islands": {"count": 2, "migration": {"selection": "Twice"}}}, r"got the rows \[0, 0"),
         ({"islands": {"count": 2, "migration": {"replacement": "Beyond"}}}, r"got the rows \["),
+        ({"archive": {"measures": ["Pair"]}}, r"Pair: got shape \(2,\); expected .* each of 8 images"),
         ({"loggers": {"others": [{"name": "Closed"}]}}, "could not be opened: OSError: no way in"),
     ],
 )

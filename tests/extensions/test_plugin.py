@@ -97,6 +97,7 @@ BROUGHT = {
     "topologies": "pairs",
     "selections": "weakest",
     "replacements": "first",
+    "measures": "contrast",
     "loggers": "tally",
     "stages": "count-elites",
     "networks": "blobs",

@@ -41,7 +41,7 @@ def table(ids: list[int], fitness: list[float] | None = None, seen: list[float] 
     n = len(ids)
     zeros: npt.NDArray[np.int32] = np.zeros(n, np.int32)
     return Elites(
-        classes=np.arange(n, dtype=np.int32),
+        cells=np.arange(n, dtype=np.int32),
         fitness=np.array(fitness if fitness is not None else [0.5] * n, np.float32),
         probabilities=np.repeat(np.array(seen or [0.5] * n, np.float32)[:, None], max(n, 8), axis=1),
         ids=np.array(ids, np.int64),

@@ -186,7 +186,7 @@ def test_a_folder_of_images_scores_as_the_store_does(store: Path, tmp_path: Path
     np.testing.assert_allclose(found[order], by_class, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("layout", ["paper", "flat", "folder", "zarr"])
+@pytest.mark.parametrize("layout", ["paper", "flat", "folder", "cells", "zarr"])
 def test_an_export_reads_back_with_the_stored_scores(
     store: Path, tmp_path: Path, capsys: Capture, layout: str
 ) -> None:

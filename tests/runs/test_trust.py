@@ -113,7 +113,8 @@ OTHERS = {
     *("cluster-file", "explain", "networks", "pipelines", "init", "version", "logs", "stop"),
     *("findings", "view"),  # below
     # What there is to choose from.
-    *("encodings", "emitters", "parents", "topologies", "selections", "replacements", "loggers", "stages"),
+    *("encodings", "measures", "emitters", "parents", "topologies", "selections", "replacements", "loggers"),
+    "stages",
 }
 
 

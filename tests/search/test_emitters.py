@@ -184,7 +184,7 @@ def test_a_gradient_raises_the_class_that_it_climbs_for() -> None:
     encoding, network = build_encoding(DirectSettings(), 1, 28), load_classifier("lenet-mnist", device=CPU)
     emitter = build_emitters([EMITTERS["gradient"]], encoding, network)[0][1]
     island = population(encoding)
-    island.first, island.confidence = 2, torch.tensor([1.0] * 4 + [0.0] + [1.0] * 5)
+    island.classes, island.confidence = torch.arange(2, 12), torch.tensor([1.0] * 4 + [0.0] + [1.0] * 5)
     made = emitter.emit(island, 1, 1, torch.Generator().manual_seed(4))
     assert made.parents[:, 0].tolist() == [7, 7, 7]
     start = island.cells.take(torch.tensor([4]))

@@ -60,7 +60,7 @@ def make_elites(generator: np.random.Generator, n: int, k: int, width: int = 8) 
     probabilities = generator.random((n, k)).astype(np.float32)
     classes = (np.arange(n) % k).astype(np.int32)
     return Elites(
-        classes=classes,
+        cells=classes,
         fitness=probabilities[np.arange(n), classes],
         probabilities=probabilities,
         ids=generator.integers(0, 2**62, n),

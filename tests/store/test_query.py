@@ -145,7 +145,7 @@ class TestRefusals:
         ("sql", "told"),
         [
             ("select foo from elites", "columns: elites .run, class"),
-            ("select * from champions", "tables: elites, history"),
+            ("select * from champions", "tables: elites, cells, history"),
             ("selec", "syntax error"),
             ("select * from read_csv('/etc/hostname')", "disabled by configuration"),
             ("select 'x'::int", "Could not convert"),

@@ -25,6 +25,7 @@ PIPELINE: islands.Pipeline = islands.Pipeline(
     settings={
         "network": {"name": "blobs"},
         "encoding": {"name": "gratings", "waves": 3},
+        "archive": {"measures": [{"name": "contrast", "bins": 2}]},
         "evolve": {
             "initial": 24,
             "children": 24,

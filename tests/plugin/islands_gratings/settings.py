@@ -59,6 +59,15 @@ class First(islands.ReplacementSettings):
         return range(min(capacity, len(migrants)))
 
 
+class Contrast(islands.MeasureSettings):
+    """How far the brightest byte is above the darkest, 0 to 1."""
+
+    def measure(self, images: Any, genomes: Any, encoding: Any) -> Any:
+        del genomes, encoding
+        levels = images.flatten(1).double()
+        return (levels.amax(1) - levels.amin(1)) / 255
+
+
 class Tally(islands.LoggerSettings):
     """A line of JSON for each epoch."""
 

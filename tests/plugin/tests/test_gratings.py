@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from islands_gratings.settings import First, Gratings, Pairs, Rarest, Swap, Tally, Weakest
+from islands_gratings.settings import Contrast, First, Gratings, Pairs, Rarest, Swap, Tally, Weakest
 
 import islands
 from islands.classifiers.registry import load_classifier
@@ -15,6 +15,7 @@ from islands.testing import (
     EmitterTests,
     EncodingTests,
     LoggerTests,
+    MeasureTests,
     ParentsTests,
     ReplacementTests,
     SelectionTests,
@@ -70,6 +71,11 @@ class TestWeakest(SelectionTests):
 class TestFirst(ReplacementTests):
     def settings(self) -> islands.ReplacementSettings:
         return First(name="first")
+
+
+class TestContrast(MeasureTests):
+    def settings(self) -> islands.MeasureSettings:
+        return Contrast(name="contrast")
 
 
 class TestTally(LoggerTests):
