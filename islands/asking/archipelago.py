@@ -85,6 +85,7 @@ class Archipelago:
         evolve: other keys of the section `evolve`, such as `{"preset": "paper"}`, with which one island is
             exactly the paper's algorithm. Islands exchange mail every `generations_per_epoch` generations,
             which is 1 unless given here.
+        archive: the section of that name, such as `{"measures": ["brightness"]}`; None: a cell a class.
         device: where genomes live and images are drawn: `cpu`, `cuda`, `mps`, or `auto`.
         name: what stores call whoever scores.
 
@@ -116,6 +117,7 @@ class Archipelago:
         initial: int = 200,
         children: int = 200,
         evolve: Mapping[str, Any] | None = None,
+        archive: Mapping[str, Any] | None = None,
         device: str = "cpu",
         name: str = "unnamed",
     ) -> None:
@@ -125,6 +127,7 @@ class Archipelago:
             network={"name": f"{OWN_LOOP}{name}"},
             encoding={**named(encoding), "size": size},
             islands=dict(islands) if isinstance(islands, Mapping) else {"count": islands},
+            archive=dict(archive or {}),
             seed=seed,
             evolve={
                 **given,
@@ -184,7 +187,7 @@ class Archipelago:
 
     @property
     def confidence(self) -> npt.NDArray[np.float32]:
-        """(K,) float32, 0 to 1: the score of each cell's image for its class; 0 before any is told.
+        """(K,) float32, 0 to 1: the score of each class's best image for it; 0 before any is told.
 
         As of the last whole epoch, like all that is read here.
         """
@@ -197,7 +200,7 @@ class Archipelago:
 
     @property
     def images(self) -> Pictures:
-        """The images of the cells: uint8 (K, size, size, channels).
+        """The image of the best elite of each class: uint8 (K, size, size, channels).
 
         Raises:
             InputError: none was told yet.
@@ -206,7 +209,9 @@ class Archipelago:
         found = [state.elites for state in states if state is not None]
         if not found:
             raise InputError("images: got no scores yet; expected those of the first images: tell them first")
-        genomes = self._encoding.from_arrays(Elites.concatenate(found).genomes, self._teller.device)
+        genomes = self._encoding.from_arrays(
+            Elites.concatenate(found).of_classes().genomes, self._teller.device
+        )
         return as_pictures(self._encoding.render(genomes))
 
     def ask(self) -> Asked:

@@ -110,3 +110,22 @@ def of_run(
 ) -> str:
     """Return a sha256 over the digests of a run's parts and blocks."""
     return sha256_of(f"{epoch} {evaluations} {sorted(parts.items())} {sorted(blocks.items())}", ())
+
+
+def require_equal(found: object, expected: object) -> None:
+    """Check that a digest is the one that was stored.
+
+    Raises:
+        ValueError: it is another.
+    """
+    if found != expected:
+        raise ValueError("its content is not what was written")
+
+
+def require_same(found: RowDigests, expected: RowDigests) -> None:
+    """Check that digests of rows are those that were stored.
+
+    Raises:
+        ValueError: some are others.
+    """
+    require_equal((found.shape, found.tobytes()), (expected.shape, expected.tobytes()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,10 @@ from islands.evolution.elites import Arrays, Elites, best_cells
 from islands.evolution.scores import HeldOutScores, Scores
 from islands.search.choices import own_emitters
 from islands.store import digests, schema
+from islands.store.ancestor_table import AncestorTable
 from islands.store.bucket_lock import read_bucket_owner
 from islands.store.checkpoints import CheckpointInfo, list_checkpoints, open_checkpoint
+from islands.store.digests import require_equal, require_same
 from islands.store.location import Location
 from islands.store.lock import read_holder
 from islands.store.owner import Owner, is_alive
@@ -335,7 +337,7 @@ class StoreReader:
             columns: dict[str, npt.NDArray[Any]] = {name: column[rows] for name, column in stored.items()}
             if "rows" in expected:
                 found = digests.of_ancestors(columns["id"], columns["parents"], columns["digest"])
-                _require_equal(found, expected["rows"])
+                require_equal(found, expected["rows"])
             table = AncestorTable(
                 ids=columns["id"],
                 parents=columns["parents"],
@@ -347,7 +349,7 @@ class StoreReader:
             )
             if "rows" not in expected:
                 whole = Ancestors(table.ids, table.parents, table.genomes(slice(None)))
-                _require_equal(schema.ancestors_digest(whole), expected["digest"])
+                require_equal(schema.ancestors_digest(whole), expected["digest"])
         return table
 
     def scores(self) -> tuple[HeldOutScores, ...]:
@@ -407,7 +409,7 @@ class StoreReader:
             return self._version_1(run)
         elites, mail = self.cells(run), self._mail(run)
         with reading(self.path, f"the mail of run {run}"):
-            _require_equal(digests.of_mail(mail), self._described(run)["parts"]["islands"])
+            require_equal(digests.of_mail(mail), self._described(run)["parts"]["islands"])
         return self._run_checkpoint(run, elites, mail)
 
     def _run_checkpoint(self, run: int, elites: Elites, mail: Mail) -> RunCheckpoint:
@@ -441,7 +443,7 @@ class StoreReader:
                 found: dict[str, Any] = dict(self._root[self._run(run)].attrs.asdict())
                 if "parts" in found:
                     whole = digests.of_run(epoch, found["evaluations"], found["parts"], found["blocks"])
-                    _require_equal(whole, found["digest"])
+                    require_equal(whole, found["digest"])
             self._parts[run] = found
         return self._parts[run]
 
@@ -458,7 +460,7 @@ class StoreReader:
         with reading(self.path, f"run {run}"):
             # A flipped bit in Icechunk's index can hide a chunk, which Zarr then reads as never written.
             digest = schema.digest(self._checkpoint_epoch(), elites, mail, evaluations)
-            _require_equal(digest, self._described(run)["digest"])
+            require_equal(digest, self._described(run)["digest"])
         self._intact.add(run)
         return self._run_checkpoint(run, elites, mail)
 
@@ -472,7 +474,7 @@ class StoreReader:
         path = f"{self._run(run)}/{part}"
         column = self._array(path)
         with reading(self.path, path):
-            _require_equal(digests.of_column(column), self._described(run)["parts"][part])
+            require_equal(digests.of_column(column), self._described(run)["parts"][part])
         return column
 
     def _rows_of(self, run: int, table: str, paths: Mapping[str, str], rows: slice) -> Arrays:
@@ -487,12 +489,12 @@ class StoreReader:
             stored = self._array(path)
             with reading(self.path, path):
                 arrays = {name: self._stored(path) for name, path in paths.items()}
-                _require_equal(digests.of_digests(stored, arrays), self._described(run)["parts"][part])
+                require_equal(digests.of_digests(stored, arrays), self._described(run)["parts"][part])
             self._row_digests[run, table] = self._part(run, "elites/id"), stored
         ids, expected = self._row_digests[run, table]
         found = {name: self._array(path, rows) for name, path in paths.items()}
         with reading(self.path, f"{table} of run {run}"):
-            _require_same(digests.of_rows(ids[rows], found), expected[rows])
+            require_same(digests.of_rows(ids[rows], found), expected[rows])
         return found
 
     def _added(self, run: int, table: str, paths: Mapping[str, str], most: int | None = None) -> Arrays:
@@ -503,7 +505,7 @@ class StoreReader:
         rows = {name: self._array(path, slice(whole and whole * size)) for name, path in paths.items()}
         if "blocks" in described:  # stores of version 1 have none
             with reading(self.path, f"{table} of run {run}"):
-                _require_equal(digests.of_blocks(rows, size), described["blocks"][table][:whole])
+                require_equal(digests.of_blocks(rows, size), described["blocks"][table][:whole])
         return {name: column[:most] for name, column in rows.items()}
 
     def _mail(self, run: int) -> Mail:
@@ -540,7 +542,7 @@ class StoreReader:
     def _scores_of(self, path: str) -> Scores:
         scores = schema.scores_from(self._arrays(path))
         with reading(self.path, path):
-            _require_equal(schema.scores_digest(scores), self._root[path].attrs["digest"])
+            require_equal(schema.scores_digest(scores), self._root[path].attrs["digest"])
         return scores
 
     def _checkpoint_epoch(self) -> int:
@@ -581,58 +583,8 @@ class StoreReader:
         return self._opened[path]
 
 
-@dataclass(frozen=True)
-class AncestorTable:
-    """Genomes that today's elites descend from, in the order of ids; read when they are asked for.
-
-    Attributes:
-        ids: (n,) int64.
-        parents: (n, 2) int64.
-        digests: (n, `schema.DIGEST_BYTES`) uint8; None where all genomes have been checked at once.
-        places: (n,) rows in the store.
-        arrays: of the encoding.
-        widths: of these, unpadded.
-        path: of the store.
-    """
-
-    ids: npt.NDArray[np.int64]
-    parents: npt.NDArray[np.int64]
-    digests: digests.RowDigests | None
-    places: npt.NDArray[np.intp]
-    arrays: Mapping[str, zarr.Array[Any]]
-    widths: Mapping[str, int]
-    path: Location
-
-    def genomes(self, rows: slice) -> Arrays:
-        """Return genomes, each array (n, width).
-
-        Raises:
-            StoreDamagedError: they are not what was written.
-        """
-        places = self.places[rows]
-        first, last = (int(places.min()), int(places.max()) + 1) if len(places) else (0, 0)
-        with reading(self.path, "genomes of ancestors"):
-            found = {
-                # The arrays have room for wider genomes: what lies behind the width is padding.
-                name: np.ascontiguousarray(np.asarray(self.arrays[name][first:last])[places - first, :width])
-                for name, width in self.widths.items()
-            }
-            if self.digests is not None:
-                _require_same(digests.of_rows(self.ids[rows], found), self.digests[rows])
-        return found
-
-
 def _paths(group: str, names: Iterable[str]) -> dict[str, str]:
     return {name: f"{group}/{name}" for name in names}
-
-
-def _require_equal(found: object, expected: object) -> None:
-    if found != expected:
-        raise ValueError("its content is not what was written")
-
-
-def _require_same(found: digests.RowDigests, expected: digests.RowDigests) -> None:
-    _require_equal((found.shape, found.tobytes()), (expected.shape, expected.tobytes()))
 
 
 def _size(folder: Path | str) -> int:

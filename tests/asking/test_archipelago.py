@@ -51,17 +51,23 @@ def evolve(archipelago: islands.Archipelago, generations: int) -> islands.Archip
 
 
 @pytest.mark.parametrize(
-    ("encoding", "count", "evolve"),
+    ("encoding", "count", "evolve", "archive"),
     [
-        ({"name": "cppn"}, 1, {"preset": "paper"}),
-        ({"name": "cppn"}, 1, {}),
-        ({"name": "direct"}, 1, {"preset": "paper", "generations_per_epoch": 4}),
-        ({"name": "dct"}, 3, {"preset": "paper", "generations_per_epoch": 2}),
-        ({"name": "cppn"}, 3, {}),
+        ({"name": "cppn"}, 1, {"preset": "paper"}, {}),
+        ({"name": "cppn"}, 1, {}, {}),
+        ({"name": "direct"}, 1, {"preset": "paper", "generations_per_epoch": 4}, {}),
+        ({"name": "dct"}, 3, {"preset": "paper", "generations_per_epoch": 2}, {}),
+        ({"name": "cppn"}, 3, {}, {}),
+        ({"name": "cppn"}, 3, {}, {"measures": ["brightness"], "top": 2}),
     ],
 )
 def test_it_is_the_engine(
-    encoding: dict[str, Any], count: int, evolve: dict[str, Any], network: Classifier, tmp_path: Path
+    encoding: dict[str, Any],
+    count: int,
+    evolve: dict[str, Any],
+    archive: dict[str, Any],
+    network: Classifier,
+    tmp_path: Path,
 ) -> None:
     """Elites and all that islands know of each other are equal, bit for bit."""
     archipelago = islands.Archipelago(
@@ -74,6 +80,7 @@ def test_it_is_the_engine(
         initial=20,
         children=12,
         evolve=evolve,
+        archive=archive,
     )
     for _ in range(9):
         archipelago.tell(network.predict(archipelago.ask().tensor))
