@@ -97,7 +97,7 @@ def assemble(config: WorkConfig, classifier: Classifier) -> IslandHost:
 
 
 def _encoding_for(config: WorkConfig, classifier: Classifier) -> Encoding:
-    from islands.encodings.factory import build_encoding
+    from islands.encodings.factory import attempt_drawing, build_encoding
 
     size = config.encoding.size or classifier.input_size
     encoding = build_encoding(config.encoding, classifier.channels, size)
@@ -105,7 +105,7 @@ def _encoding_for(config: WorkConfig, classifier: Classifier) -> Encoding:
     # What does not fit must be known before anything is written.
     if tuned(encoding) or any(emitter.wants_gradients for emitter in config.evolve.emitters):
         require_differentiable(classifier)
-    drawn = encoding.render(genomes)
+    drawn = attempt_drawing(encoding, genomes)
     expected = (2, classifier.channels, size, size)
     if len(genomes) != 2 or drawn.dtype != torch.uint8 or drawn.shape != expected:
         raise ConfigError(

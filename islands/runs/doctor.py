@@ -15,7 +15,7 @@ from islands.config import RunConfig, ScorersConfig, WorkersConfig
 from islands.encodings.factory import build_encoding
 from islands.errors import ConfigError, InputError
 from islands.memory import peak_memory
-from islands.runs.diagnosis import Diagnosis, diagnose_held_out, diagnose_source
+from islands.runs.diagnosis import Diagnosis, diagnose_drawing, diagnose_held_out, diagnose_source
 from islands.runs.plan import genomes_of
 from islands.runs.sizes import EPOCHS_BETWEEN, SizeBasis, driver_bytes, guessed, store_bytes
 from islands.store.location import Location
@@ -30,8 +30,9 @@ def examine(config: RunConfig) -> list[Diagnosis]:
     genomes = guessed(config)
     if source is not None:
         size = config.encoding.size or source.input_size
-        genomes = genomes_of(build_encoding(config.encoding, source.channels, size), source)
-        diagnoses += diagnose_held_out(config, source)
+        encoding = build_encoding(config.encoding, source.channels, size)
+        genomes = genomes_of(encoding, source)
+        diagnoses += [*diagnose_held_out(config, source), diagnose_drawing(encoding, source.device)]
     return [*diagnoses, *_machine(config, genomes, worker_bytes)]
 
 

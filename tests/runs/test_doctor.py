@@ -12,7 +12,14 @@ import torch
 from islands.classifiers.lenet import load_lenet
 from islands.cli.main import execute
 from islands.config import NetworkConfig, RunConfig
+from islands.encodings import cppn
+from islands.encodings.cppn import CppnEncoding
+from islands.encodings.rendering_cpu import render_on_cpu
+from islands.encodings.settings import CppnSettings
+from islands.runs.diagnosis import diagnose_drawing
 from islands.runs.doctor import examine
+
+CPU = torch.device("cpu")
 
 SHUFFLED = """
 import torch
@@ -60,6 +67,7 @@ def test_a_sound_run_is_found_sound(tmp_path: Path) -> None:
     found = verdicts(tmp_path, name="lenet-mnist")
     assert {verdict for verdict, _ in found.values()} <= {"ok", "warning"}
     assert "known pictures are classified right" in found["preprocessing"][1]
+    assert found["drawing"] == ("ok", "8 images drawn on cpu have the bytes of the CPU")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -110,6 +118,26 @@ def test_what_was_made_of_a_file_of_weights_is_said(tmp_path: Path) -> None:
     asked = config(tmp_path, name="lenet-mnist", weights=str(tmp_path / "a.pt"))
     found = [(each.subject, each.verdict) for each in examine(asked) if "stripped 'module'" in each.text]
     assert found == [("network", "warning")]
+
+
+def test_what_a_gpu_lacks_to_draw_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoding = CppnEncoding(CppnSettings(), 3, 8)
+    assert diagnose_drawing(encoding, CPU).verdict == "ok"
+
+    def fail(*arguments: Any) -> torch.Tensor:
+        raise RuntimeError("Failed to find C compiler")
+
+    def change(*arguments: Any) -> torch.Tensor:
+        drawn = render_on_cpu(*arguments)
+        drawn[0, 0, 0, 0] += next(calls)
+        return drawn
+
+    calls = iter((1, 0))
+    for draw, text in ((change, "got 1 of 1536 bytes"), (fail, "RuntimeError: Failed to find C compiler")):
+        monkeypatch.setattr(cppn, "renderer_for", lambda device, draw=draw: draw)
+        found = diagnose_drawing(encoding, CPU)
+        assert found.verdict == "failed"
+        assert text in found.text
 
 
 def test_a_network_that_does_not_load_leaves_the_machine_to_be_checked(tmp_path: Path) -> None:
