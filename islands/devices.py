@@ -61,12 +61,15 @@ def _made(error: _Errors) -> Exception:
 
 
 @contextmanager
-def deferred_checks() -> Iterator[None]:
-    """Collect what is required within the block, and read it once at the end, in order."""
+def deferred_checks() -> Iterator[_Checks]:
+    """Collect what is required within the block, and read it once at the end, in order.
+
+    Whoever finds within the block that nothing of it counts may clear what is collected.
+    """
     checks: _Checks = []
     token = _collected.set(checks)
     try:
-        yield
+        yield checks
     finally:
         _collected.reset(token)
     if checks:
