@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import islands.devices
 import islands.encodings.cppn
+from islands.encodings import draws
 from islands.encodings.rendering_cpu import render_on_cpu
 
 READERS = ("item", "tolist", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__", "__index__")
@@ -62,7 +63,7 @@ def no_copies() -> Iterator[None]:
     """Refuse copies between devices, and tensors of values that are made for another than the CPU.
 
     Either makes the host wait. Reading a value is refused by the device `meta` itself, and so is what has a
-    shape that depends on values.
+    shape that depends on values. Draws of more than `draws.PIECE` numbers are refused as well.
     """
     with _NoTensorsOfValues(), _NoCopies():  # type: ignore[no-untyped-call]
         yield
@@ -77,7 +78,13 @@ class _NoCopies(TorchDispatchMode):
             devices.add(torch.device(kwargs["device"]))
         copies = function in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
         assert not copies or len(devices) == 1, f"a copy between {devices}"
-        return function(*args, **kwargs)
+        made = function(*args, **kwargs)
+        assert not _draws(function) or made.numel() <= draws.PIECE, f"{function} of {made.numel()} numbers"
+        return made
+
+
+def _draws(function: Any) -> bool:
+    return torch.Tag.nondeterministic_seeded in function.tags
 
 
 class _NoTensorsOfValues(TorchFunctionMode):

@@ -14,6 +14,7 @@ from islands.archipelago.messages import NetworkFacts
 from islands.classifiers.apart import predict_each
 from islands.classifiers.contract import Classifier
 from islands.config import WorkConfig
+from islands.devices import enough_memory
 from islands.encodings.contract import Encoding
 from islands.evolution.elites import Arrays
 from islands.evolution.outcomes import outcomes
@@ -61,8 +62,9 @@ class Scorer:
         """Do one task."""
         classifier = self._classifiers[task.network]
         images = self._encoding.render(self._encoding.from_arrays(task.genomes, classifier.device))
-        # Each alone: a score must not depend on which elites happened to be stale together.
-        prediction = predict_each(classifier, images)
+        with enough_memory(classifier.device):
+            # Each alone: a score must not depend on which elites happened to be stale together.
+            prediction = predict_each(classifier, images)
         targets = torch.tensor(task.classes, dtype=torch.int64, device=classifier.device)
         found = outcomes(prediction, targets)
         return Scores(

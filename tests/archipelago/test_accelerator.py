@@ -12,20 +12,21 @@ from torch import Tensor
 
 import islands.archipelago.island as island_module
 from islands.archipelago.executor import InProcessExecutor
-from islands.archipelago.host import IslandHost, build_host
+from islands.archipelago.host import IslandHost, build_host, repeatable_gradients
 from islands.archipelago.island import Island
 from islands.archipelago.messages import Inbox, IslandKey
 from islands.classifiers.combinators import Ensemble
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.screened import ScreenedClassifier
 from islands.config import WorkConfig
-from islands.devices import deferred_checks, require
-from islands.encodings import cppn
+from islands.devices import deferred_checks, enough_memory, require
+from islands.encodings import cppn, draws
 from islands.encodings.canvas import Canvas
 from islands.encodings.factory import build_encoding
 from islands.encodings.genomes import Genomes
 from islands.encodings.programs import programs_of
 from islands.errors import NetworkError
+from islands.evolution.ascent import gradients
 from islands.search.presets import settings_of
 from tests.accelerator import no_copies, pretend
 from tests.archipelago.conftest import digest, evolve, in_process, parts, recording_host, small_config
@@ -130,6 +131,30 @@ def test_what_is_wrong_in_an_epoch_is_told_at_its_end() -> None:
         host.step(key, 1, Inbox())
 
 
+def test_what_lacked_memory_may_have_other_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where cuDNN is refused the memory of one algorithm and takes another."""
+    refused = iter((3, 3, 3, 4))
+    monkeypatch.setattr(torch.cuda, "memory_stats", lambda device: {"num_ooms": next(refused)})
+    with enough_memory(torch.device("cuda")):
+        pass
+    with pytest.raises(NetworkError, match="cuda ran out of memory"), enough_memory(torch.device("cuda")):
+        pass
+
+
+def test_gradients_flip_no_switch_that_other_threads_share() -> None:
+    try:
+        repeatable_gradients(torch.device("cuda"))
+        with gradients():
+            assert torch.are_deterministic_algorithms_enabled()
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    with gradients():
+        assert not torch.are_deterministic_algorithms_enabled()
+    repeatable_gradients(torch.device("cpu"))
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_the_first_failed_check_is_raised_and_none_is_forgotten() -> None:
     def demand(*conditions: bool) -> None:
         with deferred_checks():
@@ -201,6 +226,7 @@ def test_a_generation_needs_no_value_of_any_tensor(
     """On the device `meta` tensors have shapes only, and asking for a value is an error."""
     monkeypatch.setattr(island_module, "variation_stream", lambda *_: MetaGenerator())
     monkeypatch.setattr(cppn, "renderer_for", lambda device: draw_nothing)
+    monkeypatch.setattr(draws, "PIECE", 64)
     swift = encoding["name"] == "cppn" and channels == 3
     config = small_config(
         encoding=encoding,
