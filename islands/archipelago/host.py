@@ -81,7 +81,7 @@ def build_parts(config: WorkConfig) -> tuple[Encoding, Classifier]:
 
     torch.set_num_threads(config.workers.threads)
     repeatable_on_gpu()
-    device = resolve_device(config.workers.device)
+    device = resolve_device(config.workers.device, has_gpu=config.workers_have_gpus)
     # An island sees to images without finite scores: it knows where they come from.
     network = config.network.model_copy(update={"not_finite": "skip"})
     classifier = load_classifier(**network.model_dump(), device=device)

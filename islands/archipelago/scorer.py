@@ -90,7 +90,7 @@ def build_scorer(config: WorkConfig, channels: int, size: int) -> Scorer:
 
     torch.set_num_threads(config.scorers.threads)
     repeatable_on_gpu()
-    device = resolve_device(config.scorers.device)
+    device = resolve_device(config.scorers.device, has_gpu=config.scorers_have_gpus)
     classifiers = [
         load_classifier(**network.as_held_out.model_dump(), device=device) for network in config.held_out
     ]

@@ -70,16 +70,13 @@ def diagnose_source(config: WorkConfig) -> tuple[Classifier | None, list[Diagnos
         return None, [Diagnosis("network", "skipped", _untrained(config.network))]
     try:
         with _remarks("network") as remarks:
-            source = _load(config.network, config.workers.device)
+            device = resolve_device(config.workers.device, has_gpu=config.workers_have_gpus)
+            source = load_classifier(**config.network.model_dump(), device=device)
         class_slices(len(source.classes), config.islands.count)
     except InputError as error:
         return None, [Diagnosis("network", "failed", str(error))]
     found = [Diagnosis("network", "ok", _description(source)), *remarks, _engine(source)]
     return source, [*found, *_scores(source, config)]
-
-
-def _load(network: NetworkConfig, device: str) -> Classifier:
-    return load_classifier(**network.model_dump(), device=resolve_device(device))
 
 
 @contextmanager
@@ -128,7 +125,8 @@ def diagnose_held_out(config: WorkConfig, source: Classifier) -> Iterator[Diagno
         try:
             network = network.as_held_out
             with _remarks(key) as remarks:
-                classifier = _load(network, config.scorers.device)
+                device = resolve_device(config.scorers.device, has_gpu=config.scorers_have_gpus)
+                classifier = load_classifier(**network.model_dump(), device=device)
             require_comparable(f"got {network.label}", NetworkFacts.of(classifier, size), facts, others)
             require_sound(classifier, _pictures(classifier, size), network.not_finite)
         except InputError as error:
