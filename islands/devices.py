@@ -15,6 +15,8 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
+from islands.errors import NetworkError
+
 FREE_TO_READ = frozenset({"cpu"})
 """Kinds of device whose tensors the host reads without waiting."""
 
@@ -61,12 +63,15 @@ def _made(error: _Errors) -> Exception:
 
 
 @contextmanager
-def deferred_checks() -> Iterator[None]:
-    """Collect what is required within the block, and read it once at the end, in order."""
+def deferred_checks() -> Iterator[_Checks]:
+    """Collect what is required within the block, and read it once at the end, in order.
+
+    Whoever finds within the block that nothing of it counts may clear what is collected.
+    """
     checks: _Checks = []
     token = _collected.set(checks)
     try:
-        yield
+        yield checks
     finally:
         _collected.reset(token)
     if checks:
@@ -75,3 +80,25 @@ def deferred_checks() -> Iterator[None]:
         for holds, (_, error) in zip(held, checks, strict=True):
             if not holds:
                 raise _made(error)
+
+
+@contextmanager
+def enough_memory(device: torch.device) -> Iterator[None]:
+    """Check that nothing within the block was refused memory of a GPU.
+
+    Where cuDNN is refused the workspace of an algorithm, it takes another one, without a word: other bits.
+
+    Raises:
+        NetworkError: something was; torch's allocator counts it, so that asking makes nobody wait.
+    """
+    before = _refusals(device)
+    yield
+    if _refusals(device) > before:
+        raise NetworkError(
+            f"{device} ran out of memory meanwhile, so that the network may have been computed by other "
+            "algorithms, to other bits; lower network.batch_size, or the number of workers that share it"
+        )
+
+
+def _refusals(device: torch.device) -> int:
+    return int(torch.cuda.memory_stats(device).get("num_ooms", 0)) if device.type == "cuda" else 0

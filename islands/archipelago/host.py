@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from dataclasses import replace
@@ -13,7 +14,7 @@ from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkF
 from islands.classifiers.checks import require_sound
 from islands.classifiers.contract import Classifier, require_differentiable
 from islands.config import EvolutionSettings, WorkConfig
-from islands.devices import deferred_checks
+from islands.devices import deferred_checks, enough_memory
 from islands.encodings.contract import Encoding
 from islands.errors import ConfigError, IslandFailedError, IslandsError, NotLoadedError
 from islands.evolution.seeding import tuned
@@ -51,7 +52,7 @@ class IslandHost:
             raise NotLoadedError(f"{key} is not on this worker")
         try:
             started = time.perf_counter()
-            with torch.inference_mode(), deferred_checks():
+            with torch.inference_mode(), deferred_checks(), enough_memory(self._classifier.device):
                 result = self._islands[key].step(epoch, inbox)
             return result._replace(delta=replace(result.delta, seconds=time.perf_counter() - started))
         except NotLoadedError:
@@ -80,7 +81,7 @@ def build_parts(config: WorkConfig) -> tuple[Encoding, Classifier]:
 
     torch.set_num_threads(config.workers.threads)
     repeatable_on_gpu()
-    device = resolve_device(config.workers.device)
+    device = resolve_device(config.workers.device, has_gpu=config.workers_have_gpus)
     # An island sees to images without finite scores: it knows where they come from.
     network = config.network.model_copy(update={"not_finite": "skip"})
     classifier = load_classifier(**network.model_dump(), device=device)
@@ -97,7 +98,7 @@ def assemble(config: WorkConfig, classifier: Classifier) -> IslandHost:
 
 
 def _encoding_for(config: WorkConfig, classifier: Classifier) -> Encoding:
-    from islands.encodings.factory import build_encoding
+    from islands.encodings.factory import attempt_drawing, build_encoding
 
     size = config.encoding.size or classifier.input_size
     encoding = build_encoding(config.encoding, classifier.channels, size)
@@ -105,7 +106,8 @@ def _encoding_for(config: WorkConfig, classifier: Classifier) -> Encoding:
     # What does not fit must be known before anything is written.
     if tuned(encoding) or any(emitter.wants_gradients for emitter in config.evolve.emitters):
         require_differentiable(classifier)
-    drawn = encoding.render(genomes)
+        repeatable_gradients(classifier.device)
+    drawn = attempt_drawing(encoding, genomes)
     expected = (2, classifier.channels, size, size)
     if len(genomes) != 2 or drawn.dtype != torch.uint8 or drawn.shape != expected:
         raise ConfigError(
@@ -127,3 +129,15 @@ def repeatable_on_gpu() -> None:
     # The benchmark chooses kernels by their time: other runs, other bits.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
+    # Without this cuBLAS may take other algorithms where several streams share its memory.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def repeatable_gradients(device: torch.device) -> None:
+    """Make gradients on CUDA such as come out the same each time, in this process from now on.
+
+    All threads share the switch: to flip it for one island would change what the others compute meanwhile.
+    """
+    if device.type == "cuda":
+        # Only a warning: for some operations torch has no deterministic kernel.
+        torch.use_deterministic_algorithms(True, warn_only=True)

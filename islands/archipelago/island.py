@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from islands.archipelago.messages import Delta, Inbox, IslandKey, IslandState, O
 from islands.classifiers.contract import Classifier
 from islands.classifiers.finite import require_finite
 from islands.config import SMALL_IMAGE, EvolutionSettings
-from islands.devices import require
+from islands.devices import deferred_checks, require
 from islands.encodings.contract import Encoding
 from islands.encodings.genomes import Genomes
 from islands.errors import NetworkError, NotLoadedError
@@ -27,7 +28,7 @@ from islands.evolution.checkpoint import Letter
 from islands.evolution.counters import Counters
 from islands.evolution.elites import Elites
 from islands.evolution.records import Rows
-from islands.evolution.screening import Judgement, Rule, score
+from islands.evolution.screening import Judgement, Referee
 from islands.evolution.seeding import first_genomes
 from islands.evolution.streams import Purpose, epoch_stream, first_id, places, variation_stream
 from islands.measures.bins import bins_of
@@ -117,6 +118,7 @@ class Island:
         self._largest_batch = settings.largest_batch
         self._parents = settings.evolve.parents.build()
         self._emitters = build_emitters(settings.evolve.emitters, encoding, classifier)
+        self._referee = Referee(classifier, settings.evolve.tie_break, self._layout.places)
         self._archive = self._new_archive()
         self._counts = torch.zeros(len(self._cells), dtype=torch.int32, device=self._device)
         """Of own cells, then of the migrants held; see `Candidates.children`."""
@@ -138,6 +140,22 @@ class Island:
         Raises:
             NotLoadedError: `epoch` does not follow the state held; nothing was computed.
         """
+        if not self._referee.may_lack_room:
+            return self._attempt(epoch, inbox)
+        while True:
+            before = copy(self)
+            # All else that an epoch changes is replaced, not changed in place.
+            before._archive, before._counts = deepcopy(self._archive), self._counts.clone()
+            with deferred_checks() as checks:
+                result = self._attempt(epoch, inbox)
+                if not (complete := self._referee.settle()):
+                    checks.clear()
+            if complete:
+                return result
+            vars(self).update(vars(before))
+
+    def _attempt(self, epoch: int, inbox: Inbox) -> StepResult:
+        """Do one epoch, in which a screened network may have had too little room; see `Referee.settle`."""
         asking = self.asking(epoch, inbox)
         said = next(asking)
         while isinstance(said, Brood):
@@ -176,8 +194,7 @@ class Island:
         """Draw a brood and ask the classifier."""
         images = self._encoding.render(brood.genomes) if brood.images is None else brood.images
         # Before insertion: a child that only beats a brother of its own takes nothing.
-        rule = Rule(self._settings.evolve.tie_break, brood.to_beat, brood.bins, self._layout.places)
-        scores = score(self._classifier, images, rule)
+        scores = self._referee.score(images, brood.to_beat, brood.bins)
         if self._settings.not_finite == "error":
             origin = f" that {self._encoding.name} drew in generation {brood.generation}"
             require_finite(self._classifier.name, images, scores.finite, origin)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from islands.archipelago.ray_session import connect  # first: it prepares Ray's environment
 
 # isort: split
 import ray
-from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError, WorkerCrashedError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from islands.archipelago.executor import Finished, Lost, StateSource
@@ -22,7 +23,9 @@ from islands.archipelago.placement import Place, Placement, patience
 from islands.archipelago.ray_actors import Actors, Slot, ended
 from islands.config import WorkConfig
 from islands.config.own_code import packed, unpacked
-from islands.errors import NotLoadedError
+from islands.errors import NotLoadedError, WorkersLostError
+
+R = TypeVar("R")
 
 
 class Worker:
@@ -51,6 +54,42 @@ class Worker:
     def step(self, key: IslandKey, epoch: int, inbox: Inbox) -> StepResult:
         """See `IslandHost.step`."""
         return self._host.step(key, epoch, inbox)
+
+
+def on_a_worker(config: WorkConfig, function: Callable[[WorkConfig], R]) -> R:
+    """Call `function` with `config` where a worker would run, and return what it returns; Ray is connected.
+
+    Raises:
+        ConfigError: no resources for a worker came within the time to wait for them.
+        WorkersLostError: the process died.
+        What `function` raises.
+    """
+    message, workers = packed(config), config.workers
+
+    def call(message: dict[str, Any]) -> R:
+        return function(unpacked(message))
+
+    options: dict[str, Any] = {
+        "num_cpus": workers.cpus,
+        "num_gpus": workers.gpus,
+        "resources": workers.resources,
+    }
+    one = workers.model_copy(update={"count": 1, "min": None, "per_node": None})
+    placement = Placement(one)
+    try:
+        placement.wait(patience(config))
+        (place,) = placement.places
+        strategy = PlacementGroupSchedulingStrategy(place.group, placement_group_bundle_index=place.bundle)
+        task: Any = ray.remote(call)
+        options = {**options, "scheduling_strategy": strategy, "max_retries": 0}
+        found: R = ray.get(task.options(**options).remote(message))
+        return found
+    except RayTaskError as error:
+        raise error.cause from None
+    except WorkerCrashedError as error:
+        raise WorkersLostError(f"a worker died ({error}); look for the cause (memory?)") from None
+    finally:
+        placement.remove()
 
 
 class _Call(NamedTuple):

@@ -14,6 +14,7 @@ from islands.archipelago.messages import NetworkFacts
 from islands.classifiers.apart import predict_each
 from islands.classifiers.contract import Classifier
 from islands.config import WorkConfig
+from islands.devices import enough_memory
 from islands.encodings.contract import Encoding
 from islands.evolution.elites import Arrays
 from islands.evolution.outcomes import outcomes
@@ -61,8 +62,9 @@ class Scorer:
         """Do one task."""
         classifier = self._classifiers[task.network]
         images = self._encoding.render(self._encoding.from_arrays(task.genomes, classifier.device))
-        # Each alone: a score must not depend on which elites happened to be stale together.
-        prediction = predict_each(classifier, images)
+        with enough_memory(classifier.device):
+            # Each alone: a score must not depend on which elites happened to be stale together.
+            prediction = predict_each(classifier, images)
         targets = torch.tensor(task.classes, dtype=torch.int64, device=classifier.device)
         found = outcomes(prediction, targets)
         return Scores(
@@ -88,7 +90,7 @@ def build_scorer(config: WorkConfig, channels: int, size: int) -> Scorer:
 
     torch.set_num_threads(config.scorers.threads)
     repeatable_on_gpu()
-    device = resolve_device(config.scorers.device)
+    device = resolve_device(config.scorers.device, has_gpu=config.scorers_have_gpus)
     classifiers = [
         load_classifier(**network.as_held_out.model_dump(), device=device) for network in config.held_out
     ]

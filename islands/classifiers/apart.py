@@ -58,8 +58,11 @@ def conditions(classifier: Classifier) -> dict[str, Any]:
         found[ENGINE_REASON] = "; ".join(dict.fromkeys(engine.why for engine in engines))
         if found["engine"] != TORCH:
             found["instructions"] = instruction_set()
-    size = getattr(classifier, "batch_size", None)
-    return {**found, "batch_size": size} if isinstance(size, int) else found
+    if classifier.device.type == "cuda":
+        found["cuda"] = f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+    if sizes := list(dict.fromkeys(_batch_sizes(classifier))):
+        found["batch_size"] = sizes[0] if len(sizes) == 1 else " + ".join(map(str, sizes))
+    return found
 
 
 def engines_of(classifier: Classifier) -> Iterator[Engine]:
@@ -68,6 +71,16 @@ def engines_of(classifier: Classifier) -> Iterator[Engine]:
         yield classifier.engine
     for member in getattr(classifier, "members", ()):
         yield from engines_of(member)
+
+
+def _batch_sizes(classifier: Classifier) -> Iterator[int]:
+    """Yield the images per forward pass of each network that a classifier is made of."""
+    size = getattr(classifier, "batch_size", None)
+    if isinstance(size, int):
+        yield size
+        return
+    for member in getattr(classifier, "members", ()):
+        yield from _batch_sizes(member)
 
 
 def _kind(device: torch.device) -> str:

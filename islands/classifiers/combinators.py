@@ -43,6 +43,8 @@ class Ensemble:
         self.device = first.device
         self.fingerprint = _fingerprint(self.kind, [member.fingerprint for member in members])
         self.members = members
+        # Made once: a number that goes to an accelerator makes the host wait.
+        self._count = torch.tensor(len(members), device=self.device)
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -69,7 +71,7 @@ class Ensemble:
     def _reduced(self, scores: Tensor) -> Tensor:
         """Return logits (B, K) of log probabilities (members, B, K)."""
         # The mean (paper, supplement B) in logarithms: what float32 rounds to 0 still tells images apart.
-        return scores.logsumexp(0) - torch.tensor(len(scores), device=self.device).log()
+        return scores.logsumexp(0) - self._count.log()
 
 
 class Weakest(Ensemble):

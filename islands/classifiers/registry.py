@@ -129,15 +129,24 @@ def load_classifier(
     return found
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str, *, has_gpu: bool = True) -> torch.device:
     """Return the device that `auto`, `cuda`, `mps` or `cpu` means here.
 
+    Args:
+        name: one of these.
+        has_gpu: whether this process may take a GPU of CUDA. All that take one unasked take the same.
+
     Raises:
-        ConfigError: this machine has no such device.
+        ConfigError: this machine has no such device, or this process is not to take it.
     """
+    if name == "cuda" and not has_gpu:
+        raise ConfigError(
+            "device: got cuda for processes of Ray that reserve no GPU; set gpus beside it to the share of "
+            "one that each takes, such as 0.25"
+        )
     # In the order in which `auto` prefers them.
     available = {
-        "cuda": torch.cuda.is_available(),
+        "cuda": has_gpu and torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }

@@ -47,7 +47,7 @@ class ScreenedClassifier:
         self.members = (exact, replica)
         self._exact = exact
         self._replica = replica
-        self._batch_size = batch_size
+        self.batch_size = batch_size
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -73,7 +73,7 @@ class ScreenedClassifier:
         up, the scores of an image depend on that image alone, and are the bits that `predict` gives it in any
         full batch.
         """
-        short = -len(images) % self._batch_size
+        short = -len(images) % self.batch_size
         filled = torch.cat([images, images[:1].expand(short, -1, -1, -1)])
         probabilities, logits = self._exact.predict(filled)
         return Prediction(probabilities[: len(images)], logits[: len(images)])

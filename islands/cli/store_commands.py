@@ -274,6 +274,8 @@ def verify(
         print(json.dumps(asdict(found)))
     else:
         print(f"scored {found.elites:,} elites again; largest difference {found.largest_difference:.2g}")
+        for line in found.conditions:
+            print(f"computed otherwise: {line}")
         for line in found.mismatches:
             print(f"error: {line}", file=sys.stderr)
     if found.mismatches:

@@ -231,13 +231,14 @@ class WorkersConfig(Section):
     cpus: PositiveFloat = 1
     """CPUs that a worker reserves."""
     gpus: Annotated[float, Field(ge=0)] = 0
-    """GPUs that a worker reserves; fractions share a GPU."""
+    """GPUs that a worker reserves; fractions share a GPU. With 0, a worker of Ray has none."""
     resources: dict[str, PositiveFloat] = Field(default={})
     """Other resources of Ray that a worker reserves, such as `accelerator_type:A100: 0.001`: nodes differ."""
     threads: PositiveInt = 1
     """Threads per worker. Part of the result: float sums depend on it."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    """Where images are drawn and scored; auto: a GPU if there is one. Part of the result."""
+    """Where images are drawn and scored; auto: a GPU if there is one, on Ray where `gpus` reserves a share of
+    one. Part of the result."""
     wait_s: PositiveFloat = 60
     """Seconds to wait for the resources before giving up."""
     epoch_timeout_s: PositiveFloat = 3600
@@ -263,11 +264,11 @@ class ScorersConfig(Section):
     cpus: Annotated[float, Field(ge=0)] = 0
     """CPUs that a scorer reserves; 0: none, it takes what others leave idle."""
     gpus: Annotated[float, Field(ge=0)] = 0
-    """GPUs that a scorer reserves; fractions share a GPU."""
+    """GPUs that a scorer reserves; fractions share a GPU. With 0, a scorer of Ray has none."""
     threads: PositiveInt = 1
     """Threads per scorer. Part of the scores, as is `device`: float sums depend on it."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    """Where images are scored; auto: a GPU if there is one."""
+    """Where images are scored; auto: a GPU if there is one, on Ray where `gpus` reserves a share of one."""
 
 
 SMALL_IMAGE = 16_384
@@ -374,6 +375,16 @@ class WorkConfig(Section):
     def as_message(self) -> dict[str, Any]:
         """Return what `WorkConfig.model_validate` reads, to be sent to another process."""
         return self.model_dump(mode="json", include=set(WorkConfig.model_fields))
+
+    @property
+    def workers_have_gpus(self) -> bool:
+        """Whether a worker may take a GPU: Ray shows those that reserve none all the same one, or none."""
+        return self.workers.executor != "ray" or self.workers.gpus > 0
+
+    @property
+    def scorers_have_gpus(self) -> bool:
+        """Whether a scorer may, likewise."""
+        return self.workers.executor != "ray" or self.scorers.gpus > 0
 
     @property
     def evolution(self) -> EvolutionSettings:

@@ -29,6 +29,7 @@ from islands.devices import Constant, host_waits
 from islands.encodings.canvas import Canvas
 from islands.encodings.contract import Children, Operator
 from islands.encodings.deep import deep_networks
+from islands.encodings.draws import uniform
 from islands.encodings.fields import INPUTS
 from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.polynomial import polynomial_step
@@ -80,13 +81,13 @@ class CppnEncoding:
         inputs = torch.arange(INPUTS, dtype=torch.int16, device=device)
         outputs = INPUTS + torch.arange(self.channels, dtype=torch.int16, device=device)
         connections = INPUTS * self.channels
-        uniform = torch.rand((n, self.channels + connections), device=device, generator=generator)
+        genes = uniform((n, self.channels + connections), generator)
         return Genomes(
             {
-                "functions": pad(self._pick_functions(uniform[:, : self.channels]), (INPUTS, 0)),
+                "functions": pad(self._pick_functions(genes[:, : self.channels]), (INPUTS, 0)),
                 "sources": inputs.repeat(n, self.channels),
                 "targets": outputs.repeat_interleave(INPUTS).repeat(n, 1),
-                "weights": uniform[:, self.channels :].contiguous(),
+                "weights": genes[:, self.channels :].contiguous(),
             }
         )
 
@@ -155,14 +156,13 @@ class CppnEncoding:
     def _mutate(self, genomes: Genomes, waits: bool, generator: torch.Generator) -> Genomes:
         rows, connections = genomes["targets"].shape
         free = genomes["functions"].shape[1] - INPUTS
-        shape = (rows, connections + free + RESTRUCTURE_DRAWS)
-        uniform = torch.rand(shape, device=generator.device, generator=generator)
-        for_weights, for_functions, single = uniform.tensor_split([connections, connections + free], 1)
+        draws = uniform((rows, connections + free + RESTRUCTURE_DRAWS), generator)
+        for_weights, for_functions, single = draws.tensor_split([connections, connections + free], 1)
         weights = self._mutate_weights(genomes["weights"], genomes["targets"] > 0, for_weights)
         functions = self._mutate_functions(genomes["functions"], for_functions)
         mutated = Genomes(genomes.fields | {"weights": weights, "functions": functions})
         restructure = restructure_by_tensors if waits else restructure_on_cpu
-        return restructure(mutated, self.channels, self.settings, self._codes.on(uniform.device), single)
+        return restructure(mutated, self.channels, self.settings, self._codes.on(draws.device), single)
 
     def _mutate_weights(self, weights: Tensor, present: Tensor, uniform: Tensor) -> Tensor:
         rate = self.settings.weight_rate

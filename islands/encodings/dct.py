@@ -15,10 +15,12 @@ device, whatever the batch and the order of summation.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
 
+from islands.devices import Constant
 from islands.encodings.colour import rgb_levels, to_rgb
 from islands.encodings.contract import Children
 from islands.encodings.direct import DirectEncoding
@@ -45,7 +47,7 @@ class DctEncoding:
         self.channels = channels
         self.size = size
         self._genes = DirectEncoding(settings, channels, settings.frequencies)
-        self._amplitudes = _amplitudes(settings.frequencies)
+        self._amplitudes = Constant(_amplitudes(settings.frequencies))
 
     def random(self, n: int, generator: torch.Generator) -> Genomes:
         """Draw `n` genomes of uniform coefficients."""
@@ -62,8 +64,8 @@ class DctEncoding:
         side = self.size if size is None else size
         genes, frequencies = genomes["genes"], self.settings.frequencies
         coefficients = genes.reshape(-1, self.channels, frequencies, frequencies).double() - (1 << GENE_BITS)
-        coefficients *= self._amplitudes.to(genes.device)
-        cosines = _cosines(frequencies, side).to(genes.device)
+        coefficients *= self._amplitudes.on(genes.device)
+        cosines = _cosines(frequencies, side).on(genes.device)
         images = torch.empty((len(genes), self.channels, side, side), dtype=torch.uint8, device=genes.device)
         rows = max(1, CHUNK // (self.channels * side * side))
         for part, image in zip(coefficients.split(rows), images.split(rows), strict=True):
@@ -89,8 +91,8 @@ class DctEncoding:
         frequencies = self.settings.frequencies
         coefficients = (genes * 255 - (1 << GENE_BITS)).view(-1, self.channels, frequencies, frequencies)
         # In float32 and relative to the exact sum: these are only the gradient's.
-        amplitudes = (self._amplitudes / 2.0 ** (GENE_BITS + AMPLITUDE_BITS)).float().to(genes.device)
-        cosines = (_cosines(frequencies, self.size) / 2.0**COSINE_BITS).float().to(genes.device)
+        amplitudes = (self._amplitudes.on(genes.device) / 2.0 ** (GENE_BITS + AMPLITUDE_BITS)).float()
+        cosines = (_cosines(frequencies, self.size).on(genes.device) / 2.0**COSINE_BITS).float()
         unrounded = (cosines @ (coefficients * amplitudes) @ cosines.T + 1).clamp(0, 2) * (255 / 2)
         if self.channels == 3:
             unrounded = rgb_levels(unrounded, self.settings.colour)
@@ -118,8 +120,9 @@ def _amplitudes(frequencies: int) -> Tensor:
     return torch.round(2.0**AMPLITUDE_BITS / (1 + lengths))
 
 
-def _cosines(frequencies: int, size: int) -> Tensor:
+@cache
+def _cosines(frequencies: int, size: int) -> Constant:
     """Return whole numbers (size, frequencies), float64: each frequency at the centre of each pixel."""
     # Whole turns are taken off before the division, so that equal angles are equal at every size.
     turns = (2 * torch.arange(size)[:, None] + 1) * torch.arange(frequencies)[None, :] % (4 * size)
-    return torch.round(2.0**COSINE_BITS * torch.cos(turns.double() / (2 * size) * math.pi))
+    return Constant(torch.round(2.0**COSINE_BITS * torch.cos(turns.double() / (2 * size) * math.pi)))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from islands.encodings.draws import normal, uniform
 from islands.encodings.fields import INPUTS
 from islands.encodings.genomes import Genomes
 from islands.encodings.graphs import MIDDLE, genomes_of
@@ -36,23 +37,23 @@ def deep_networks(
     device, fixed = generator.device, INPUTS + outputs
     width = fixed + MOST
 
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand((n, *shape), device=device, generator=generator)
+    def dice(*shape: int) -> Tensor:
+        return uniform((n, *shape), generator)
 
     senders, receivers, may = (part.to(device) for part in _layout(outputs))
     numbers = torch.arange(width, device=device)
-    hidden = FEWEST + (uniform(1) * (MOST - FEWEST + 1)).long().clamp_(max=MOST - FEWEST)
+    hidden = FEWEST + (dice(1) * (MOST - FEWEST + 1)).long().clamp_(max=MOST - FEWEST)
     there = numbers < fixed + hidden
-    functions = pick(codes, uniform(width)) * (there & (numbers >= INPUTS))
+    functions = pick(codes, dice(width)) * (there & (numbers >= INPUTS))
     is_output = (receivers < fixed)[:, None]
-    joined = (uniform(len(may), len(senders)) < DENSITY) & may
+    joined = (dice(len(may), len(senders)) < DENSITY) & may
     # A hidden node that has drawn none gets one: whatever comes before it.
     before = may.sum(1)
-    one = (uniform(len(may)) * before).long().clamp_(max=before - 1)
+    one = (dice(len(may)) * before).long().clamp_(max=before - 1)
     spare = torch.arange(len(senders), device=device) == one[:, :, None]
     joined |= spare & ~joined.any(2, keepdim=True) & ~is_output
     joined &= there[:, receivers, None] & there[:, senders][:, None]
-    weights = torch.randn(joined.shape, device=device, generator=generator) * (DEVIATION / (2 * weight_limit))
+    weights = normal(joined.shape, generator) * (DEVIATION / (2 * weight_limit))
     # Pairs that may never be joined are left out: which those are does not depend on what was drawn.
     rows, columns = (part.to(device) for part in _layout(outputs).may.nonzero(as_tuple=True))
     kept = joined[:, rows, columns]

@@ -25,6 +25,7 @@ from torch.nn.functional import interpolate
 from islands.devices import Constant, host_waits
 from islands.encodings.colour import rgb_levels, to_rgb
 from islands.encodings.contract import Children, Operator
+from islands.encodings.draws import integers, uniform
 from islands.encodings.genomes import Arrays, Genomes
 from islands.encodings.polynomial import polynomial_step
 from islands.encodings.settings import ByteSettings
@@ -48,8 +49,7 @@ class DirectEncoding:
     def random(self, n: int, generator: torch.Generator) -> Genomes:
         """Draw `n` images of uniform noise."""
         shape = (n, self.channels * self.size * self.size)
-        genes = torch.randint(0, 256, shape, dtype=torch.uint8, device=generator.device, generator=generator)
-        return Genomes({"genes": genes})
+        return Genomes({"genes": integers(256, shape, generator, torch.uint8)})
 
     def vary(
         self, parents: Genomes, partners: Genomes, generation: int, generator: torch.Generator
@@ -58,7 +58,7 @@ class DirectEncoding:
         genes = parents["genes"]
         operators = torch.full((len(genes),), Operator.MUTATION, dtype=torch.uint8, device=genes.device)
         if self.settings.crossover_rate > 0:
-            chance = torch.rand(len(genes), device=genes.device, generator=generator)
+            chance = uniform((len(genes),), generator)
             crossed = chance < self.settings.crossover_rate
             operators = torch.where(crossed, int(Operator.CROSSOVER), operators)
             # To find the crossed rows would make the host wait: there all are crossed, and the mask chooses.
@@ -124,8 +124,8 @@ class DirectEncoding:
     def _mutate(self, genes: Tensor, generation: int, generator: torch.Generator) -> Tensor:
         total = genes.numel()
         positions = _sparse_positions(total, self.mutation_rate(generation), generator)
-        bits = torch.empty(len(positions), dtype=torch.int32, device=genes.device)
-        steps = self._steps.on(genes.device)[bits.random_(0, 1 << STEP_BITS, generator=generator)]
+        bits = integers(1 << STEP_BITS, positions.shape, generator, torch.int32)
+        steps = self._steps.on(genes.device)[bits]
         # The gene too many takes what falls behind the end, so that no mask of unknown length is needed.
         mutated = torch.empty(total + 1, dtype=torch.uint8, device=genes.device)
         mutated[:total] = genes.reshape(-1)
@@ -160,7 +160,7 @@ def _sparse_positions(total: int, rate: float, generator: torch.Generator) -> Te
     mean = total * rate
     # Eight standard deviations above the mean, with room for the skew of small means.
     draws = min(total, int(mean + 8 * math.sqrt(mean) + 24))
-    gaps = torch.rand(draws, device=generator.device, generator=generator).neg_().log1p_()
+    gaps = uniform((draws,), generator).neg_().log1p_()
     # At a low rate gaps may exceed int32. At a rate of 1 all are 0, and log1p(-1) is not defined.
     gaps = gaps.mul_(1 / math.log1p(-rate) if rate < 1 else 0).clamp_(max=FARTHEST).to(torch.int32)
     # The cumulative sum of int32 is int64: far gaps do not overflow.
@@ -179,7 +179,7 @@ def _simulated_binary_crossover(
     low = torch.minimum(parents, partners).float()
     high = torch.maximum(parents, partners).float()
     distance = high - low
-    chance, side = torch.rand((2, len(low)), device=low.device, generator=generator)
+    chance, side = uniform((2, len(low)), generator)
     upper = side < 0.5
     room = torch.where(upper, 255 - high, low)
     # The clamp only avoids a division by 0: equal genes have an offset of 0 in any case.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 from islands.encodings.contract import Encoding
+from islands.encodings.genomes import Genomes
 from islands.encodings.settings import EncodingSettings
 from islands.errors import ConfigError
 from islands.extensions.foreign import told
@@ -24,3 +28,23 @@ def build_encoding(settings: EncodingSettings, channels: int, size: int) -> Enco
         raise ConfigError(f"images of {native} x {native} pixels cannot be drawn; choose a size of 1 or more")
     with told(f"encoding {settings.name}: building it failed with", "mend that first", ConfigError):
         return settings.build(channels, native)
+
+
+def attempt_drawing(encoding: Encoding, genomes: Genomes) -> Tensor:
+    """Draw genomes by an encoding that may be broken, or whose kernels may not compile on this device.
+
+    Raises:
+        ConfigError: it is, or they do not; whatever was raised is told in one line.
+    """
+    with told(
+        f"encoding {encoding.name}: drawing on {genomes.device} failed with",
+        _remedy(genomes.device),
+        ConfigError,
+    ):
+        return encoding.render(genomes)
+
+
+def _remedy(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "mend that first: Triton's kernels need a C compiler and Python's headers (gcc, python3-dev)"
+    return "mend that first"

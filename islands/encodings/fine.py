@@ -11,6 +11,7 @@ import math
 import torch
 
 from islands.encodings.contract import Tunable
+from islands.encodings.draws import normal, uniform
 from islands.encodings.genomes import Genomes
 
 SMALLEST, LARGEST = 0.0005, 0.1
@@ -30,10 +31,9 @@ def fine_steps(
     log-uniform from `smallest` to `largest`; genes are clipped to [0, 1].
     """
     genes, present = encoding.genes(parents), encoding.present(parents)
-    n, device = len(genes), genes.device
-    sizes = torch.rand((2, n, 1), generator=generator, device=device)
-    chance = torch.rand(genes.shape, generator=generator, device=device)
-    steps = torch.randn(genes.shape, generator=generator, device=device)
+    sizes = uniform((2, len(genes), 1), generator)
+    chance = uniform(genes.shape, generator)
+    steps = normal(genes.shape, generator)
     count = present.sum(1, keepdim=True).clamp(min=1)
     share = count ** -sizes[0]
     deviation = smallest * torch.exp(sizes[1] * math.log(largest / smallest))

@@ -1,4 +1,4 @@
-"""Drawing CPPNs by tensor operations, on any device: the reference of both kernels.
+"""Drawing CPPNs by tensor operations, on any device: the reference of both kernels, to the same bytes.
 
 It is also how accelerators draw for which there is no Triton.
 All genomes advance together: step k evaluates the k-th node, in topological order, of each of them, over a
@@ -8,7 +8,7 @@ to choose its order by the size of the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -16,12 +16,15 @@ from torch import Tensor
 
 from islands.encodings.canvas import Canvas
 from islands.encodings.colour import rgb_levels, to_rgb_by_formula
+from islands.encodings.elementary import exponentials, sines
 from islands.encodings.fields import INPUTS
 from islands.encodings.genomes import Genomes
 from islands.encodings.programs import Programs, programs_of
 from islands.encodings.settings import Colour
 
 CHUNK_FLOATS = 1 << 25
+
+Elementwise = Callable[[Tensor], Tensor]
 
 
 class Step(NamedTuple):
@@ -47,7 +50,7 @@ def render_by_formula(
         pixels = torch.arange(start, min(start + chunk, size * size), device=device)
         values = _inputs(rows, width, canvas, pixels)
         for step in steps:
-            _evaluate(values, step)
+            _evaluate(values, step, sines, exponentials)
         tile = _levels(values, outputs).to(torch.uint8)
         images[:, :, start : start + chunk] = to_rgb_by_formula(tile, colour) if outputs == 3 else tile
     return images.view(rows, outputs, size, size)
@@ -58,6 +61,8 @@ def render_unrounded(
 ) -> Tensor:
     """Draw B genomes, at least one, on autograd's tape from their weights.
 
+    Sine and exponential are torch's, which have a gradient and may differ in the last bits.
+
     Returns:
         float32 (B, outputs, size, size), levels from 0 to 255, on their device.
     """
@@ -65,7 +70,7 @@ def render_unrounded(
     rows, width = genomes["functions"].shape
     values = _inputs(rows, width, canvas, torch.arange(size * size, device=genomes.device))
     for step in _steps(programs_of(genomes, outputs, weight_limit)):
-        _evaluate(values, step)
+        _evaluate(values, step, torch.sin, torch.exp)
     levels = _levels(values, outputs)
     return (rgb_levels(levels, colour) if outputs == 3 else levels).view(rows, outputs, size, size)
 
@@ -86,20 +91,20 @@ def _levels(values: Tensor, outputs: int) -> Tensor:
     return values[:, INPUTS : INPUTS + outputs].abs().clamp(max=1) * 255
 
 
-def _evaluate(values: Tensor, step: Step) -> None:
+def _evaluate(values: Tensor, step: Step, sine: Elementwise, exponential: Elementwise) -> None:
     rows = torch.arange(len(values), device=values.device)
     total = torch.zeros_like(values[:, 0])
     for source, weight in zip(step.sources.unbind(1), step.weights.unbind(1), strict=True):
         total += weight[:, None] * values[rows, source]
-    values[rows, step.nodes] = _activate(step.functions[:, None], total)
+    values[rows, step.nodes] = _activate(step.functions[:, None], total, sine, exponential)
 
 
-def _activate(code: Tensor, p: Tensor) -> Tensor:
+def _activate(code: Tensor, p: Tensor, sine: Elementwise, exponential: Elementwise) -> Tensor:
     """Apply the function `code` (n, 1) of each row of `p` (n, pixels)."""
-    decay = torch.exp(-p.abs())
-    result = torch.where(code == 1, p.sin(), p.clamp(-3, 3) / 3)
+    decay = exponential(-p.abs())
+    result = torch.where(code == 1, sine(p), p.clamp(-3, 3) / 3)
     result = torch.where(code == 2, (1 - decay) / (1 + decay) * p.sign(), result)
-    return torch.where(code == 3, torch.exp(-p * p), result)
+    return torch.where(code == 3, exponential(-p * p), result)
 
 
 def _steps(programs: Programs) -> Iterator[Step]:

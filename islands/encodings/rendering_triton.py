@@ -3,12 +3,13 @@
 Each instance of the kernel takes tiles of pixels, a genome at a time, until none is left. It runs the program
 of the genome over its tile, converts colours and writes bytes. Values of nodes go through a scratch space of
 its own, which all its tiles share, a few megabytes in all: it stays in the caches of the GPU, and no image of
-floats ever exists. Operations, and the order of a node's sum, are those of `rendering_torch`, without fused
-multiply-adds; sine and exponential may differ in the last bits.
+floats ever exists. Operations, and the order of a node's sum, are those of the CPU's kernel, sine and
+exponential included (see `elementary`), and nothing is fused: the bytes are the same.
 
-What is checked where: the logic, in Triton's interpreter on the CPU, against the tensor operations; that the
-kernel compiles for compute capability 9.0, without a GPU. It has not run on a GPU yet, so `PROGRAMS_PER_CORE`
-and `TILE` are estimates; `islands bench` measures it.
+What is checked where: the bytes, in Triton's interpreter on the CPU, against the CPU's kernel; and that it
+compiles for compute capabilities 8.0, 9.0 and 10.0 without fused multiply-adds, approximations, spilled
+registers or a stack, without a GPU. It has not run on a GPU yet, so `PROGRAMS_PER_CORE` and `TILE` are
+estimates; `islands bench` measures it, and `islands doctor` compares its bytes where there is one.
 
 Considered and rejected, by counting operations: node values in registers. Triton cannot index registers with
 a number known at run time only, so that each connection would have to select among all nodes: at 32 nodes
@@ -25,6 +26,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from islands.encodings import elementary
 from islands.encodings.canvas import Canvas
 from islands.encodings.genomes import Genomes
 from islands.encodings.programs import programs_of
@@ -37,6 +39,16 @@ PROGRAMS_PER_CORE = 8
 """Instances for each multiprocessor of the GPU."""
 HSV_SECTOR = tl.constexpr(6 / 255)
 HLS_SECTOR = tl.constexpr(2 / 60)
+# Those of `elementary`, as a kernel can see them.
+ROUND, BY_PI, PI_1, PI_2, BY_LN2, LN2_1, LN2_2, LEAST_EXPONENT = (
+    tl.constexpr(float(getattr(elementary, name)))
+    for name in ("ROUND", "BY_PI", "PI_1", "PI_2", "BY_LN2", "LN2_1", "LN2_2", "LEAST_EXPONENT")
+)
+S3, S5, S7, S9, S11, E2, E3, E4, E5, E6 = (
+    tl.constexpr(float(getattr(elementary, name)))
+    for name in ("S3", "S5", "S7", "S9", "S11", "E2", "E3", "E4", "E5", "E6")
+)
+ROUND_BITS = tl.constexpr(elementary.ROUND_BITS)
 
 
 def render_by_triton(
@@ -69,7 +81,7 @@ def render_by_triton(
         HLS=colour == "hls",
         TILE=TILE,
         num_warps=WARPS,
-        # A fused multiply-add rounds once instead of twice: other bits than `rendering_torch` has.
+        # A fused multiply-add rounds once instead of twice: other bits than the CPU's kernel has.
         enable_fp_fusion=False,
     )
     return images
@@ -151,16 +163,40 @@ def activate(code, p):  # type: ignore[no-untyped-def]
     """Apply the function `code`, see `cppn`, to float32 (TILE,)."""
     result = p
     if code == 1:
-        result = tl.sin(p)
+        result = sine(p)
     elif code == 2:
-        decay = tl.exp(-tl.abs(p))
+        decay = exponential(-tl.abs(p))
         size = tl.div_rn(1.0 - decay, 1.0 + decay)
         result = tl.where(p > 0.0, size, -size)
     elif code == 3:
-        result = tl.exp(-p * p)
+        result = exponential(-p * p)
     else:
         result = tl.div_rn(tl.minimum(tl.maximum(p, -3.0), 3.0), tl.full(p.shape, 3.0, tl.float32))
     return result
+
+
+@triton.jit
+def sine(x):  # type: ignore[no-untyped-def]
+    """Return what `elementary.sine` does, to the same bits."""
+    total = x * BY_PI + ROUND
+    turns = total - ROUND
+    r = (x - turns * PI_1) - turns * PI_2
+    q = r * r
+    magnitude = r + r * q * (S3 + q * (S5 + q * (S7 + q * (S9 + q * S11))))
+    sign = total.to(tl.int32, bitcast=True) << 31
+    return (magnitude.to(tl.int32, bitcast=True) ^ sign).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def exponential(x):  # type: ignore[no-untyped-def]
+    """Return what `elementary.exponential` does, to the same bits."""
+    x = tl.maximum(x, LEAST_EXPONENT)
+    total = x * BY_LN2 + ROUND
+    power = total - ROUND
+    r = (x - power * LN2_1) - power * LN2_2
+    series = 1.0 + r * (1.0 + r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6)))))
+    exponent = (total.to(tl.int32, bitcast=True) - ROUND_BITS + 127) << 23
+    return series * exponent.to(tl.float32, bitcast=True)
 
 
 @triton.jit

@@ -76,17 +76,7 @@ class Ascent:
 
 
 @contextmanager
-def gradients(device: torch.device) -> Iterator[None]:
-    """Allow gradients, and on an accelerator only such as come out the same each time."""
-    before = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    try:
-        if device.type == "cuda":
-            # Only a warning: for some operations torch has no deterministic kernel.
-            torch.use_deterministic_algorithms(True, warn_only=True)
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+def gradients() -> Iterator[None]:
+    """Allow gradients."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield

@@ -41,7 +41,7 @@ def first_genomes(
     network = require_differentiable(classifier)
     rows = torch.arange(n, device=genomes.device)
     targets = classes.start + rows * len(classes) // n
-    with gradients(genomes.device):
+    with gradients():
         parts = [climb(tunable, network, genomes.take(part), targets[part]) for part in rows.split(AT_ONCE)]
     return Children(Genomes.concatenate(parts), torch.full_like(operators, Operator.GRADIENT))
 

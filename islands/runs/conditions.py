@@ -39,6 +39,16 @@ def of_scorers(config: WorkConfig, scorers: Scorers | None) -> dict[str, Any]:
     return {**found, "scorers.engine": " + ".join(dict.fromkeys(engines))} if engines else found
 
 
+def unlike_stored(reader: StoreReader, found: Mapping[str, Any]) -> list[str]:
+    """Return a line for each condition that is other here than it was when a run last went on."""
+    stored = {**_OF_BEFORE, **reader.conditions[-1]}
+    return [
+        f"{key} is {value}, where it was {stored[key]}"
+        for key, value in found.items()
+        if key != ENGINE_REASON and stored.get(key, value) != value
+    ]
+
+
 def note_conditions(reader: StoreReader, writer: StoreWriter, found: Mapping[str, Any]) -> list[str]:
     """Let the next commit store what bits depend on from the next epoch on; return a line for each change."""
     *before, last = reader.conditions

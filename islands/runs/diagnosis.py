@@ -27,7 +27,8 @@ from islands.datasets.assets import ASSETS, pull
 from islands.datasets.mnist import load_mnist
 from islands.datasets.pictures import read_picture
 from islands.datasets.real import photograph_labels
-from islands.encodings.factory import build_encoding
+from islands.encodings.contract import Encoding
+from islands.encodings.factory import attempt_drawing, build_encoding
 from islands.errors import DataError, InputError
 from islands.migration.slices import class_slices
 from islands.runs.conditions import engine_of
@@ -37,6 +38,8 @@ _BATCH = 8
 _DRIFT = 1e-3
 _DIGITS = 500
 _SCREENED = 16
+_DRAWN = 8
+"""Images that are drawn to compare devices, after nearly as many generations."""
 _NARROW = 0.1
 """Black and white closer than this: some network divided by 255, or by a std of bytes, once too often."""
 _ALIKE = 1e-4
@@ -67,16 +70,13 @@ def diagnose_source(config: WorkConfig) -> tuple[Classifier | None, list[Diagnos
         return None, [Diagnosis("network", "skipped", _untrained(config.network))]
     try:
         with _remarks("network") as remarks:
-            source = _load(config.network, config.workers.device)
+            device = resolve_device(config.workers.device, has_gpu=config.workers_have_gpus)
+            source = load_classifier(**config.network.model_dump(), device=device)
         class_slices(len(source.classes), config.islands.count)
     except InputError as error:
         return None, [Diagnosis("network", "failed", str(error))]
     found = [Diagnosis("network", "ok", _description(source)), *remarks, _engine(source)]
     return source, [*found, *_scores(source, config)]
-
-
-def _load(network: NetworkConfig, device: str) -> Classifier:
-    return load_classifier(**network.model_dump(), device=resolve_device(device))
 
 
 @contextmanager
@@ -125,7 +125,8 @@ def diagnose_held_out(config: WorkConfig, source: Classifier) -> Iterator[Diagno
         try:
             network = network.as_held_out
             with _remarks(key) as remarks:
-                classifier = _load(network, config.scorers.device)
+                device = resolve_device(config.scorers.device, has_gpu=config.scorers_have_gpus)
+                classifier = load_classifier(**network.model_dump(), device=device)
             require_comparable(f"got {network.label}", NetworkFacts.of(classifier, size), facts, others)
             require_sound(classifier, _pictures(classifier, size), network.not_finite)
         except InputError as error:
@@ -218,6 +219,30 @@ def _range(classifier: Classifier, images: Tensor) -> Diagnosis:
             "load the weights, and check mean and std",
         )
     return Diagnosis("range", "ok", f"{fed}logits of black, white and noise differ by up to {spread:.3g}")
+
+
+def diagnose_drawing(encoding: Encoding, device: torch.device) -> Diagnosis:
+    """Draw on a device what evolution draws: kernels may not compile there, or draw other bytes than a CPU.
+
+    What a store exports is drawn on a CPU.
+    """
+    stream = torch.Generator().manual_seed(0)
+    genomes = encoding.random(_DRAWN, stream)
+    for generation in range(1, _DRAWN):
+        genomes = encoding.compact(encoding.vary(genomes, genomes, generation, stream).genomes)
+    try:
+        drawn = attempt_drawing(encoding, genomes.to(device)).cpu()
+    except InputError as error:
+        return Diagnosis("drawing", "failed", str(error))
+    different = int((drawn != encoding.render(genomes)).sum())
+    if different:
+        return Diagnosis(
+            "drawing",
+            "failed",
+            f"got {different} of {drawn.numel()} bytes drawn on {device} that differ from those of the CPU; "
+            "expected none, for what a store exports would not be what was scored: set workers.device to cpu",
+        )
+    return Diagnosis("drawing", "ok", f"{_DRAWN} images drawn on {device} have the bytes of the CPU")
 
 
 def _screen(classifier: ScreenedClassifier, config: WorkConfig, size: int) -> Diagnosis:

@@ -5,45 +5,93 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from islands.archipelago.ray_session import connect
 from islands.classifiers.registry import resolve_device
-from islands.config import RunConfig, ScorersConfig, WorkersConfig
+from islands.config import RunConfig, ScorersConfig, WorkConfig, WorkersConfig
 from islands.encodings.factory import build_encoding
-from islands.errors import ConfigError, InputError
+from islands.errors import ConfigError, InputError, WorkersLostError
 from islands.memory import peak_memory
-from islands.runs.diagnosis import Diagnosis, diagnose_held_out, diagnose_source
+from islands.runs.diagnosis import Diagnosis, diagnose_drawing, diagnose_held_out, diagnose_source
 from islands.runs.plan import genomes_of
 from islands.runs.sizes import EPOCHS_BETWEEN, SizeBasis, driver_bytes, guessed, store_bytes
 from islands.store.location import Location
 from islands.store.writer import require_free
 
 
+class _Networks(NamedTuple):
+    """What was found of the networks, what genomes are, and the memory of a worker in bytes."""
+
+    diagnoses: list[Diagnosis]
+    genomes: SizeBasis
+    worker_bytes: int
+
+
 def examine(config: RunConfig) -> list[Diagnosis]:
     """Check the networks, then the machine; writes nothing, and may fetch known pictures."""
+    networks = _networks(config)
+    return [*networks.diagnoses, *_machine(config, networks.genomes, networks.worker_bytes)]
+
+
+def _networks(config: RunConfig) -> _Networks:
+    """Look at the networks where a worker would: with a GPU of its own if it reserves one."""
+    if config.workers.executor != "ray" or not config.workers.gpus or config.ray.is_job_server:
+        return _look(config)
+    from islands.archipelago.ray_executor import on_a_worker
+
+    try:
+        with _connected(config):
+            return on_a_worker(config, _look)
+    except (InputError, WorkersLostError) as error:
+        return _Networks([Diagnosis("device", "failed", str(error))], guessed(config), peak_memory())
+
+
+def _look(config: WorkConfig) -> _Networks:
     torch.set_num_threads(config.workers.threads)
     source, diagnoses = diagnose_source(config)
     worker_bytes = peak_memory()  # before held-out networks, which workers do not load
     genomes = guessed(config)
     if source is not None:
         size = config.encoding.size or source.input_size
-        genomes = genomes_of(build_encoding(config.encoding, source.channels, size), source)
-        diagnoses += diagnose_held_out(config, source)
-    return [*diagnoses, *_machine(config, genomes, worker_bytes)]
+        encoding = build_encoding(config.encoding, source.channels, size)
+        genomes = genomes_of(encoding, source)
+        diagnoses += [*diagnose_held_out(config, source), diagnose_drawing(encoding, source.device)]
+    return _Networks([*diagnoses, _checked("device", lambda: _device(config))], genomes, worker_bytes)
+
+
+def _device(config: WorkConfig) -> str:
+    device = resolve_device(config.workers.device, has_gpu=config.workers_have_gpus)
+    return f"{device} for {config.workers.count} workers"
 
 
 def _machine(config: RunConfig, genomes: SizeBasis, worker_bytes: int) -> Iterator[Diagnosis]:
-    yield _checked(
-        "device", lambda: f"{resolve_device(config.workers.device)} for {config.workers.count} workers"
-    )
     if config.workers.executor == "ray":
         yield _checked("ray", lambda: _ray(config))
     yield _checked("store", lambda: _store(config))
     yield _disk(config, genomes)
     yield _memory(config, genomes, worker_bytes)
+
+
+@contextmanager
+def _connected(config: RunConfig) -> Iterator[None]:
+    """Connect to Ray for the time of the block, or start it.
+
+    Raises:
+        ConfigError: nothing answers, or this machine lacks what is asked for.
+    """
+    import ray
+
+    mine = connect(config.ray, config.workers, config.scorers if config.held_out else None)
+    try:
+        yield
+    finally:
+        if mine:
+            ray.shutdown()
 
 
 def _checked(subject: str, check: Callable[[], str]) -> Diagnosis:
@@ -57,12 +105,8 @@ def _ray(config: RunConfig) -> str:
     import ray
 
     workers, scorers = config.workers, config.scorers if config.held_out else None
-    mine = connect(config.ray, workers, scorers)
-    try:
+    with _connected(config):
         resources = ray.cluster_resources()
-    finally:
-        if mine:
-            ray.shutdown()
     offers = {name: resources.get(name, 0) for name in ("CPU", "GPU")}
     sections: list[WorkersConfig | ScorersConfig] = [workers, *([] if scorers is None else [scorers])]
     needs = {

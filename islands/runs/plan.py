@@ -173,7 +173,7 @@ class _Measured:
 
 def _measure(config: WorkConfig) -> _Measured:
     try:
-        resolve_device(config.workers.device)
+        resolve_device(config.workers.device, has_gpu=config.workers_have_gpus)
     except ConfigError as error:
         return _looked_at(config, str(error))
     cost = config.encoding.images_per_seed
@@ -229,6 +229,6 @@ def _sharing(config: WorkConfig, nodes: int) -> float:
     """Return by how much a worker is slower than alone: workers share a GPU, or the CPUs of a node."""
     workers = config.workers
     per_node = min(workers.count, workers.per_node or -(-workers.count // nodes))
-    if resolve_device(workers.device).type == "cpu":
+    if resolve_device(workers.device, has_gpu=config.workers_have_gpus).type == "cpu":
         return max(1.0, per_node * workers.threads / (os.cpu_count() or 1))
     return max(1, min(per_node, int(1 / workers.gpus))) if workers.gpus else per_node

@@ -10,21 +10,24 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from islands.classifiers.apart import one_thread, predict_each
+from islands.classifiers.apart import conditions, one_thread, predict_each
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier, resolve_device
+from islands.classifiers.screened import MARGINS
 from islands.errors import InputError, NetworkError, StoreDamagedError, StoreError
 from islands.evolution.elites import Elites
+from islands.runs.conditions import unlike_stored
 from islands.runs.trust import require_trusted
 from islands.store.images import stored_encoding
 from islands.store.reader import StoreReader
 
-TOLERANCES = {"float32": 1e-4, "float16": 0.01, "bfloat16": 0.05}
+TOLERANCES = {"float32": 1e-4, **{precision: margin / 4 for precision, margin in MARGINS.items()}}
 """Difference up to which two probabilities are the same, by the precision of the network.
 
 Sums of floats depend on batch, engine and device. In float32 batches and single images differ by 7e-7 (LeNet,
-EfficientNet-Lite0), and engines by 5e-7. Low precision is off from float32 by 0.002 in float16 and 0.012 to
-0.023 in bfloat16, and two devices may round apart by twice that.
+EfficientNet-Lite0), and engines by 5e-7. Low precision rounds after every layer, so that another batch is as
+far off as another device: log-odds by the margin of a screen, and of the logistic curve the steepest slope is
+a quarter.
 """
 
 SAMPLE = 100
@@ -40,11 +43,14 @@ class Verification:
         elites: how many were drawn and scored again.
         largest_difference: between a probability that is stored and one found again, over all classes.
         mismatches: a line for each run or elite that is not what it should be.
+        conditions: a line for each of what float sums depend on, such as the device, that is other here than
+            where the store was made.
     """
 
     elites: int
     largest_difference: float
     mismatches: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
 
 
 def verify(
@@ -88,7 +94,9 @@ def verify(
         largest = max(largest, float(differences.max(initial=0)))
         tolerance = TOLERANCES[reader.config.network.precision]
         mismatches += _described(reader, run, rows, differences, tolerance)
-    return Verification(checked, largest, tuple(mismatches))
+    return Verification(
+        checked, largest, tuple(mismatches), tuple(unlike_stored(reader, conditions(classifier)))
+    )
 
 
 def _stored_classifier(reader: StoreReader) -> Classifier:

@@ -12,6 +12,7 @@ from islands.devices import host_waits
 from islands.encodings import graphs
 from islands.encodings.contract import Children, Encoding, Operator, require_tunable
 from islands.encodings.cppn import CppnEncoding
+from islands.encodings.draws import integers, normal, uniform
 from islands.encodings.fields import INPUTS
 from islands.encodings.fine import fine_steps
 from islands.encodings.genomes import Genomes, Replacement
@@ -131,7 +132,7 @@ class Crossover(_OfNetworks):
 
     def _vary(self, mates: Mates, generator: torch.Generator) -> Genomes:
         n, outputs = len(mates.ids), self._encoding.channels
-        dice = torch.rand((n, outputs + 1), generator=generator, device=mates.ids.device)
+        dice = uniform((n, outputs + 1), generator)
         number = torch.where(dice[:, :1] < 0.5, 1, 2)
         chosen = dice[:, 1:].argsort(dim=1, stable=True).argsort(dim=1, stable=True) < number
         return graphs.exchange(mates.parents, mates.partners, outputs, chosen)
@@ -147,10 +148,10 @@ class Warp(_OfNetworks):
         self._reach = settings.reach
 
     def _vary(self, mates: Mates, generator: torch.Generator) -> Genomes:
-        n, outputs, device = len(mates.ids), self._encoding.channels, mates.ids.device
-        chosen = torch.randint(outputs, (n,), generator=generator, device=device)
-        axis = torch.randint(2, (n,), generator=generator, device=device)
-        factor = self._reach * torch.randn(n, generator=generator, device=device)
+        n, outputs = len(mates.ids), self._encoding.channels
+        chosen = integers(outputs, (n,), generator)
+        axis = integers(2, (n,), generator)
+        factor = self._reach * normal((n,), generator)
         return graphs.displace(mates.parents, mates.partners, outputs, chosen, axis, factor)
 
 
@@ -164,12 +165,12 @@ class Transform(_OfNetworks):
         self._settings = settings
 
     def _vary(self, mates: Mates, generator: torch.Generator) -> Genomes:
-        n, device = len(mates.ids), mates.ids.device
-        kind = torch.randint(4, (n,), generator=generator, device=device)
-        axis = torch.randint(2, (n,), generator=generator, device=device)
-        normal = torch.randn((n, 2), generator=generator, device=device)
+        n = len(mates.ids)
+        kind = integers(4, (n,), generator)
+        axis = integers(2, (n,), generator)
+        moves = normal((n, 2), generator)
         return graphs.recoordinate(
-            mates.parents, self._encoding.channels, coordinates(self._settings, kind, axis, normal)
+            mates.parents, self._encoding.channels, coordinates(self._settings, kind, axis, moves)
         )
 
 

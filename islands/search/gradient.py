@@ -38,7 +38,7 @@ class Gradient:
         climbers = population.weak(visits, generator)
         rows = torch.arange(visits, device=climbers.ids.device)
         children, ids = [], []
-        with gradients(climbers.ids.device):
+        with gradients():
             for part in rows.split(AT_ONCE):
                 genomes, targets = climbers.genomes.take(part), climbers.classes[part]
                 ascent = Ascent(self._encoding, self._network, genomes, targets, self._settings.rate, BETAS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from islands.encodings.draws import integers, uniform
 from islands.search.choices import ParentsSettings
 from islands.search.contract import Candidates, Pairs
 
@@ -23,7 +24,7 @@ class Uniform:
 
     def choose(self, candidates: Candidates, n: int, generator: torch.Generator) -> Pairs:
         """Choose; see `Parents.choose`."""
-        drawn = torch.randint(len(candidates.ids), (2, n), generator=generator, device=candidates.ids.device)
+        drawn = integers(len(candidates.ids), (2, n), generator)
         return Pairs(drawn[0], drawn[1])
 
 
@@ -41,8 +42,8 @@ class Fresh:
     def choose(self, candidates: Candidates, n: int, generator: torch.Generator) -> Pairs:
         """Choose; see `Parents.choose`."""
         rows, device = len(candidates.ids), candidates.ids.device
-        ties = torch.rand(rows, generator=generator, device=device)
-        partners = torch.randint(rows, (n,), generator=generator, device=device)
+        ties = uniform((rows,), generator)
+        partners = integers(rows, (n,), generator)
         first = first_rows(candidates.ids)
         # In double precision, for the sum of a count and a fraction must keep both. Further rows of a genome
         # sort behind all others.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from islands.encodings.draws import uniform
 from islands.encodings.genomes import Genomes, Replacement
 from islands.errors import ConfigError
 from islands.search.contract import Candidates, Climbers, Mates, Parents
@@ -57,7 +58,7 @@ class IslandPopulation:
 
     def weak(self, n: int, generator: torch.Generator) -> Climbers:
         """Draw; see `Population.weak`."""
-        dice = torch.rand(self.confidence.shape, generator=generator, device=self.confidence.device)
+        dice = uniform(self.confidence.shape, generator)
         # The n first of a race in which each has a rate of 1 - confidence. Cells at 1 come last.
         times = -dice.clamp(min=1e-30).log() / (1 - self.confidence).clamp(min=1e-12)
         turns = torch.arange(n, device=dice.device) % len(times)

@@ -14,6 +14,7 @@ import pytest
 
 from islands.archipelago.driver import Archipelago
 from islands.archipelago.progress import Progress
+from islands.config import WorkConfig
 from islands.errors import ConfigError, WorkersLostError
 from tests.archipelago.conftest import Evolution, digest, evolve, small_config
 
@@ -155,3 +156,21 @@ def what_prints(module: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     printed: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return printed
+
+
+@pytest.mark.slow
+def test_what_is_asked_of_a_worker_runs_in_a_process_of_its_own(ray_cluster: None) -> None:
+    from islands.archipelago.ray_executor import on_a_worker
+
+    config = small_config()
+    assert on_a_worker(config, lambda config: config.seed) == config.seed
+    assert on_a_worker(config, lambda _: os.getpid()) != os.getpid()
+
+    def fail(config: WorkConfig) -> None:
+        raise ConfigError("no such thing")
+
+    with pytest.raises(ConfigError, match="no such thing"):
+        on_a_worker(config, fail)
+    with pytest.raises(WorkersLostError, match="a worker died"):
+        on_a_worker(config, lambda _: os._exit(1))
+    assert on_a_worker(config, lambda _: 1) == 1  # its place was given back each time

@@ -60,3 +60,12 @@ def test_auto_finds_a_device_and_absent_ones_are_refused() -> None:
     for name in absent:
         with pytest.raises(ConfigError, match=f"got {name}, but this machine offers"):
             resolve_device(name)
+
+
+def test_only_who_has_a_gpu_takes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of Ray that reserve none would all take the same one."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto").type == "cuda"
+    assert resolve_device("auto", has_gpu=False).type in ("mps", "cpu")
+    with pytest.raises(ConfigError, match="reserve no GPU; set gpus"):
+        resolve_device("cuda", has_gpu=False)

@@ -133,3 +133,11 @@ def test_pods_need_a_store_that_outlives_them(capsys: pytest.CaptureFixture[str]
     assert execute(["cluster-file", "rayjob", local]) == 2
     assert execute(["cluster-file", "slurm", local, "--nodes", "3"]) == 0
     assert "#SBATCH --nodes=3" in capsys.readouterr().out
+
+
+def test_the_image_can_build_what_launches_kernels_of_triton() -> None:
+    """Triton compiles a C file against Python.h at its first launch."""
+    installed = (
+        (Path("cluster") / "Dockerfile").read_text().partition("apt-get install")[2].partition("&&")[0]
+    )
+    assert {"gcc", "libc6-dev", "python3-dev"} <= {*installed.split()}

@@ -17,12 +17,14 @@ from islands.classifiers.registry import load_classifier
 from islands.classifiers.screened import ScreenedClassifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import NetworkConfig
+from islands.devices import deferred_checks
 from islands.encodings.genomes import Genomes
 from islands.errors import NetworkError
 from islands.evolution.archive import Batch, winners
 from islands.evolution.cells import CellLayout
 from islands.evolution.fitness import TieBreak, fitness_of
-from islands.evolution.screening import Rule, contenders, score
+from islands.evolution.screening import Referee, Rule, contenders
+from tests.accelerator import count_reads, pretend
 
 pytestmark = pytest.mark.slow
 
@@ -118,17 +120,41 @@ def test_exact_scores_depend_on_the_image_alone() -> None:
 
 def test_children_without_a_chance_are_told_from_those_with_a_score() -> None:
     classifier = screened()
-    to_beat = torch.full((10,), torch.inf)
-    fitness, probabilities = score(classifier, NOISE, Rule("first", to_beat))
+    referee, to_beat = Referee(classifier, "first"), torch.full((10,), torch.inf)
+    fitness, probabilities = referee.score(NOISE, to_beat)
     assert fitness.shape == probabilities.shape == (70, 10)
     assert bool((fitness == -torch.inf).all())
     to_beat[4] = -torch.inf
-    fitness, probabilities = score(classifier, NOISE, Rule("first", to_beat))
+    fitness, probabilities = referee.score(NOISE, to_beat)
     exact = classifier.predict(NOISE).probabilities
     best = int(exact[:, 4].argmax())
     assert bool((fitness[:, 4] <= fitness[best, 4]).all())
     torch.testing.assert_close(probabilities[best], exact[best])
     assert bool((fitness == -torch.inf).any())
+
+
+def test_where_nothing_is_read_there_is_room_for_as_many_as_the_epoch_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    classifier = screened(batch_size=4, engine="torch")
+    images, nobody, anybody = NOISE[:10], torch.full((10,), torch.inf), torch.full((10,), -torch.inf)
+    expected = Referee(classifier, "first").score(images, anybody)
+    pretend(monkeypatch)
+    referee = Referee(classifier, "first")
+
+    def reads(to_beat: Tensor) -> int:
+        return count_reads(monkeypatch, lambda: referee.score(images, to_beat))
+
+    with deferred_checks():
+        assert reads(anybody) == 0
+        assert torch.equal(referee.score(images, anybody).fitness, expected.fitness)
+        assert count_reads(monkeypatch, referee.settle) == 1
+        referee.score(images, nobody)
+        assert referee.settle()  # there was room for all, and now for one batch
+        assert not torch.equal(referee.score(images, anybody).fitness, expected.fitness)
+        assert not referee.settle()
+        assert torch.equal(referee.score(images, anybody).fitness, expected.fitness)
+        assert referee.settle()
 
 
 class TestRefusals:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from islands.archipelago import ray_executor  # first: it prepares Ray's environment
+
+# isort: split
+import ray
+
 from islands.classifiers.lenet import load_lenet
 from islands.cli.main import execute
-from islands.config import NetworkConfig, RunConfig
+from islands.config import NetworkConfig, RunConfig, WorkConfig
+from islands.encodings import cppn
+from islands.encodings.cppn import CppnEncoding
+from islands.encodings.rendering_cpu import render_on_cpu
+from islands.encodings.settings import CppnSettings
+from islands.runs import doctor
+from islands.runs.diagnosis import diagnose_drawing
 from islands.runs.doctor import examine
+
+CPU = torch.device("cpu")
 
 SHUFFLED = """
 import torch
@@ -60,6 +74,7 @@ def test_a_sound_run_is_found_sound(tmp_path: Path) -> None:
     found = verdicts(tmp_path, name="lenet-mnist")
     assert {verdict for verdict, _ in found.values()} <= {"ok", "warning"}
     assert "known pictures are classified right" in found["preprocessing"][1]
+    assert found["drawing"] == ("ok", "8 images drawn on cpu have the bytes of the CPU")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -112,6 +127,26 @@ def test_what_was_made_of_a_file_of_weights_is_said(tmp_path: Path) -> None:
     assert found == [("network", "warning")]
 
 
+def test_what_a_gpu_lacks_to_draw_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoding = CppnEncoding(CppnSettings(), 3, 8)
+    assert diagnose_drawing(encoding, CPU).verdict == "ok"
+
+    def fail(*arguments: Any) -> torch.Tensor:
+        raise RuntimeError("Failed to find C compiler")
+
+    def change(*arguments: Any) -> torch.Tensor:
+        drawn = render_on_cpu(*arguments)
+        drawn[0, 0, 0, 0] += next(calls)
+        return drawn
+
+    calls = iter((1, 0))
+    for draw, text in ((change, "got 1 of 1536 bytes"), (fail, "RuntimeError: Failed to find C compiler")):
+        monkeypatch.setattr(cppn, "renderer_for", lambda device, draw=draw: draw)
+        found = diagnose_drawing(encoding, CPU)
+        assert found.verdict == "failed"
+        assert text in found.text
+
+
 def test_a_network_that_does_not_load_leaves_the_machine_to_be_checked(tmp_path: Path) -> None:
     found = verdicts(tmp_path, name="no_such_module:build")
     assert found["network"][0] == "failed"
@@ -149,6 +184,40 @@ def test_what_workers_and_scorers_need_of_ray_is_checked(tmp_path: Path) -> None
     assert sound["ray"].verdict == "ok"
     assert lacking["ray"].verdict == "failed"
     assert "workers and scorers that need 1 CPUs and 3 GPUs" in lacking["ray"].text
+
+
+def test_networks_are_looked_at_where_workers_with_gpus_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine of the driver need not have the GPUs that workers reserve."""
+    looked: list[float] = []
+
+    def on_a_worker(config: WorkConfig, look: Callable[[WorkConfig], Any]) -> Any:
+        looked.append(config.workers.gpus)
+        return look(config)
+
+    monkeypatch.setattr(ray_executor, "on_a_worker", on_a_worker)
+    monkeypatch.setattr(doctor, "connect", lambda *_: False)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": 1.0})
+    asked = config(tmp_path, name="lenet-mnist").model_dump()
+    for gpus, times in ((0, 0), (0.5, 1)):
+        asked["workers"] = {"count": 2, "gpus": gpus, "executor": "ray", "device": "cpu"}
+        found = {found.subject: found.verdict for found in examine(RunConfig.model_validate(asked))}
+        assert looked == [gpus] * times
+        assert (found["device"], found["drawing"], found["ray"]) == ("ok", "ok", "ok")
+    asked["workers"]["gpus"], asked["workers"]["device"] = 0, "cuda"
+    unreserved = {found.subject: found for found in examine(RunConfig.model_validate(asked))}
+    assert unreserved["device"].verdict == "failed"
+    assert "reserve no GPU; set gpus" in unreserved["device"].text
+
+
+@pytest.mark.slow
+def test_a_worker_that_finds_no_place_is_told(tmp_path: Path) -> None:
+    asked = config(tmp_path, name="lenet-mnist").model_dump()
+    asked["workers"] = {"gpus": 9, "executor": "ray"}
+    (lacking,) = (each for each in examine(RunConfig.model_validate(asked)) if each.subject == "device")
+    assert lacking.verdict == "failed"
+    assert "asked for 1 x 1 CPU, 1 x 9 GPU" in lacking.text
 
 
 def test_a_store_that_exists_is_found(tmp_path: Path) -> None:

@@ -4,16 +4,20 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import zarr
 
 import islands
+from islands.classifiers.screened import MARGINS
 from islands.cli.main import execute
 from islands.errors import NetworkError, StoreError
 from islands.evolution.checkpoint import Checkpoint
-from islands.runs.verify import verify
+from islands.runs.verify import TOLERANCES, verify
 from islands.store import schema
+from islands.store.reader import StoreReader
 from islands.store.repository import open_repository
 from islands.store.writer import StoreWriter
 
@@ -73,6 +77,45 @@ def test_low_precision_is_verified_with_what_it_rounds(precision: str, tmp_path:
         writer.commit(checkpoint, complete=True)
     (mismatch,) = verify(tmp_path / "run", sample=None).mismatches
     assert "class 1 " in mismatch
+
+
+def test_what_is_computed_otherwise_is_told(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify(store, sample=1).conditions == ()
+    session = open_repository(store).writable_session("main")
+    root = zarr.open_group(session.store, mode="r+")
+    (record,) = StoreReader(store).conditions
+    root.attrs["conditions"] = [{**record, "device": "NVIDIA H200", "batch_size": 256}]
+    session.commit("as if made on a GPU")
+    assert execute(["verify", str(store), "--sample", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.partition(" is ")[0] for line in lines] == [
+        "computed otherwise: device",
+        "computed otherwise: batch_size",
+    ]
+    assert lines[0].endswith("where it was NVIDIA H200")
+
+
+@pytest.mark.parametrize(
+    ("network", "batch"),
+    [
+        ({"name": "lenet-mnist", "batch_size": 8}, 8),
+        ({"name": "lenet-mnist", "batch_size": 8, "screen": "bfloat16"}, 8),
+        ({"name": "ensemble:lenet-mnist+svm-mnist", "batch_size": 8}, 8),
+        ({"name": "label-only:lenet-mnist", "batch_size": 8}, 8),
+    ],
+)
+def test_a_store_says_in_which_batches_it_was_made(network: Any, batch: int, tmp_path: Path) -> None:
+    evolve = {"initial": 10, "children": 10, "generations_per_epoch": 1}
+    run = islands.evolve(network, generations=1, store=tmp_path / "run", evolve=evolve).reader
+    assert run.conditions[0]["batch_size"] == batch
+
+
+def test_low_precision_allows_for_what_its_log_odds_may_be_off() -> None:
+    worst = max(
+        abs(torch.tensor(odds).sigmoid() - torch.tensor(odds + MARGINS["bfloat16"]).sigmoid()).item()
+        for odds in (-2.0, -0.5, -0.25, 0.0, 1.0)
+    )
+    assert 0.95 * TOLERANCES["bfloat16"] < worst <= TOLERANCES["bfloat16"]
 
 
 def test_a_false_probability_is_found(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
