@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.store.object_storage import s3_server
 
 # No test asserts a time: the first example may wait for a kernel to compile, and machines are busy.
 settings.register_profile("islands", deadline=None, max_examples=25)
@@ -74,3 +77,10 @@ def pytest_collection_finish() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Let the processes of `-n` get tests so."""
     return ByFixtures(config, log)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[dict[str, str]]:
+    """A server that speaks S3, with an empty bucket: the environment that its clients need."""
+    with s3_server() as values:
+        yield values
