@@ -22,6 +22,8 @@ Example:
     (8, 8, 1)
 """
 
+# First: who has no pyribs is told so before torch is imported.
+import islands.ribs.pyribs  # noqa: F401
 from islands.ribs.class_archive import ClassArchive
 from islands.ribs.encoding_emitter import EncodingEmitter
 from islands.ribs.solutions import Genome
