@@ -35,11 +35,12 @@ import psutil
 
 from islands.config import RunConfig
 from islands.errors import StoreError
+from islands.evolution.checkpoint import Checkpoint
 from islands.search.presets import PRESETS, PresetName, settings_of
 from islands.store import schema
 from islands.store.location import Location
 from islands.store.reader import StoreReader
-from tests.archipelago.nodes import lose
+from tests.archipelago.nodes import SMALL, lose
 from tests.store.faults import Plan, failing_commits, some
 
 ROOT = Path(__file__).parents[1]
@@ -130,7 +131,11 @@ def _told(plans: Iterator[Plan], faults: int) -> Iterator[Plan]:
 def digest(store: Location | Path) -> str:
     """Return a hash of everything that the last checkpoint of a store holds, but for its configuration."""
     reader = StoreReader(store)
-    checkpoint = reader.checkpoint()
+    return digest_of(reader, reader.checkpoint())
+
+
+def digest_of(reader: StoreReader, checkpoint: Checkpoint | None) -> str:
+    """Return the hash for what `reader.checkpoint` has given."""
     assert checkpoint is not None
     sha = hashlib.sha256()
     for number, run in enumerate(checkpoint.runs):
@@ -209,9 +214,8 @@ class Nodes:
         import islands.archipelago.ray_session  # noqa: F401, I001
         from ray.cluster_utils import Cluster
 
-        self._options: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80_000_000}
-        head = {**self._options, "num_cpus": 0, "include_dashboard": False}
-        self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+        self._options = {**SMALL, "num_cpus": 1}
+        self._cluster: Any = Cluster(initialize_head=True, head_node_args={**SMALL, "num_cpus": 0})
         self._nodes = [self._cluster.add_node(**self._options) for _ in range(count)]
 
     @property

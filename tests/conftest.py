@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.store.object_storage import s3_server
 
 # No test asserts a time: the first example may wait for a kernel to compile, and machines are busy.
 settings.register_profile("islands", deadline=None, max_examples=25)
@@ -24,7 +27,6 @@ STARTS_RAY = {
     "archipelago/test_not_finite.py",
     "archipelago/test_scoring.py",
     "archipelago/test_workers.py",
-    "cluster/test_cluster_files.py",
     "cluster/test_jobs.py",
     "extensions/test_plugin.py",
     "cluster/test_two_hosts.py",
@@ -67,10 +69,21 @@ class ByFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 
 
 def pytest_collection_finish() -> None:
-    """Let the collector pass over what is imported by now: it stays, and tests of faults collect often."""
+    """Let the collector pass over what is imported by now: it stays, and tests of faults collect often.
+
+    To look after every 700 objects takes a twentieth of the time of tests of stores.
+    """
     gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Let the processes of `-n` get tests so."""
     return ByFixtures(config, log)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[dict[str, str]]:
+    """A server that speaks S3, with an empty bucket: the environment that its clients need."""
+    with s3_server() as values:
+        yield values

@@ -1,4 +1,4 @@
-"""The commands as a user types them: real processes, real Ray, real stores."""
+"""Whole runs: real Ray, real stores, and real processes where one is killed, interrupted or starts Ray."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from PIL import Image
 
 import islands
 from islands.classifiers.registry import load_classifier
+from islands.cli.main import execute
 from islands.errors import StoreError
 from islands.store.reader import StoreReader
 
@@ -106,9 +107,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_in_process_and_ray_give_the_same_bits(undisturbed: Path, tmp_path: Path) -> None:
-    done = run("launch", CHECKOUT / "cluster/local.yaml", *settings(IN_PROCESS), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert archive(tmp_path / "runs/mnist-cppn") == archive(undisturbed)
+    chosen = settings({**IN_PROCESS, "store": tmp_path / "run"})
+    assert execute(["launch", str(CHECKOUT / "cluster/local.yaml"), *chosen]) == 0
+    assert archive(tmp_path / "run") == archive(undisturbed)
 
 
 @pytest.mark.parametrize("executor", ["in-process", "ray"])
@@ -122,13 +123,12 @@ def test_a_driver_killed_in_mid_run_resumes_to_the_same_bits(
     driver.kill()
     driver.communicate()
     assert not StoreReader(store).complete
-    done = run("resume", store, "--set", "workers.executor=in-process", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert execute(["resume", str(store), "--set", "workers.executor=in-process"]) == 0
     assert archive(store) == archive(undisturbed)
 
 
 def test_a_resume_may_raise_the_budget_and_nothing_that_has_meaning(
-    undisturbed: Path, tmp_path: Path
+    undisturbed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for key, value in {
         "seed": 7,
@@ -136,13 +136,12 @@ def test_a_resume_may_raise_the_budget_and_nothing_that_has_meaning(
         "encoding.name": "direct",
         "evolve.generations": 2,
     }.items():
-        refused = run("resume", undisturbed, "--set", f"{key}={value}", cwd=tmp_path)
-        assert refused.returncode == 2
-        assert key.split(".")[0] in refused.stderr
-        assert refused.stderr.count("\n") == 1
-    done = run("resume", undisturbed, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "--set evolve.generations=" in done.stderr
+        assert execute(["resume", str(undisturbed), "--set", f"{key}={value}"]) == 2
+        said = capsys.readouterr().err
+        assert key.split(".")[0] in said
+        assert said.count("\n") == 1
+    assert execute(["resume", str(undisturbed)]) == 2
+    assert "--set evolve.generations=" in capsys.readouterr().err
 
 
 def test_the_first_interrupt_commits_and_says_how_to_go_on(undisturbed: Path, tmp_path: Path) -> None:
@@ -153,8 +152,7 @@ def test_the_first_interrupt_commits_and_says_how_to_go_on(undisturbed: Path, tm
     output, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130, output
     assert re.search(r"next +islands resume runs/mnist-cppn", output)
-    resumed = run("resume", store, *settings({"workers.count": 1}), cwd=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
+    assert execute(["resume", str(store), *settings({"workers.count": 1})]) == 0
     assert archive(store) == archive(undisturbed)
 
 
@@ -162,7 +160,7 @@ def test_the_first_interrupt_commits_and_says_how_to_go_on(undisturbed: Path, tm
 def test_exported_images_score_what_is_stored(encoding: str, tmp_path: Path) -> None:
     """Ten lines that use only the classifier give the stored confidences."""
     found = islands.evolve("lenet-mnist", encoding=encoding, generations=10, store=tmp_path / "run")
-    assert run("export", tmp_path / "run", tmp_path / "out", cwd=tmp_path).returncode == 0
+    assert execute(["export", str(tmp_path / "run"), str(tmp_path / "out")]) == 0
     classifier = load_classifier("lenet-mnist", device=torch.device("cpu"))
     files = sorted((tmp_path / "out").rglob("*.png"))
     assert len(files) == 10

@@ -18,7 +18,7 @@ from tests.store.samples import make_checkpoint, make_store
 ISLANDS = [sys.executable, "-m", "islands"]
 LAUNCH = [
     *(*ISLANDS, "launch", str(ROOT / "cluster" / "local.yaml"), "--set", "store=run"),
-    *("--set", "evolve.generations=10", "--progress", "none"),
+    *("--set", "evolve.generations=10", "--set", "workers.count=1", "--progress", "none"),
 ]
 IN_PROCESS = [*LAUNCH, "--set", "workers.executor=in-process"]
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}

@@ -32,15 +32,14 @@ from islands.classifiers.network_classifier import NetworkClassifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.config import WorkConfig
 from islands.devices import deferred_checks
-from islands.encodings.contract import Encoding
-from islands.encodings.cppn import CppnEncoding
+from islands.encodings.contract import Encoding, Growing
 from islands.encodings.genomes import Genomes
 from islands.evolution.archive import COLUMN_TYPES, Archive, Batch, winners
 from islands.evolution.cells import PAPER
 from islands.runs.conditions import engine_of
 
 HIDDEN_NODES = 20
-"""Of the CPPNs whose drawing is measured: the paper's have about as many."""
+"""Of the networks whose drawing is measured: the paper's CPPNs have about as many."""
 ISLANDS = 64
 """That are simulated to see what the driver takes."""
 _SIDE = 2048
@@ -238,7 +237,7 @@ def _parts(island: _MeasuredIsland, seconds: float) -> Iterator[Row]:
     def row(name: str, per: int, unit: str, meaning: str) -> Row:
         return Row(name, 1e6 * times[name].typical / per, unit, meaning)
 
-    nodes = f" of {HIDDEN_NODES} hidden nodes" if isinstance(encoding, CppnEncoding) else ""
+    nodes = f" of {HIDDEN_NODES} hidden nodes" if isinstance(encoding, Growing) else ""
     size = f"{encoding.size} x {encoding.size} x {encoding.channels}"
     yield row("render", n, "us/image", f"drawing {size}{nodes}, in batches of {n}")
     yield row("vary", n, "us/image", "mutation and crossover")
@@ -266,15 +265,15 @@ def _insertion(island: _MeasuredIsland, genomes: Genomes) -> Callable[[], object
 
 
 def population(encoding: Encoding, n: int, device: torch.device) -> Genomes:
-    """Return `n` genomes; of CPPNs, such as have `HIDDEN_NODES` hidden nodes, repeated as needed."""
+    """Return `n` genomes; of those that grow, such as have `HIDDEN_NODES` hidden nodes."""
     generator = torch.Generator(device).manual_seed(0)
     genomes = encoding.random(n, generator)
-    if not isinstance(encoding, CppnEncoding):
+    if not isinstance(encoding, Growing):
         return genomes
     found: list[Genomes] = []
     while sum(map(len, found)) < n:
         genomes = encoding.compact(encoding.vary(genomes, genomes, 1, generator).genomes)
-        hidden = (genomes["functions"] > 0).sum(1) - encoding.channels
+        hidden = encoding.hidden_nodes(genomes)
         found.append(genomes.take((hidden == HIDDEN_NODES).nonzero().squeeze(1)))
         if hidden.float().mean() > 2 * HIDDEN_NODES:
             genomes = encoding.random(n, generator)

@@ -1,11 +1,13 @@
-"""`networks`, `pipelines`, `explain`, `init` and `version`: what there is to work with."""
+"""`networks`, `encodings` and other lists, `explain`, `init` and `version`: what there is to work with."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,67 +51,52 @@ def networks(as_json: Json = False) -> None:
         print(f"{family.usage:<36}{family.summary}")
 
 
-def encodings(as_json: Json = False) -> None:
-    """List how genomes can become images: what `encoding.name` takes."""
-    from islands.encodings.settings import ENCODINGS
-
-    _list(ENCODINGS, as_json)
-
-
-def measures(as_json: Json = False) -> None:
-    """List what can be an axis of the archive beside the class: what `archive.measures` takes."""
-    from islands.measures.axes import MEASURES
-
-    _list(MEASURES, as_json)
-
-
-def emitters(as_json: Json = False) -> None:
-    """List what can make children: what `evolve.emitters` takes."""
-    from islands.search.choices import EMITTERS
-
-    _list(EMITTERS, as_json)
-
-
-def parents(as_json: Json = False) -> None:
-    """List how parents can be chosen: what `evolve.parents` takes."""
-    from islands.search.choices import PARENTS
-
-    _list(PARENTS, as_json)
-
-
-def topologies(as_json: Json = False) -> None:
-    """List between which islands migrants can travel: what `islands.topology` takes."""
-    from islands.migration.topologies import TOPOLOGIES
-
-    _list(TOPOLOGIES, as_json)
-
-
-def selections(as_json: Json = False) -> None:
-    """List which elites can leave: what `islands.migration.selection` takes."""
-    from islands.migration.migrants import SELECTIONS
-
-    _list(SELECTIONS, as_json)
+LISTS = {
+    "encodings": (
+        "encodings.settings:ENCODINGS",
+        "how genomes can become images: what `encoding.name` takes",
+    ),
+    "measures": (
+        "measures.axes:MEASURES",
+        "what can be an axis of the archive beside the class: what `archive.measures` takes",
+    ),
+    "emitters": ("search.choices:EMITTERS", "what can make children: what `evolve.emitters` takes"),
+    "parents": ("search.choices:PARENTS", "how parents can be chosen: what `evolve.parents` takes"),
+    "topologies": (
+        "migration.topologies:TOPOLOGIES",
+        "between which islands migrants can travel: what `islands.topology` takes",
+    ),
+    "selections": (
+        "migration.migrants:SELECTIONS",
+        "which elites can leave: what `islands.migration.selection` takes",
+    ),
+    "replacements": (
+        "migration.migrants:REPLACEMENTS",
+        "which migrants can be kept: what `islands.migration.replacement` takes",
+    ),
+    "loggers": (
+        "config.logger_settings:LOGGERS",
+        "who can be told how a run gets on: what `loggers.others` takes",
+    ),
+    "stages": (
+        "experiments.runner:STAGES",
+        "what experiments are made of: what the stages of a pipeline can be",
+    ),
+}
+"""Commands that list a registry, by name: where it is, and what they list."""
 
 
-def replacements(as_json: Json = False) -> None:
-    """List which migrants can be kept: what `islands.migration.replacement` takes."""
-    from islands.migration.migrants import REPLACEMENTS
+def list_of(kind: str) -> Callable[[bool], None]:
+    """Return the command that lists a kind of `LISTS`; what has the registry is imported when it runs."""
+    place, what = LISTS[kind]
+    module, _, name = place.partition(":")
 
-    _list(REPLACEMENTS, as_json)
+    def command(as_json: Json = False) -> None:
+        _list(getattr(import_module(f"islands.{module}"), name), as_json)
 
-
-def loggers(as_json: Json = False) -> None:
-    """List who can be told how a run gets on: what `loggers.others` takes."""
-    from islands.config.logger_settings import LOGGERS
-
-    _list(LOGGERS, as_json)
-
-
-def stages(as_json: Json = False) -> None:
-    """List what experiments are made of: what the stages of a pipeline can be."""
-    from islands.experiments.runner import STAGES
-
-    _list(STAGES, as_json)
+    command.__name__ = kind
+    command.__doc__ = f"List {what}."
+    return command
 
 
 def _list(kind: Registry[Any], as_json: bool) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,7 +53,7 @@ def _options(
     """Take `--debug` into the help; `main` has read it already, for it may stand anywhere."""
 
 
-for _command in (
+_COMMANDS: tuple[Callable[..., None], ...] = (
     run_commands.launch,
     run_commands.resume,
     run_commands.plan,
@@ -80,19 +80,14 @@ for _command in (
     bench_command.bench,
     list_commands.networks,
     list_commands.pipelines,
-    list_commands.encodings,
-    list_commands.measures,
-    list_commands.emitters,
-    list_commands.parents,
-    list_commands.topologies,
-    list_commands.selections,
-    list_commands.replacements,
-    list_commands.loggers,
-    list_commands.stages,
+    *map(list_commands.list_of, list_commands.LISTS),
     list_commands.explain,
     list_commands.init,
     list_commands.version,
-):
+)
+"""In the order of the help."""
+
+for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(asset_commands.assets, name="assets")
 app.add_typer(config_commands.config, name="config")

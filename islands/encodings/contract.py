@@ -76,6 +76,15 @@ class Seeded(Tunable, Protocol):
         ...
 
 
+@runtime_checkable
+class Growing(Protocol):
+    """An encoding whose genomes are networks that grow."""
+
+    def hidden_nodes(self, genomes: Genomes) -> Tensor:
+        """Count the nodes between inputs and outputs: int64 (B,)."""
+        ...
+
+
 class Encoding(Protocol):
     """How a genome becomes an image, and how genomes vary.
 

@@ -135,6 +135,10 @@ class CppnEncoding:
         # The difference is exactly 0, and carries the gradient: the values stay those of the bytes.
         return scored.float() + (unrounded - unrounded.detach())
 
+    def hidden_nodes(self, genomes: Genomes) -> Tensor:
+        """Count hidden nodes; see `Growing`."""
+        return (genomes["functions"] > 0).sum(1) - self.channels
+
     def compact(self, genomes: Genomes) -> Genomes:
         """Return the same genomes without gaps; see `Encoding.compact`."""
         fields = compact_on_cpu(genomes, self.channels)

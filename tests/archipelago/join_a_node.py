@@ -13,6 +13,7 @@ from islands.archipelago.driver import Archipelago
 from islands.archipelago.progress import Progress
 from islands.archipelago.ray_executor import RayExecutor
 from tests.archipelago.conftest import digest, evolve, in_process, small_config
+from tests.archipelago.nodes import SMALL
 
 BUDGET = {"generations": 40, "children": 40}
 JOINED_AT_EPOCH = 5
@@ -23,7 +24,7 @@ def main() -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster: Any = Cluster(initialize_head=True, head_node_args={**SMALL, "num_cpus": 1})
     ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
     config = small_config(
         evolve=BUDGET, workers={"count": 2, "min": 1}, ray={"address": cluster.address}, islands={"count": 3}
@@ -35,7 +36,7 @@ def main() -> None:
         workers[-1] = len({actor._actor_id for actor in executor._hosts.values()})
         if progress.epoch >= JOINED_AT_EPOCH and len(workers) == 1:
             workers.append(0)
-            cluster.add_node(num_cpus=1)
+            cluster.add_node(**SMALL, num_cpus=1)
             executor.workers.wait_for_all()
 
     evolution = evolve(config, executor, on_report=join)

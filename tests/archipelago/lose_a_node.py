@@ -14,7 +14,7 @@ from islands.archipelago.driver import Archipelago
 from islands.archipelago.progress import Progress
 from islands.archipelago.ray_executor import RayExecutor
 from tests.archipelago.conftest import digest, evolve, in_process, small_config
-from tests.archipelago.nodes import lose
+from tests.archipelago.nodes import SMALL, lose
 
 BUDGET = {"generations": 40, "children": 40}
 LOST_AT_EPOCH = 5
@@ -25,9 +25,8 @@ def main() -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 1, "include_dashboard": False}
-    cluster: Any = Cluster(initialize_head=True, head_node_args=head)
-    nodes = [cluster.add_node(num_cpus=cpus) for cpus in (2, 1)]
+    cluster: Any = Cluster(initialize_head=True, head_node_args={**SMALL, "num_cpus": 1})
+    nodes = [cluster.add_node(**SMALL, num_cpus=cpus) for cpus in (2, 1)]
     ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
     config = small_config(
         evolve=BUDGET,

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import psutil
+
+SMALL: Mapping[str, Any] = {
+    "include_dashboard": False,
+    "include_log_monitor": False,
+    "no_monitor": True,
+    "object_store_memory": 80_000_000,
+}
+"""Options of nodes without what nobody looks at here: four processes fewer on a head, and one on others."""
 
 
 def lose(cluster: Any, node: Any) -> None:

@@ -34,7 +34,7 @@ from tests.archipelago.conftest import digest as digest_of
 from tests.chaos import digest
 from tests.store.comparing import assert_same
 from tests.store.faults import failing_commits, first, nothing, some
-from tests.store.object_storage import BUCKET, environment, s3_server
+from tests.store.object_storage import BUCKET, environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -240,8 +240,8 @@ def test_on_ray(whole: str, tmp_path: Path, ray_cluster: None, impatient: None) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_in_a_bucket(whole: str, seed: int, impatient: None) -> None:
-    with s3_server() as values, environment(values):
+def test_in_a_bucket(whole: str, seed: int, s3: dict[str, str], impatient: None) -> None:
+    with environment(s3):
         url = f"s3://{BUCKET}/{uuid.uuid4().hex}/run"
         with failing_commits(some(Random(seed), 0.5)):
             launch(stored(url))

@@ -59,6 +59,7 @@ def head(environment: Mapping[str, str], cpus: int = 2) -> Iterator[Head]:
     folder = tempfile.mkdtemp(prefix="isl", dir="/tmp")
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats"),
+        *("--no-monitor", "--include-log-monitor=false"),
         *("--node-ip-address=127.0.0.1", f"--num-cpus={cpus}", f"--port={gcs}", f"--temp-dir={folder}"),
         *(f"--ray-client-server-port={client}", "--object-store-memory=100000000"),
         *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"),
@@ -75,6 +76,7 @@ def head(environment: Mapping[str, str], cpus: int = 2) -> Iterator[Head]:
             "PATH": path,
             "PYTHONPATH": str(CHECKOUT),
             "GRPC_ENABLE_FORK_SUPPORT": "0",
+            "RAY_prestart_worker_first_driver": "0",
             **environment,
         },
         stdout=subprocess.DEVNULL,

@@ -104,6 +104,7 @@ def start_ray(host: Host, *arguments: str, python: str = sys.executable) -> subp
     settings = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
+        "RAY_prestart_worker_first_driver": "0",
         # Ray's defaults notice a lost host after more than a minute.
         "RAY_health_check_initial_delay_ms": "1000",
         "RAY_health_check_period_ms": "1000",

@@ -1,6 +1,7 @@
 """A process that pauses within its commits: reads `STORE OWNER NAME COUNT`, says how they ended.
 
-Before call COUNT of a function it prints `here` and goes on when another line comes.
+Its argument is for how many seconds it waits for a guard that another has. Before call COUNT of a function it
+prints `here` and goes on when another line comes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import icechunk
 
+import islands.store.lock
 from islands.config import CheckpointConfig
 from islands.errors import IslandsError
 from islands.store.writer import StoreWriter
@@ -28,6 +30,7 @@ OWNERS: dict[str, Any] = {
 
 def main() -> None:
     """Work off the lines of stdin."""
+    islands.store.lock.PATIENCE_S = float(sys.argv[1])
     for line in iter(sys.stdin.readline, ""):
         location, owner, name, count = line.split()
         original = getattr(OWNERS[owner], name)

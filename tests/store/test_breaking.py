@@ -7,7 +7,8 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from islands.errors import StoreLockedError
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
 from tests.store.comparing import assert_resumes
-from tests.store.object_storage import BUCKET, environment, s3_server
+from tests.store.object_storage import BUCKET, environment
 from tests.store.samples import FINGERPRINT, make_checkpoint, make_config, make_names
 
 ROOT = Path(__file__).parents[2]
@@ -48,10 +49,14 @@ CASES = [
 ]
 
 
+PATIENCE_S = 0.05
+"""Of both writers: each pauses while it has the guard, and the other waits in vain."""
+
+
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that pauses where commits take moments is waited for no longer than it takes."""
-    monkeypatch.setattr(islands.store.lock, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(islands.store.lock, "PATIENCE_S", PATIENCE_S)
 
 
 def require_whole(location: str | Path, newest: int, runs: int = 2) -> None:
@@ -152,60 +157,73 @@ class TestWithinACommit:
         require_whole(store, newest=4)
 
 
-@pytest.fixture(scope="module")
-def places(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where stores can be made."""
-    if request.param == "disk":
-        yield str(tmp_path_factory.mktemp("stores"))
-    else:
-        with s3_server() as values, environment(values):
-            yield f"s3://{BUCKET}"
+@dataclass(frozen=True)
+class Place:
+    """Where stores can be made, and a process that writes there and pauses."""
+
+    stores: str
+    process: subprocess.Popen[str]
+
+    def tell(self, line: str) -> str:
+        """Say a line to the process, and return its answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{line}\n")
+        return self.process.stdout.readline().strip()
 
 
-@pytest.fixture(scope="module")
-def slow_writer(places: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.store.slow_writer"]
+@contextmanager
+def slow_writer(stores: str) -> Iterator[Place]:
+    command = [sys.executable, "-m", "tests.store.slow_writer", str(PATIENCE_S)]
     with subprocess.Popen(command, cwd=ROOT, stdin=-1, stdout=-1, text=True, bufsize=1) as process:
-        yield process
+        yield Place(stores, process)
         assert process.stdin is not None
         process.stdin.close()
 
 
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with slow_writer(str(tmp_path_factory.mktemp("stores"))) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def bucket(s3: dict[str, str]) -> Iterator[Place]:
+    with environment(s3), slow_writer(f"s3://{BUCKET}") as place:
+        yield place
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("places", "point", "early"), CASES, indirect=["places"])
+@pytest.mark.parametrize(("place", "point", "early"), CASES)
 def test_a_process_that_pauses_anywhere_damages_nothing(
-    places: str,
-    slow_writer: subprocess.Popen[str],
+    request: pytest.FixtureRequest,
+    place: str,
     point: tuple[str, str, int],
     early: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It goes on when the new writer is about to move the branch, or has moved it several times and swept."""
-    location, original = f"{places}/{uuid.uuid4().hex}/run", icechunk.Session.commit
+    # By its name: a fixture with parameters would be made anew for each point.
+    slow: Place = request.getfixturevalue(place)
+    location, original = f"{slow.stores}/{uuid.uuid4().hex}/run", icechunk.Session.commit
     config = make_config(location, runs=1)
     with StoreWriter.create(location, config, make_names(10), FINGERPRINT, channels=3, size=16) as writer:
         writer.commit(make_checkpoint(1, 3, runs=1), complete=False)
     said: list[str] = []
 
-    def tell(line: str) -> str:
-        assert slow_writer.stdin is not None
-        assert slow_writer.stdout is not None
-        slow_writer.stdin.write(f"{line}\n")
-        return slow_writer.stdout.readline().strip()
-
     def commit(session: icechunk.Session, *arguments: Any) -> str:
         monkeypatch.setattr(icechunk.Session, "commit", original)
-        said.append(tell("go on"))
+        said.append(slow.tell("go on"))
         return original(session, *arguments)
 
-    assert tell(f"{location} {' '.join(map(str, point))}") == "here"
+    assert slow.tell(f"{location} {' '.join(map(str, point))}") == "here"
     with sweeping(StoreWriter.open(location, break_lock=True), runs=1) as fresh:
         if early:
             monkeypatch.setattr(icechunk.Session, "commit", commit)
         for epoch in (7, 8):
             fresh.commit(make_checkpoint(1, epoch, runs=1), complete=False)
         if not early:
-            said.append(tell("go on"))
+            said.append(slow.tell("go on"))
         fresh.commit(make_checkpoint(1, 9, runs=1), complete=False)
     assert said == ["StoreLockedError"]
     require_whole(location, newest=9, runs=1)

@@ -24,7 +24,7 @@ from islands.store.reader import StoreReader
 from islands.store.status import read_status
 from islands.store.writer import StoreWriter, require_free
 from tests.store.comparing import assert_same
-from tests.store.object_storage import BUCKET, environment, s3_server
+from tests.store.object_storage import BUCKET, environment
 from tests.store.samples import FINGERPRINT, make_checkpoint, make_config, make_names
 from tests.test_end_to_end import IN_PROCESS, archive, settings, start, wait_for_checkpoint
 
@@ -41,8 +41,8 @@ sys.stdin.read()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with s3_server() as values, environment(values):
+def server(s3: dict[str, str]) -> Iterator[None]:
+    with environment(s3):
         yield
 
 

@@ -15,7 +15,7 @@ from islands.evolution.checkpoint import Checkpoint
 from islands.store.reader import StoreReader
 from islands.store.repository import reading
 from islands.store.writer import StoreWriter
-from tests.chaos import digest
+from tests.chaos import digest, digest_of
 from tests.store.comparing import assert_resumes
 from tests.store.faults import STEPS, Plan, failing, first, nth
 from tests.store.samples import make_checkpoint, make_config, make_store
@@ -67,8 +67,10 @@ def tries(writer: StoreWriter, checkpoint: Checkpoint, *, complete: bool) -> int
 
 def assert_undisturbed(store: Path, expected: str) -> None:
     last = EPOCHS[-1]
-    assert digest(store) == expected
-    assert_resumes(StoreReader(store).checkpoint(), make_checkpoint(1, last, runs=1))
+    reader = StoreReader(store)
+    checkpoint = reader.checkpoint()
+    assert digest_of(reader, checkpoint) == expected
+    assert_resumes(checkpoint, make_checkpoint(1, last, runs=1))
     assert StoreReader(store, f"complete-{last}").complete
 
 

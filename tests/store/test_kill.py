@@ -69,7 +69,8 @@ _KILL_AT_EVERY_STEP = """
 import os, shutil, sys
 from pathlib import Path
 
-import pydantic, pytest, zarr  # slow to import; Icechunk must not be imported before a fork
+# All that is slow to import but Icechunk, which must not be imported before a fork.
+import pytest, zarr, islands.config.own_code, islands.evolution.checkpoint
 
 template, folder = map(Path, sys.argv[1:])
 for step in range(1000):

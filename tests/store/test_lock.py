@@ -21,7 +21,7 @@ from islands.store.lock import StoreLock, read_owner
 from islands.store.reader import StoreReader
 from islands.store.status import read_status
 from islands.store.writer import StoreWriter
-from tests.store.object_storage import BUCKET, environment, s3_server
+from tests.store.object_storage import BUCKET, environment
 from tests.store.samples import FINGERPRINT, make_checkpoint, make_config, make_names
 
 ROOT = Path(__file__).parents[2]
@@ -184,7 +184,7 @@ def contained(code: str, *arguments: str) -> list[str]:
 
 def can_contain() -> bool:
     try:
-        return subprocess.run(contained(""), capture_output=True, check=False).returncode == 0
+        return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
         return False
 
@@ -195,7 +195,7 @@ def places(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "disk":
         yield str(tmp_path_factory.mktemp("stores"))
     else:
-        with s3_server() as values, environment(values):
+        with environment(request.getfixturevalue("s3")):
             yield f"s3://{BUCKET}"
 
 
