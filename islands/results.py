@@ -76,7 +76,7 @@ class Results:
 
     Args:
         location: the store's path.
-        at: an epoch, a tag or the id of a checkpoint; None: the latest.
+        at: an epoch, `nearest:EPOCH`, a tag or the id of a checkpoint; None: the latest.
 
     Raises:
         StoreError: there is no store, or it cannot be read; any member may raise it.
@@ -208,7 +208,13 @@ class Results:
         return self.elite(class_, run).image(size)
 
     def at(self, checkpoint: str | int) -> Results:
-        """Return the store as it was at another checkpoint: an epoch, a tag or an id."""
+        """Return the store as it was at another checkpoint: an epoch, `nearest:EPOCH`, a tag or an id.
+
+        Not every epoch has a checkpoint; `curves` has the confidences at each.
+
+        Raises:
+            InputError: there is none; the message says which there are.
+        """
         return Results(self.path, checkpoint)
 
     def xarray(self) -> xr.Dataset:

@@ -1,15 +1,19 @@
-"""Whatever README shows as a command is one: its options exist, and its settings fit."""
+"""Whatever README shows as a command is one, its pictures come of these, and its Python runs."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 import typer.main
 
+import islands
+from islands.classifiers.registry import load_classifier
 from islands.cli.main import app
 from islands.config.resolve import resolve_work_config
 from islands.experiments.catalogue import PIPELINES
@@ -57,3 +61,35 @@ def test_the_settings_of_bench_fit(words: list[str]) -> None:
 )
 def test_the_settings_of_a_file_fit(words: list[str]) -> None:
     load_run_config(ROOT / words[1], overrides(words))
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small run where README has one, of 21 epochs that were not all committed."""
+    folder = tmp_path_factory.mktemp("readme")
+    islands.evolve(
+        "lenet-mnist",
+        generations=200,
+        store=folder / "runs/mnist-cppn",
+        evolve={"initial": 10, "children": 5},
+    )
+    return folder
+
+
+PYTHON = [
+    pytest.param(code, id=f"{page.name}-{number}")
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for number, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_its_python_runs(code: str, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(digits, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"__name__": "readme"})
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("*.py")), ids=lambda file: file.name)
+def test_the_networks_of_the_documentation_load(file: Path) -> None:
+    assert load_classifier(f"file:{file}:build", device=torch.device("cpu")).classes
