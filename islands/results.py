@@ -17,6 +17,7 @@ from islands.store.classes import find_class
 from islands.store.genealogy import Ancestor, Genealogy
 from islands.store.location import Location
 from islands.store.reader import StoreReader
+from islands.texts import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ class Elite:
         return Genealogy(self._reader, self.run).chain(self.class_)
 
     def __repr__(self) -> str:
-        return f"<elite of run {self.run}, class {self.class_} ({self.name}), {self.confidence:.4%}>"
+        return f"<elite of run {self.run}, class {self.class_} ({self.name}), {percent(self.confidence)}>"
 
     def _repr_png_(self) -> bytes:
         from islands.store.images import write_png
@@ -158,7 +159,7 @@ class Results:
 
         Columns: `run`, `epoch`, `evaluations` (images scored by then), `coverage` (0 to 1), `qd_score` (0 to
         K), `normalized_qd_score` (0 to 1), `best` and `mean` (0 to 1, of filled cells; NaN: all are empty).
-        A claim counts when its owner has opened it; `table("runs")` has the same of the archives as they are.
+        Claims on their way count, as in `table("runs")`, which has the same of the archives as they are.
 
         Raises:
             StoreError: there is no checkpoint yet.

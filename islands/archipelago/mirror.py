@@ -40,6 +40,30 @@ class _IslandMirror:
         return self.state.epoch if self.state else -1
 
 
+class _Settled:
+    """Of every cell the fittest image that its owner holds, or will once all mail is read.
+
+    Attributes:
+        confidence: (K,) float32; 0 where nothing is known.
+    """
+
+    def __init__(self, class_count: int) -> None:
+        self._fitness = np.full(class_count, -np.inf, np.float32)
+        self.confidence = np.zeros(class_count, np.float32)
+
+    def take(
+        self,
+        classes: npt.NDArray[np.integer],
+        fitness: npt.NDArray[np.float32],
+        confidence: npt.NDArray[np.float32],
+    ) -> None:
+        """Hear of images, at most one for a class; a cell never gets worse, so that order does not matter."""
+        better = fitness > self._fitness[classes]
+        cells = classes[better]
+        self._fitness[cells] = fitness[better]
+        self.confidence[cells] = confidence[better]
+
+
 class RunMirror:
     """One run of `class_count` classes as the driver knows it."""
 
@@ -65,13 +89,25 @@ class RunMirror:
         self._not_finite_at_cut = 0
         self.evaluations = 0
         self.not_finite = 0
-        self.confidence = np.zeros(class_count, np.float32)
-        """(K,) of every cell at the last epoch known of its island."""
+        self._now, self._at_cut = _Settled(class_count), _Settled(class_count)
 
     @property
     def epoch(self) -> int:
         """The last epoch that every island has done; -1 before any."""
         return self._epoch
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """(K,) float32 of every cell, claims on their way included, at the last epoch known of its island."""
+        return self._now.confidence
+
+    @property
+    def elites(self) -> Elites | None:
+        """Those of `confidence`, K rows, where all islands stand at one epoch; None before generation 0."""
+        if self._epoch < 0:
+            return None
+        own = Elites.concatenate([_require(self.state(island)).elites for island in self.islands])
+        return self._settle(own, range(self._first_in_transit(self._epoch), self._epoch + 1))[0]
 
     @property
     def islands(self) -> range:
@@ -128,13 +164,15 @@ class RunMirror:
             self._read[island] |= self._reading.pop(island, {})
         self.evaluations += delta.evaluations
         self.not_finite += delta.not_finite
-        self.confidence[self._slices[island].start : self._slices[island].stop] = delta.confidence
+        slice_ = self._slices[island]
+        self._now.take(np.arange(slice_.start, slice_.stop), outbox.board, delta.confidence)
         mailed = self._sent.setdefault(delta.epoch, self._no_mail())
         mailed.boards[island] = outbox.board
         if outbox.migrants is not None:
             mailed.migrants[island] = outbox.migrants
         if outbox.claims is not None:
             mailed.claims.add(island, outbox.claims)
+            self._now.take(outbox.claims.classes, outbox.claims.fitness, outbox.claims.confidence)
 
     def cut(self, epoch: int) -> RunCheckpoint:
         """Return the run as it was when every island had done `epoch`, and forget what came before.
@@ -163,6 +201,7 @@ class RunMirror:
         self._settled_before = overruled
         self._evaluations_at_cut += sum(delta.evaluations for done in deltas for delta in done)
         self._not_finite_at_cut += sum(delta.not_finite for done in deltas for delta in done)
+        curves = self._curves(deltas)
         self._sent = {sent: mailed for sent, mailed in self._sent.items() if sent >= in_transit.start}
         mail = self._mail(own, overruled, in_transit)
         living = [own, elites, mail.elites]
@@ -178,9 +217,7 @@ class RunMirror:
             mail=mail,
             history=_rows_by_epoch(records.HISTORY, [d.history for done in deltas for d in done]),
             migrations=_rows_by_epoch(records.MIGRATIONS, [d.migrations for done in deltas for d in done]),
-            curves=np.concatenate([np.stack([d.confidence for d in done]) for done in deltas], axis=1)
-            if deltas[0]
-            else np.empty((0, len(own)), np.float32),
+            curves=curves,
             evaluations=self._evaluations_at_cut,
             not_finite=self._not_finite_at_cut,
             ancestors=self._ancestors,
@@ -203,10 +240,24 @@ class RunMirror:
         self._epoch, self._islands_at = epoch, Counter({epoch: len(self._islands)})
         self.evaluations = self._evaluations_at_cut = checkpoint.evaluations
         self.not_finite = self._not_finite_at_cut = checkpoint.not_finite
-        self.confidence = own.confidence.copy()
+        for settled in (self._now, self._at_cut):
+            elites = checkpoint.elites
+            settled.take(np.arange(len(elites)), elites.fitness, elites.confidence)
         for offset, board in enumerate(reversed(mail.boards)):
             self._sent[epoch - offset] = self._restored(mail, epoch - offset, board)
         self._forget_reading(epoch - len(mail.boards))
+
+    def _curves(self, deltas: list[list[Delta]]) -> npt.NDArray[np.float32]:
+        """Return the confidence of every cell at the end of each epoch done, claims on their way included."""
+        rows = [np.empty((0, self._class_count), np.float32)]
+        for done in zip(*deltas, strict=True):
+            mailed = self._sent[done[0].epoch]
+            own = np.concatenate([delta.confidence for delta in done])
+            self._at_cut.take(np.arange(self._class_count), mailed.board, own)
+            for claims in mailed.claims.tables():
+                self._at_cut.take(claims.classes, claims.fitness, claims.confidence)
+            rows.append(self._at_cut.confidence[None].copy())
+        return np.concatenate(rows)
 
     def _no_mail(self) -> EpochMail:
         return EpochMail(Claims(self._class_count))

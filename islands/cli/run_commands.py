@@ -191,13 +191,13 @@ def stdout_for_result() -> Iterator[None]:
 @contextmanager
 def _answering(store: str, starting: str) -> Iterator[None]:
     """Say what a Ctrl-C stops: `starting` before anything evolves, and what is left after the second."""
-    with answered(starting) as has_answered:
-        try:
+    try:
+        with answered(starting) as has_answered:
             yield
-        except KeyboardInterrupt:
-            if not has_answered():
-                say(_what_is_left(store))
-            raise
+    except KeyboardInterrupt:
+        if not has_answered():
+            say(_what_is_left(store))
+        raise
 
 
 def _what_is_left(store: str) -> str:

@@ -16,7 +16,7 @@ import typer
 from islands.cli.options import Class, Json, TrustNetworks
 from islands.cli.standard_streams import require_encodable
 from islands.errors import InputError, StoreNotFoundError
-from islands.texts import islands_command
+from islands.texts import islands_command, level, percent
 
 if TYPE_CHECKING:
     from islands.deploy.background import BackgroundRun
@@ -241,7 +241,7 @@ def show(
         return
     index = find_class(reader.classes, class_)
     confidence = reader.elite_columns(run, "confidence")["confidence"][index]
-    title = f"class {index} ({reader.classes[index]}), run {run}, confidence {confidence:.4%}"
+    title = f"class {index} ({reader.classes[index]}), run {run}, confidence {percent(float(confidence))}"
     picture = render_elite(reader, index, run, size)
     if terminal:
         _print_blocks(picture)
@@ -343,17 +343,20 @@ def gc(
 def _status_text(found: Status) -> str:
     from rich.filesize import decimal
 
+    from islands.store.schema import THRESHOLDS
+
     state = "complete" if found.complete else "running" if found.written_by else "stopped"
-    cells = ", ".join(f"{count} at 0.{name.removeprefix('cells_')}" for name, count in found.cells_at.items())
+    cells = ", ".join(f"{count:,} at {level(THRESHOLDS[name])}" for name, count in found.cells_at.items())
+    median, at_start = percent(found.median_confidence), percent(found.median_at_start)
     rows = {
         "store": found.store,
         "experiment": f"{found.pipeline}, fooling {found.network}",
         "state": f"{state}, written by {found.written_by}" if found.written_by else state,
         "epoch": "none yet" if found.epoch is None else str(found.epoch),
         "generations": f"{found.generation:,} of {found.generations:,}",
-        "confidence": f"median {found.median_confidence:.4%}; generation 0: {found.median_at_start:.4%}",
+        "confidence": f"median {median}; generation 0: {at_start}",
         "cells": f"{cells} (of {found.cells} in {found.runs} runs)",
-        "QD score": f"{found.qd_score:,.2f} of {found.cells}, coverage {found.coverage:.1%}",
+        "QD score": f"{found.qd_score:,.2f} of {found.cells}, coverage {percent(found.coverage)}",
         "images scored": f"{found.evaluations:,}"
         + (f", {found.not_finite:,} of them skipped: no finite scores" if found.not_finite else ""),
         "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",

@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def answered(text: str) -> Iterator[Callable[[], bool]]:
-    """Say `text` as soon as the first signal to stop comes; give a function that tells whether it came.
+    """Say `text` as soon as the first signal to stop comes; give a function that tells in the end if it came.
 
     Python runs the handlers of signals in its main thread, and not while that is within a call of C, as Ray's
     and networks' may be for seconds. A signal that has no handler of Python's is not answered.

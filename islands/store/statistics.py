@@ -55,8 +55,7 @@ def measure(confidence: npt.NDArray[np.floating], filled: npt.NDArray[np.bool_])
 def over_time(reader: StoreReader, run: int) -> Statistics:
     """Return the statistics of a run at the end of each epoch: (epoch + 1,).
 
-    Of the cells as their islands hold them: a claim counts when its owner has opened it, while among the
-    elites of a checkpoint it is at once.
+    Claims on their way count, as among the elites of a checkpoint.
 
     Raises:
         StoreError: there is no checkpoint yet, no such run, or it cannot be read.
