@@ -93,3 +93,30 @@ def test_its_python_runs(code: str, digits: Path, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("*.py")), ids=lambda file: file.name)
 def test_the_networks_of_the_documentation_load(file: Path) -> None:
     assert load_classifier(f"file:{file}:build", device=torch.device("cpu")).classes
+
+
+PICTURES = re.findall(
+    r"!\[[^\]]*\]\((\.readme/[^)]+)\)\n\n\*[^*]*?`islands (show [^`]*)`", (ROOT / "README.md").read_text()
+)
+
+
+@pytest.mark.parametrize(("picture", "command"), PICTURES)
+def test_its_pictures_are_those_of_its_commands(
+    picture: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command draws as many pictures, in as many columns, of a run with as many classes."""
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command)
+    with make_store(tmp_path / words[1], k=1000) as writer:
+        coder = stored_encoding(StoreReader(words[1]))
+        genomes = coder.to_arrays(coder.random(1000, torch.Generator().manual_seed(0)))
+        runs = make_checkpoint(0, 0, k=1000).runs
+        drawn = [replace(run, elites=replace(run.elites, genomes=genomes)) for run in runs]
+        writer.commit(Checkpoint(0, tuple(drawn)), complete=True)
+    assert execute([*words, "--out", "x.png"]) == 0
+    with Image.open("x.png") as expected, Image.open(ROOT / picture) as shown:
+        assert shown.size == expected.size
+
+
+def test_there_are_pictures_of_commands() -> None:
+    assert PICTURES
