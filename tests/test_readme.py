@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 import typer.main
+from PIL import Image
 
 import islands
 from islands.classifiers.registry import load_classifier
-from islands.cli.main import app
+from islands.cli.main import app, execute
 from islands.config.resolve import resolve_work_config
+from islands.evolution.checkpoint import Checkpoint
 from islands.experiments.catalogue import PIPELINES
 from islands.experiments.configure import load_run_config
+from islands.store.images import stored_encoding
+from islands.store.reader import StoreReader
+from tests.store.samples import make_checkpoint, make_store
 
 ROOT = Path(__file__).parents[1]
 _SHOWN = re.compile(r"(?:^|`|&& )islands ([a-z][^`\n]*?)(?= &&|`|\n)", re.MULTILINE)
