@@ -229,7 +229,7 @@ def test_the_page_writes_shares_as_we_do(page: Page) -> None:
     random = np.random.default_rng(0)
     log_odds = random.normal(0, 8, 500)
     values = [0.0, 1.0, 1e-9, 1 - 1e-9, 0.9999, *(1 / (1 + np.exp(-log_odds))).tolist()]
-    values += np.float32(values).astype(float).tolist()
+    values += np.array(values, np.float32).astype(float).tolist()
     found = page.evaluate("values => values.map(percent)", values)
     assert found == shares(*values)
     chosen = [0.001, 0.005, 0.5, 0.9, 0.99, 0.995, 0.999, 0.9999, 0.99999]
