@@ -33,10 +33,11 @@ def open(store: Place, at: str | int | None = None) -> Results:  # noqa: A001 - 
 
     Args:
         store: where it is.
-        at: an epoch, a tag or the id of a checkpoint; None: the latest.
+        at: an epoch, `nearest:EPOCH`, a tag or the id of a checkpoint; None: the latest.
 
     Raises:
         StoreError: there is no store, or it cannot be read.
+        InputError: there is no checkpoint `at`.
 
     Example:
         >>> run = islands.open("runs/digits")

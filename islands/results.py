@@ -17,6 +17,7 @@ from islands.store.classes import find_class
 from islands.store.genealogy import Ancestor, Genealogy
 from islands.store.location import Location
 from islands.store.reader import StoreReader
+from islands.texts import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,9 @@ class Elite:
 
     def __repr__(self) -> str:
         cell = "" if self.cell is None else f", cell {self.cell}"
-        return f"<elite of run {self.run}, class {self.class_} ({self.name}){cell}, {self.confidence:.4%}>"
+        return (
+            f"<elite of run {self.run}, class {self.class_} ({self.name}){cell}, {percent(self.confidence)}>"
+        )
 
     def _repr_png_(self) -> bytes:
         from islands.store.images import write_png
@@ -88,7 +91,7 @@ class Results:
 
     Args:
         location: the store's path.
-        at: an epoch, a tag or the id of a checkpoint; None: the latest.
+        at: an epoch, `nearest:EPOCH`, a tag or the id of a checkpoint; None: the latest.
 
     Raises:
         StoreError: there is no store, or it cannot be read; any member may raise it.
@@ -185,7 +188,7 @@ class Results:
 
         Columns: `run`, `epoch`, `evaluations` (images scored by then), `coverage` (0 to 1), `qd_score` (0 to
         K), `normalized_qd_score` (0 to 1), `best` and `mean` (0 to 1, of filled cells; NaN: all are empty).
-        A claim counts when its owner has opened it; `table("runs")` has the same of the archives as they are.
+        Claims on their way count, as in `table("runs")`, which has the same of the archives as they are.
 
         Raises:
             StoreError: there is no checkpoint yet.
@@ -235,7 +238,13 @@ class Results:
         return self.elite(class_, run).image(size)
 
     def at(self, checkpoint: str | int) -> Results:
-        """Return the store as it was at another checkpoint: an epoch, a tag or an id."""
+        """Return the store as it was at another checkpoint: an epoch, `nearest:EPOCH`, a tag or an id.
+
+        Not every epoch has a checkpoint; `curves` has the confidences at each.
+
+        Raises:
+            InputError: there is none; the message says which there are.
+        """
         return Results(self.path, checkpoint)
 
     def xarray(self) -> xr.Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import math
 import shlex
 
 _MARKS = (
@@ -30,3 +31,34 @@ def islands_command(*words: object) -> str:
     "islands resume 'my runs/first'"
     """
     return shlex.join(["islands", *map(str, words)])
+
+
+def percent(share: float) -> str:
+    """Return a share of 0 to 1 with two decimals, and as many more as tell it from none and from all.
+
+    Only what is exactly 1 is 100 %: confidences near 1 differ in late digits, and that is what matters.
+
+    >>> [percent(share) for share in (0, 0.00002, 0.0421, 0.9, 0.99991, 1)]
+    ['0 %', '0.002 %', '4.21 %', '90.00 %', '99.991 %', '100 %']
+    """
+    if share in (0, 1):
+        return f"{share:.0%}".replace("%", " %")
+    nearest = min(share, 1 - share)
+    if nearest < _NEAREST:
+        return "< 0.000001 %" if share < 0.5 else "> 99.999999 %"
+    # A little less: 1 - 0.9999 is a little less than 0.0001.
+    decimals = max(2, math.ceil(-math.log10(nearest) - 1e-9) - 2)
+    return f"{100 * share:.{decimals}f} %"
+
+
+def level(share: float) -> str:
+    """Return a share that somebody chose, such as a threshold, with the digits that it has.
+
+    >>> [level(share) for share in (0.5, 0.99, 0.9999)]
+    ['50 %', '99 %', '99.99 %']
+    """
+    return f"{100 * share:.10g} %"
+
+
+_NEAREST = 1e-8
+"""The distance from none and from all that can still be told: float32 has steps of 6e-8 below 1."""

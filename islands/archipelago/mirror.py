@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from islands.archipelago.epoch_mail import Claims, EpochMail, stack
 from islands.archipelago.messages import Delta, Inbox, IslandState, StepResult
+from islands.archipelago.settled import Settled
 from islands.config import EvolutionSettings
 from islands.evolution import records
 from islands.evolution.ancestors import Ancestors, ancestors_among
@@ -69,7 +70,7 @@ class RunMirror:
         self._not_finite_at_cut = 0
         self.evaluations = 0
         self.not_finite = 0
-        self._confidence = np.zeros(cells, np.float32)
+        self._now, self._at_cut = Settled(cells, self._layout), Settled(cells, self._layout)
 
     @property
     def epoch(self) -> int:
@@ -78,9 +79,18 @@ class RunMirror:
 
     @property
     def confidence(self) -> npt.NDArray[np.float32]:
-        """(K,) float32, of the best cell of every class at the last epoch known of its island."""
-        best: npt.NDArray[np.float32] = self._confidence.reshape(self._class_count, -1).max(axis=1)
+        """(K,) float32 of every class, claims on their way included, at its island's last known epoch."""
+        by_class = self._now.confidence.reshape(self._class_count, -1)
+        best: npt.NDArray[np.float32] = np.nan_to_num(np.fmax.reduce(by_class, axis=1))
         return best
+
+    @property
+    def elites(self) -> Elites | None:
+        """Of all cells where all islands stand at one epoch, with claims on their way; None before any."""
+        if self._epoch < 0:
+            return None
+        own = Elites.concatenate([_require(self.state(island)).elites for island in self.islands])
+        return self._settle(own, range(self._first_in_transit(self._epoch), self._epoch + 1))[0]
 
     @property
     def islands(self) -> range:
@@ -137,13 +147,15 @@ class RunMirror:
             self._read[island] |= self._reading.pop(island, {})
         self.evaluations += delta.evaluations
         self.not_finite += delta.not_finite
-        self._confidence[self._cells[island].start : self._cells[island].stop] = delta.confidence
+        own = self._cells[island]
+        self._now.take(np.arange(own.start, own.stop), outbox.board, delta.confidence)
         mailed = self._sent.setdefault(delta.epoch, self._no_mail())
         mailed.boards[island] = outbox.board
         if outbox.migrants is not None:
             mailed.migrants[island] = outbox.migrants
         if outbox.claims is not None:
             mailed.claims.add(island, outbox.claims)
+            self._now.take(outbox.claims.cells, outbox.claims.fitness, outbox.claims.confidence)
 
     def cut(self, epoch: int) -> RunCheckpoint:
         """Return the run as it was when every island had done `epoch`, and forget what came before.
@@ -172,6 +184,7 @@ class RunMirror:
         self._settled_before = overruled
         self._evaluations_at_cut += sum(delta.evaluations for done in deltas for delta in done)
         self._not_finite_at_cut += sum(delta.not_finite for done in deltas for delta in done)
+        curves = self._curves(deltas)
         self._sent = {sent: mailed for sent, mailed in self._sent.items() if sent >= in_transit.start}
         mail = self._mail(own, overruled, in_transit)
         living = [own, elites, mail.elites]
@@ -187,9 +200,7 @@ class RunMirror:
             mail=mail,
             history=_rows_by_epoch(self._history, [d.history for done in deltas for d in done]),
             migrations=_rows_by_epoch(records.MIGRATIONS, [d.migrations for done in deltas for d in done]),
-            curves=np.concatenate([np.stack([d.confidence for d in done]) for done in deltas], axis=1)
-            if deltas[0]
-            else np.empty((0, len(own)), np.float32),
+            curves=curves,
             evaluations=self._evaluations_at_cut,
             not_finite=self._not_finite_at_cut,
             ancestors=self._ancestors,
@@ -210,10 +221,24 @@ class RunMirror:
         self._epoch, self._islands_at = epoch, Counter({epoch: len(self._islands)})
         self.evaluations = self._evaluations_at_cut = checkpoint.evaluations
         self.not_finite = self._not_finite_at_cut = checkpoint.not_finite
-        self._confidence = own.confidence.copy()
+        for settled in (self._now, self._at_cut):
+            elites = checkpoint.elites
+            settled.take(np.arange(len(elites)), elites.fitness, elites.confidence)
         for offset, board in enumerate(reversed(mail.boards)):
             self._sent[epoch - offset] = self._restored(mail, epoch - offset, board)
         self._forget_reading(epoch - len(mail.boards))
+
+    def _curves(self, deltas: list[list[Delta]]) -> npt.NDArray[np.float32]:
+        """Return the confidence of every cell at the end of each epoch done, claims on their way included."""
+        rows = [np.empty((0, len(self._settled_before)), np.float32)]
+        for done in zip(*deltas, strict=True):
+            mailed = self._sent[done[0].epoch]
+            own = np.concatenate([delta.confidence for delta in done])
+            self._at_cut.take(np.arange(len(own)), mailed.board, own)
+            for claims in mailed.claims.tables():
+                self._at_cut.take(claims.cells, claims.fitness, claims.confidence)
+            rows.append(self._at_cut.confidence[None].copy())
+        return np.concatenate(rows)
 
     def _no_mail(self) -> EpochMail:
         return EpochMail(Claims(self._class_count, self._layout))

@@ -19,7 +19,8 @@ class Progress:
         generation: the generation that `epoch` ends with.
         evaluations: images scored since the start, all runs.
         evaluations_per_second: over the life of this process.
-        confidence: (runs, K) float32 of every cell.
+        confidence: (runs, K) float32 of every cell, claims on their way included, as in checkpoints; 0 until
+            its island has reported, which all have at epoch 0.
         next_checkpoint_s: seconds until the next commit.
         losses: epochs that had to be repeated because a worker went away.
         unscored: scores on held-out networks that the last checkpoint lacks.

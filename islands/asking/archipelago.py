@@ -26,7 +26,6 @@ from islands.encodings.contract import Encoding
 from islands.encodings.factory import build_encoding
 from islands.encodings.genomes import Genomes
 from islands.errors import InputError
-from islands.evolution.elites import Elites
 from islands.evolution.screening import Judgement
 from islands.results import Results
 
@@ -205,13 +204,10 @@ class Archipelago:
         Raises:
             InputError: none was told yet.
         """
-        states = [self._keeper.mirror.state(island) for island in self._keeper.mirror.islands]
-        found = [state.elites for state in states if state is not None]
-        if not found:
+        found = self._keeper.mirror.elites
+        if found is None:
             raise InputError("images: got no scores yet; expected those of the first images: tell them first")
-        genomes = self._encoding.from_arrays(
-            Elites.concatenate(found).of_classes().genomes, self._teller.device
-        )
+        genomes = self._encoding.from_arrays(found.of_classes().genomes, self._teller.device)
         return as_pictures(self._encoding.render(genomes))
 
     def ask(self) -> Asked:

@@ -10,6 +10,7 @@ import typer
 
 from islands.cli.options import Class, Json
 from islands.cli.store_commands import At, Store
+from islands.texts import percent
 
 Run = Annotated[int, typer.Option("--run", help="Run, counted from 0.")]
 
@@ -60,11 +61,11 @@ def lineage(
         others = f", and {len(ancestor.held) - 1} more" if len(ancestor.held) > 1 else ""
         print(
             f"generation {ancestor.generation:>6,}  {ancestor.operator:<9}  island {ancestor.island:>3}  "
-            f"{best.confidence:>9.4%}  {best.class_} ({reader.classes[best.class_]}){others}"
+            f"{percent(best.confidence):>12}  {best.class_} ({reader.classes[best.class_]}){others}"
         )
     print(
-        f"run {run}: cells were taken {switches.champions.sum():,} times, {switches.share:.1%} of them by"
-        " children of another class's elite (goal switches)"
+        f"run {run}: cells were taken {switches.champions.sum():,} times, {percent(switches.share)} of them"
+        " by children of another class's elite (goal switches)"
     )
 
 

@@ -16,14 +16,19 @@ import typer
 from islands.cli.background_commands import announce, watch
 from islands.cli.options import Detach, Json, Overrides, ProgressStyle
 from islands.cli.store_commands import Store, status
-from islands.errors import InputError
+from islands.errors import InputError, StoreError
 from islands.observe.display import Style, observer
+from islands.observe.interruptions import answered
+from islands.observe.lines import say
+from islands.texts import islands_command
 
 if TYPE_CHECKING:
     from islands.config import RunConfig
     from islands.deploy.background import BackgroundRun
     from islands.runs.plan import Plan
     from islands.store.reader import StoreReader
+
+_NOTHING_WRITTEN = "Stopped before the first checkpoint; nothing was written."
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A configuration, such as cluster/local.yaml.")]
 
@@ -60,7 +65,7 @@ def launch(
     from islands.runs import launch as operation
     from islands.store.location import Location
 
-    with stdout_for_result(), observer(progress) as observe:
+    with stdout_for_result(), observer(progress) as observe, _answering(config.store, _NOTHING_WRITTEN):
         reader = operation.launch(config, observe)
     _report(reader, as_json)
     if pipeline.findings is not None and Location.of(config.store).is_local:
@@ -144,7 +149,8 @@ def resume(
         return
     from islands.runs import resume as operation
 
-    with stdout_for_result(), observer(progress) as observe:
+    stopped = "Stopped before anything new was written; the last checkpoint stands."
+    with stdout_for_result(), observer(progress) as observe, _answering(store, stopped):
         reader = operation.resume(store, overrides or (), observe, break_lock=break_lock, at=at)
     _report(reader, as_json)
 
@@ -180,6 +186,30 @@ def stdout_for_result() -> Iterator[None]:
         sys.stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)
+
+
+@contextmanager
+def _answering(store: str, starting: str) -> Iterator[None]:
+    """Say what a Ctrl-C stops: `starting` before anything evolves, and what is left after the second."""
+    try:
+        with answered(starting) as has_answered:
+            yield
+    except KeyboardInterrupt:
+        if not has_answered():
+            say(_what_is_left(store))
+        raise
+
+
+def _what_is_left(store: str) -> str:
+    from islands.store.reader import StoreReader
+
+    try:
+        epoch = StoreReader(store).epoch
+    except StoreError:
+        epoch = None
+    if epoch is None:
+        return _NOTHING_WRITTEN
+    return f"Stopped; the checkpoint of epoch {epoch} stands: {islands_command('resume', store)}"
 
 
 def _leave_or_watch(run: BackgroundRun, detach: bool) -> None:

@@ -15,6 +15,7 @@ import typer
 from islands.cli.options import Json, TrustNetworks
 from islands.cli.store_commands import At
 from islands.errors import InputError
+from islands.texts import percent
 
 if TYPE_CHECKING:
     from islands.store.columns import Columns
@@ -175,7 +176,7 @@ def _summary(columns: Columns) -> str:
         top1 = int((columns["target_rank"][rows] == 1).sum())
         lines.append(
             f"{network}: {top1} of {rows.sum()} images are taken for what they were meant for; median "
-            f"probability {np.median(columns['target_probability'][rows]):.4%}, median rank "
+            f"probability {percent(np.median(columns['target_probability'][rows]))}, median rank "
             f"{np.median(columns['target_rank'][rows]):g}"
         )
     return "\n".join(lines)

@@ -16,7 +16,7 @@ import typer
 from islands.cli.options import Class, Json, TrustNetworks
 from islands.cli.standard_streams import require_encodable
 from islands.errors import InputError, StoreNotFoundError
-from islands.texts import islands_command
+from islands.texts import islands_command, level, percent
 
 if TYPE_CHECKING:
     from islands.deploy.background import BackgroundRun
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 Store = Annotated[str, typer.Argument(metavar="STORE", help="The folder of a run, or its s3:// URL.")]
 At = Annotated[
-    str | None, typer.Option("--at", metavar="EPOCH", help="An earlier checkpoint: its epoch, tag or id.")
+    str | None,
+    typer.Option(
+        "--at", metavar="EPOCH", help="An earlier checkpoint: its epoch, nearest:EPOCH, its tag or id."
+    ),
 ]
 
 _SHOWN = 200
-_SHEET = 40
 
 
 class Format(StrEnum):
@@ -41,6 +43,15 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
+
+
+class Order(StrEnum):
+    """What comes first on a sheet."""
+
+    CONFIDENCE = "confidence"
+    CLASS = "class"
+    NAME = "name"
+    GENERATION = "generation"
 
 
 class Layout(StrEnum):
@@ -181,8 +192,22 @@ def show(
     sheet: Annotated[bool, typer.Option("--sheet", help="Draw many classes on one contact sheet.")] = False,
     classes: Annotated[
         str | None,
-        typer.Option("--classes", metavar="LIST", help="For --sheet, such as 0-9,lion.  [default: 40]"),
+        typer.Option(
+            "--classes",
+            metavar="LIST",
+            help="For --sheet, such as 0-9,lion.  [default: the best, no genome twice]",
+        ),
     ] = None,
+    sort: Annotated[
+        Order | None, typer.Option("--sort", help="For --sheet: what comes first.  [default: confidence]")
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, help="For --sheet: how many at most.  [default: 24]")
+    ] = None,
+    columns: Annotated[
+        int | None, typer.Option("--columns", min=1, help="For --sheet: pictures a row.")
+    ] = None,
+    dark: Annotated[bool, typer.Option("--dark", help="For --sheet: on black.")] = False,
     network: Annotated[
         bool, typer.Option("--network", help="Draw the CPPN itself, as a network: png, svg or pdf.")
     ] = False,
@@ -198,22 +223,26 @@ def show(
         raise InputError("give --class to draw one elite, or --sheet to draw many")
     if sum((sheet, network, terminal)) > 1:
         raise InputError("give one of --sheet, --network and --terminal")
+    if not sheet and (dark or any(each is not None for each in (classes, sort, top, columns))):
+        raise InputError("--classes, --sort, --top, --columns and --dark are for --sheet")
     if terminal:
         require_encodable("▀", "pictures")
-    from islands.store.classes import find_class, find_range
-    from islands.store.images import contact_sheet, render_elite, save_png
+    from islands.store.classes import find_class
+    from islands.store.images import render_elite, save_png
     from islands.store.reader import StoreReader
 
     reader = StoreReader(store, at)
     if class_ is None:
-        listed = find_range(reader.classes, classes) if classes else list(range(len(reader.classes)))[:_SHEET]
+        from islands.reports.sheets import contact_sheet
+
+        listed = _listed(reader, run, classes, sort, top)
         file = out or Path("sheet.png")
-        save_png(contact_sheet(reader, listed, run), file)
+        save_png(contact_sheet(reader, listed, run, columns=columns, dark=dark), file)
         print(f"wrote {file}: {len(listed)} classes of run {run}")
         return
     index = find_class(reader.classes, class_)
     confidence = reader.elite_columns(run, "confidence")["confidence"][index]
-    title = f"class {index} ({reader.classes[index]}), run {run}, confidence {confidence:.4%}"
+    title = f"class {index} ({reader.classes[index]}), run {run}, confidence {percent(float(confidence))}"
     picture = render_elite(reader, index, run, size)
     if terminal:
         _print_blocks(picture)
@@ -320,17 +349,20 @@ def gc(
 def _status_text(found: Status) -> str:
     from rich.filesize import decimal
 
+    from islands.store.schema import THRESHOLDS
+
     state = "complete" if found.complete else "running" if found.written_by else "stopped"
-    cells = ", ".join(f"{count} at 0.{name.removeprefix('cells_')}" for name, count in found.cells_at.items())
+    cells = ", ".join(f"{count:,} at {level(THRESHOLDS[name])}" for name, count in found.cells_at.items())
+    median, at_start = percent(found.median_confidence), percent(found.median_at_start)
     rows = {
         "store": found.store,
         "experiment": f"{found.pipeline}, fooling {found.network}",
         "state": f"{state}, written by {found.written_by}" if found.written_by else state,
         "epoch": "none yet" if found.epoch is None else str(found.epoch),
         "generations": f"{found.generation:,} of {found.generations:,}",
-        "confidence": f"median {found.median_confidence:.4%}; generation 0: {found.median_at_start:.4%}",
+        "confidence": f"median {median}; generation 0: {at_start}",
         "cells": f"{cells} (of {found.cells} in {found.runs} runs)",
-        "QD score": f"{found.qd_score:,.2f} of {found.cells}, coverage {found.coverage:.1%}",
+        "QD score": f"{found.qd_score:,.2f} of {found.cells}, coverage {percent(found.coverage)}",
         "images scored": f"{found.evaluations:,}"
         + (f", {found.not_finite:,} of them skipped: no finite scores" if found.not_finite else ""),
         "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",
@@ -356,6 +388,19 @@ def _save_network(reader: StoreReader, run: int, class_: int, title: str, file: 
         raise InputError(f"{reader.path} holds {reader.config.encoding.name} images, which are no networks")
     require_suffix(file, ("png", "svg", "pdf"))
     draw_network(reader.genome(run, class_), reader.attributes["image"]["channels"], title, file)
+
+
+def _listed(
+    reader: StoreReader, run: int, classes: str | None, sort: Order | None, top: int | None
+) -> list[int]:
+    """Return the classes of a sheet: those that were asked for, in their order, or else the best."""
+    from islands.reports.sheets import TOP, arrange, choose
+    from islands.store.classes import find_range
+
+    if classes is None:
+        return choose(reader, run, (sort or Order.CONFIDENCE).value, top or TOP)
+    listed = find_range(reader.classes, classes)
+    return (listed if sort is None else arrange(reader, run, listed, sort.value))[:top]
 
 
 def _print_blocks(picture: Picture) -> None:

@@ -74,8 +74,8 @@ class RunCheckpoint:
         mail: what resuming needs beside the elites.
         history: rows since the previous checkpoint (`records.HISTORY`).
         migrations: rows since the previous checkpoint (`records.MIGRATIONS`).
-        curves: (epochs since the previous checkpoint, K) float32, confidence at the end of each epoch; the
-            first row of a run is generation 0.
+        curves: (epochs since the previous checkpoint, K) float32, confidence at the end of each epoch,
+            claims on their way included; the first row of a run is generation 0.
         evaluations: images scored since the start of the run.
         not_finite: those of them that got no finite scores and were skipped.
         ancestors: genomes that hold no cell but have descendants that do, or that are in the mail, in the

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from islands.observe import PROGRESS
+from islands.texts import level, percent
 
 if TYPE_CHECKING:
     from islands.archipelago.progress import Observe, Progress
@@ -71,9 +72,10 @@ def _describe(progress: Progress) -> tuple[str, ...]:
     import numpy as np
 
     cells = progress.confidence
+    at = [f"{(cells >= np.float32(least)).sum():,} at {level(least)}" for least in (0.9, 0.99)]
     return (
-        f"median {np.median(cells):.4%}, {(cells >= 0.9).sum():,} cells at 0.9,"
-        f" {(cells >= 0.99).sum():,} at 0.99",
+        # Before generation 0 is judged on all islands, most cells are not known.
+        *([f"median {percent(float(np.median(cells)))}, {', '.join(at)}"] if progress.epoch >= 0 else ()),
         f"{progress.evaluations_per_second:,.0f} images/s, next commit in {progress.next_checkpoint_s:.0f} s",
         *([f"{progress.not_finite:,} images skipped: no finite scores"] if progress.not_finite else ()),
         *([f"{progress.losses} epochs repeated"] if progress.losses else ()),

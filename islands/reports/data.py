@@ -24,6 +24,8 @@ _CLASS_CURVE_POINTS = 40
 _TOP = 5
 _STRIP = 8
 _STRIP_PICTURES = 4000
+_NEAREST = 6e-8
+"""The distance from 0 and 1 that is drawn: float32 has no smaller one below 1."""
 
 
 class Pictures(Protocol):
@@ -183,10 +185,10 @@ def _curves(runs: list[_Run], per_epoch: int) -> dict[str, Any]:
     quartiles = [np.quantile(run.curves[fine], (0.25, 0.5, 0.75), axis=1) for run in runs]
     return {
         "generations": (fine * per_epoch).tolist(),
-        "quartiles": [np.round(each.astype(np.float64), 5).tolist() for each in quartiles],
+        "quartiles": [np.round(each.astype(np.float64), 8).tolist() for each in quartiles],
         "class_generations": (coarse * per_epoch).tolist(),
-        # In thousandths: of a class, the shape matters.
-        "classes": [np.rint(run.curves[coarse].T * 1000).astype(int).tolist() for run in runs],
+        # Hundredths of log-odds: close to 1 as exact as in the middle.
+        "classes": [np.rint(100 * _log_odds(run.curves[coarse].T)).astype(int).tolist() for run in runs],
     }
 
 
@@ -212,6 +214,12 @@ def _statistics(runs: list[_Run], config: RunConfig) -> dict[str, Any]:
 
 
 _DRAWN = ("coverage", "qd_score", "normalized_qd_score")
+
+
+def _log_odds(confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    inside = np.clip(confidence.astype(np.float64), _NEAREST, 1 - _NEAREST)
+    logits: npt.NDArray[np.float64] = np.log(inside / (1 - inside))
+    return logits
 
 
 def _sample(count: int, most: int) -> npt.NDArray[np.intp]:

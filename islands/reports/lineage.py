@@ -13,6 +13,7 @@ from islands.reports.moving import save_animation
 from islands.store.genealogy import Ancestor, Genealogy, newick
 from islands.store.images import Picture, Studio
 from islands.store.reader import StoreReader
+from islands.texts import percent
 
 DRAWN = ("png", "svg", "pdf", "gif", "webp")
 SUFFIXES = (*DRAWN, "newick", "graphml", "json")
@@ -93,6 +94,6 @@ def _save_strip(reader: StoreReader, pictures: list[tuple[Ancestor, Picture]], p
         axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         best = ancestor.held[0]
         name = reader.classes[best.class_]
-        label = f"gen. {ancestor.generation}\n{name[:17]}\n{best.confidence:.2%}"
+        label = f"gen. {ancestor.generation}\n{name[:17]}\n{percent(best.confidence)}"
         axes.set_title(label, fontsize=6, pad=2)
     figure.savefig(path, dpi=200)

@@ -13,6 +13,7 @@ from islands.archipelago.progress import Observe
 from islands.archipelago.scorers import Scorers
 from islands.archipelago.scoring import Scoring
 from islands.config import RunConfig
+from islands.observe.interruptions import SIGNALS, answered
 from islands.store.writer import StoreWriter
 
 
@@ -53,9 +54,10 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(each, handler)
         stop()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
     try:
-        yield
+        with answered("Stopping: this epoch is finished, then committed. Ctrl-C again drops it."):
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -18,7 +18,7 @@ from islands.observe.observers import observing
 from islands.runs.conditions import of_scorers, of_workers
 from islands.runs.evolve import evolve
 from islands.store.reader import StoreReader
-from islands.store.writer import StoreWriter, require_free
+from islands.store.writer import StoreWriter, remove_if_empty, require_free
 from islands.training.digits import train_missing
 
 _log = logging.getLogger(__name__)
@@ -42,21 +42,25 @@ def run_in_store(config: RunConfig, executor: Executor, observe: Observe) -> Sto
     """Make the store, evolve on `executor`, and return the store; see `launch`."""
     facts = executor.facts
     class_slices(len(facts.classes), config.islands.count)
-    with (
-        scorers_for(config, facts) as scorers,
-        StoreWriter.create(
-            config.store,
-            config,
-            facts.classes,
-            facts.fingerprint,
-            channels=facts.channels,
-            size=facts.size,
-        ) as writer,
-        observing(config, observe) as tell,
-    ):
-        found = {**of_workers(config, facts), **of_scorers(config, scorers)}
-        writer.set_conditions([{"epoch": 0, **found}])
-        evolve(config, writer, executor, tell, scorers)
+    try:
+        with (
+            scorers_for(config, facts) as scorers,
+            StoreWriter.create(
+                config.store,
+                config,
+                facts.classes,
+                facts.fingerprint,
+                channels=facts.channels,
+                size=facts.size,
+            ) as writer,
+            observing(config, observe) as tell,
+        ):
+            found = {**of_workers(config, facts), **of_scorers(config, scorers)}
+            writer.set_conditions([{"epoch": 0, **found}])
+            evolve(config, writer, executor, tell, scorers)
+    except KeyboardInterrupt:
+        remove_if_empty(config.store)
+        raise
     return StoreReader(config.store)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,8 @@ from islands.errors import InputError, StoreDamagedError
 from islands.store.location import SNAPSHOTS, Location
 from islands.store.repository import reading
 from islands.texts import islands_command
+
+_LISTED = 12
 
 
 class CheckpointInfo(NamedTuple):
@@ -72,7 +74,8 @@ def open_checkpoint(
     Args:
         path: of the store, for errors.
         repository: of the store.
-        at: the epoch, a tag or the id of a checkpoint; None: the latest commit, with a checkpoint or without.
+        at: the epoch, a tag or the id of a checkpoint, or `nearest:EPOCH`; None: the latest commit, with a
+            checkpoint or without.
 
     Raises:
         InputError: there is no checkpoint `at`.
@@ -82,16 +85,35 @@ def open_checkpoint(
         with reading(path, "the latest commit"):
             return repository.readonly_session("main")
     checkpoints = find_checkpoints(path, repository)
-    found = [info.id for info in checkpoints if str(at) in (info.id, str(info.epoch), *info.tags)]
+    wanted = _nearest(checkpoints, str(at))
+    found = [info.id for info in checkpoints if wanted in (info.id, str(info.epoch), *info.tags)]
     if not found:
-        epochs = f"{checkpoints[0].epoch} to {checkpoints[-1].epoch}" if checkpoints else "none yet"
+        epochs = sorted({info.epoch for info in checkpoints})
         raise InputError(
-            f"{path} has no checkpoint {at}; its epochs are {epochs}:"
-            f" {islands_command('query', path, 'select epoch, id from checkpoints')} lists them"
+            f"{path} has no checkpoint {at}; there are those of epochs {_listed(epochs)}"
+            f" (nearest:{at if str(at).isdecimal() else 'EPOCH'} takes the one that is nearest):"
+            f" {islands_command('query', path, 'select epoch, id from checkpoints')} lists them,"
+            " and the table curves has confidences at every epoch"
+            if epochs
+            else f"{path} has no checkpoint {at}; it has none yet"
         )
     with reading(path, f"checkpoint {at}"):
         # An epoch may have several commits, for scores come later: the last is meant.
         return repository.readonly_session(snapshot_id=found[-1])
+
+
+def _nearest(checkpoints: Sequence[CheckpointInfo], at: str) -> str:
+    """Return the epoch that `nearest:EPOCH` means, of two the earlier; other texts as they are."""
+    kind, _, epoch = at.partition(":")
+    if kind != "nearest" or not epoch.isdecimal() or not checkpoints:
+        return at
+    return str(min(sorted({info.epoch for info in checkpoints}), key=lambda each: abs(each - int(epoch))))
+
+
+def _listed(epochs: Sequence[int]) -> str:
+    if len(epochs) <= _LISTED:
+        return ", ".join(map(str, epochs))
+    return f"{', '.join(map(str, epochs[: _LISTED - 1]))}, … {epochs[-1]} ({len(epochs)} in all)"
 
 
 def _tags(repository: icechunk.Repository) -> dict[str, list[str]]:

@@ -91,7 +91,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     },
     "statistics": {
         "run": "run, counted from 0",
-        "epoch": "epoch, 0 is generation 0; a claim counts when its owner has opened it, in `runs` at once",
+        "epoch": "epoch, 0 is generation 0; claims on their way count, as in `runs`",
         "evaluations": "images scored by the end of the epoch",
         **_STATISTICS,
     },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from islands.config.own_code import Own, require_same, require_trusted
 from islands.encodings.contract import Encoding
@@ -26,9 +25,6 @@ from islands.store.reader import StoreReader
 
 Picture = npt.NDArray[np.uint8]
 
-_TILE = 128
-_GAP = 8
-_CAPTION = 28
 _LARGE = 2048
 _IN_MEMORY = 1 << 25
 """Bytes of a table of genomes up to which all of them are kept in memory: a run of 1000 CPPNs has 4 MB."""
@@ -178,31 +174,6 @@ def as_image(picture: Picture) -> Image.Image:
     return Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
 
 
-def contact_sheet(reader: StoreReader, classes: Sequence[int], run: int = 0) -> Picture:
-    """Draw the elites of `classes` in a grid, each with its name and confidence: uint8 (H, W, 3).
-
-    Empty cells stay blank.
-    """
-    stored = reader.elite_columns(run, "confidence", "id")
-    filled = [class_ for class_ in classes if stored["id"][class_] >= 0]
-    pictures = map(_thumbnail, render_all(reader, run, filled))
-    thumbnails = dict(zip(filled, pictures, strict=True))
-    across = math.ceil(math.sqrt(len(classes)))
-    down = math.ceil(len(classes) / across)
-    sheet = Image.new(
-        "RGB", (_GAP + across * (_TILE + _GAP), _GAP + down * (_TILE + _CAPTION + _GAP)), "white"
-    )
-    draw = ImageDraw.Draw(sheet)
-    for place, class_ in enumerate(classes):
-        x = _GAP + place % across * (_TILE + _GAP)
-        y = _GAP + place // across * (_TILE + _CAPTION + _GAP)
-        if class_ in thumbnails:
-            sheet.paste(thumbnails[class_], (x, y))
-        caption = f"{_shorten(reader.classes[class_])}\n{stored['confidence'][class_]:.2%}"
-        draw.multiline_text((x, y + _TILE + 1), caption, "black", ImageFont.load_default(10), spacing=1)
-    return np.asarray(sheet)
-
-
 def render_genome(encoding: Encoding, genome: Arrays, size: int | None = None) -> Picture:
     """Draw a genome, whose arrays are each (1, width): see `render_elite`."""
     with torch.inference_mode():
@@ -210,14 +181,3 @@ def render_genome(encoding: Encoding, genome: Arrays, size: int | None = None) -
     picture: Picture = image.permute(1, 2, 0).numpy()
     # A large picture stays as it was drawn, plane after plane: a copy would double the memory.
     return np.ascontiguousarray(picture) if len(picture) <= _LARGE else picture
-
-
-def _thumbnail(picture: Picture) -> Image.Image:
-    image = as_image(picture).convert("RGB")
-    # Small images keep their pixels, which smoothing would blur.
-    enlarged = picture.shape[0] < _TILE
-    return image.resize((_TILE, _TILE), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
-
-
-def _shorten(name: str, longest: int = 22) -> str:
-    return name if len(name) <= longest else name[: longest - 3] + "..."

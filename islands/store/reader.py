@@ -304,10 +304,16 @@ class StoreReader:
         """
         curves = self.cell_curves(run, epochs)
         per_class = self.layout.per_class
-        return curves if per_class == 1 else curves.reshape(len(curves), -1, per_class).max(axis=2)
+        if per_class == 1:
+            return curves
+        best: npt.NDArray[np.float32] = np.fmax.reduce(curves.reshape(len(curves), -1, per_class), axis=2)
+        return np.nan_to_num(best)
 
     def cell_curves(self, run: int, epochs: int | None = None) -> npt.NDArray[np.float32]:
-        """Return the same of every cell: (epoch + 1, cells) float32; 0 where it is empty."""
+        """Return the same of every cell: (epoch + 1, cells) float32; the places of a bin by fitness.
+
+        Where classes have several cells, NaN says that one is empty.
+        """
         paths = {"curves": f"{self._run(run)}/curves"}
         return self._added(run, "curves", paths, epochs)["curves"].astype(np.float32, copy=False)
 

@@ -11,7 +11,7 @@
                              there where nobody counts
                /history      `history_schema`, append-only
                /migrations   `MIGRATIONS`, append-only
-               /curves       (epochs + 1, cells) float32: confidence at the end of each epoch
+               /curves       (epochs + 1, cells) float32: confidence after each epoch, all mail read
                /scores/<network>   `SCORES`, one row per class: what a held-out network says of the elites;
                              attributes: its name, the settings that load it, its fingerprint
                /ancestors    `ANCESTORS` and, in its own group `genomes`, the encoding's arrays, one row per

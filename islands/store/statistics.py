@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from islands.config import RunConfig
+from islands.evolution.cells import PAPER
 from islands.store.reader import StoreReader
-from islands.store.schema import cells_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,16 +56,15 @@ def measure(confidence: npt.NDArray[np.floating], filled: npt.NDArray[np.bool_])
 def over_time(reader: StoreReader, run: int) -> Statistics:
     """Return the statistics of a run at the end of each epoch: (epoch + 1,).
 
-    Of the cells as their islands hold them: a claim counts when its owner has opened it, while among the
-    elites of a checkpoint it is at once.
+    Claims on their way count, as among the elites of a checkpoint.
 
     Raises:
         StoreError: there is no checkpoint yet, no such run, or it cannot be read.
     """
     curves = reader.cell_curves(run)
-    history = reader.history(run)
-    cells = cells_of(history, reader.layout.per_class)
-    return measure(curves, _filled(cells, history["epoch"], *curves.shape))
+    if reader.layout == PAPER:
+        return measure(curves, _filled(reader.history(run), *curves.shape))
+    return measure(curves, ~np.isnan(curves))
 
 
 def images_by_epoch(config: RunConfig, epochs: int) -> list[int]:
@@ -74,12 +73,10 @@ def images_by_epoch(config: RunConfig, epochs: int) -> list[int]:
     return [config.evolution.images_by(epoch * per_epoch) for epoch in range(epochs)]
 
 
-def _filled(
-    taken: npt.NDArray[np.int32], when: npt.NDArray[Any], epochs: int, cells: int
-) -> npt.NDArray[np.bool_]:
-    """Return which cells have an elite at the end of each epoch: (epochs, cells)."""
+def _filled(history: dict[str, npt.NDArray[Any]], epochs: int, cells: int) -> npt.NDArray[np.bool_]:
+    """Return which cells have an elite at the end of each epoch: (epochs, cells); a class has one."""
     # Curves hold 0 for an empty cell, which may be the confidence of an elite as well. What took a cell is in
     # the history, in stores of all versions, and a cell that is filled stays so.
     since = np.full(cells, epochs)
-    np.minimum.at(since, taken, when)
+    np.minimum.at(since, history["class"], history["epoch"])
     return since <= np.arange(epochs)[:, None]

@@ -454,6 +454,15 @@ def require_free(location: Path | str) -> None:
         raise StoreExistsError(f"{path} is a file; choose another store")
 
 
+def remove_if_empty(location: Path | str) -> None:
+    """Remove a store on a disk that nobody writes to and that has no checkpoint, if there is one."""
+    place = Location.of(location)
+    with suppress(StoreError):
+        reader = StoreReader(place)
+        if place.is_local and reader.epoch is None and reader.writer is None:
+            shutil.rmtree(place.path, ignore_errors=True)
+
+
 def _lock(
     location: Location, repository: icechunk.Repository, *, break_held: bool = False
 ) -> StoreLock | BucketLock:

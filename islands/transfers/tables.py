@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from islands.texts import percent
 from islands.transfers.measures import CURVE, Entry, Rate, Transfer, names
 
 
@@ -20,7 +21,7 @@ def as_text(transfer: Transfer) -> str:
             + _aligned(_matrix(transfer, "confident"), numbers_from=1),
             _aligned(_details(transfer), numbers_from=3),
             *_classes(transfer),
-            "\n".join([f"chance: {transfer.chance:.2%}. {transfer.note}", *transfer.remarks]),
+            "\n".join([f"chance: {percent(transfer.chance)}. {transfer.note}", *transfer.remarks]),
         ]
     )
 
@@ -70,16 +71,20 @@ def _matrix(transfer: Transfer, denominator: str) -> list[list[str]]:
 
 
 def _details(transfer: Transfer) -> list[list[str]]:
-    heading = ["evolved against", "seen by", "of", "n", "top-5", "≥0.5", "≥0.9", "≥0.99", "median", "rank"]
-    table = [[*heading, "area", "AUROC", "FPR95"]]
+    heading = ["evolved against", "seen by", "of", "n", "top-5", "≥ 50 %", "≥ 90 %", "≥ 99 %"]
+    table = [[*heading, "median", "rank", "area", "AUROC", "FPR95"]]
     for e in transfer.entries:
         if not e.n:
             continue
-        shares = [f"{found.value:.1%}" for found in (e.top5, *e.at.values())]
-        seen = [f"{e.detection.auroc:.3f}", f"{e.detection.fpr95:.1%}"] if e.detection else ["", ""]
+        shares = [_known(found.value) for found in (e.top5, *e.at.values())]
+        seen = [f"{e.detection.auroc:.3f}", percent(e.detection.fpr95)] if e.detection else ["", ""]
         place = [e.source, e.target + "*" * e.own, e.denominator, str(e.n)]
-        table.append([*place, *shares, f"{e.median:.2%}", f"{e.median_rank:g}", f"{e.area:.3f}", *seen])
+        table.append([*place, *shares, _known(e.median), f"{e.median_rank:g}", f"{e.area:.3f}", *seen])
     return table
+
+
+def _known(value: float | None) -> str:
+    return "" if value is None else percent(value)
 
 
 def _classes(transfer: Transfer) -> list[str]:
@@ -101,7 +106,7 @@ def _cell(entry: Entry) -> str:
 def _rate(found: Rate) -> str:
     if found.value is None:
         return "no images"
-    return f"{found.k}/{found.n} {found.value:.1%} [{found.low:.1%}, {found.high:.1%}]"
+    return f"{found.k}/{found.n} {percent(found.value)} [{percent(found.low)}, {percent(found.high)}]"
 
 
 def _share(entry: Entry | None) -> float:

@@ -152,9 +152,9 @@ class TestLaunch:
         execute(["launch", file, "--progress", "plain"])
         lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("epoch")]
         assert lines == [
-            "epoch 0/20, generation 0, 0 images: median 50.0000%, 0 cells at 0.9, 0 at 0.99,"
-            " 123 images/s, next commit in 5 s",
-            "epoch 20/20, generation 200, 4,200 images: median 50.0000%, 0 cells at 0.9, 0 at 0.99,"
+            # Before generation 0 is judged nothing is said of cells.
+            "epoch 0/20, generation 0, 0 images: 123 images/s, next commit in 5 s",
+            "epoch 20/20, generation 200, 4,200 images: median 50.00 %, 0 at 90 %, 0 at 99 %,"
             " 123 images/s, next commit in 5 s, 2 epochs repeated",
         ]
 
@@ -163,7 +163,7 @@ class TestLaunch:
         execute(["launch", file, "--progress", "rich"])
         last = capfd.readouterr().err.splitlines()[-3:]
         assert last[0].startswith("epoch 20/20 ")
-        assert last[0].endswith("median 50.0000%, 0 cells at 0.9, 0 at 0.99,")
+        assert last[0].endswith("median 50.00 %, 0 at 90 %, 0 at 99 %,")
         assert last[1].strip() == "123 images/s, next commit in 5 s,"
 
     @pytest.mark.usefixtures("stage")

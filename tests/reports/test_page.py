@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from islands.reports.page import write_report
 from islands.store.genealogy import Genealogy
 from islands.store.reader import StoreReader
+from islands.texts import level, percent
 from tests.reports.conftest import NAMES
 
 
@@ -37,6 +38,28 @@ def page(browser: Browser, file: Path) -> Iterator[Page]:
     strangers = [each for each in troubles if each != file.as_uri() and not each.startswith("data:")]
     assert strangers == []
     page.close()
+
+
+def shares(*values: float) -> list[str]:
+    """As the page writes them: their space does not break."""
+    return [percent(value).replace(" ", "\xa0") for value in values]
+
+
+def slide(page: Page, least: float) -> None:
+    """Move the slider of confidences to a level."""
+    move = "(e, least) => { e.value = stops().indexOf(least); e.dispatchEvent(new Event('input')); }"
+    page.locator("#least").evaluate(move, least)
+
+
+def labels(page: Page, chart: str, axis: str) -> list[str]:
+    """The labels of an axis that are not hidden, from low to high."""
+    texts = page.locator(f"#chart-{chart} .role-axis-label text").evaluate_all(
+        "all => all.filter(e => getComputedStyle(e).opacity !== '0').map(e => [e.getBoundingClientRect().x,"
+        " e.getBoundingClientRect().y, e.textContent])"
+    )
+    assert texts
+    places = [(-y if axis == "y" else x, text) for x, y, text in texts if ("%" in text)]
+    return [text.replace("\xa0", " ") for _, text in sorted(places)]
 
 
 def cards(page: Page) -> list[str]:
@@ -76,7 +99,7 @@ def test_it_filters(page: Page, scored: Path) -> None:
     page.select_option("#run", "1")
     assert len(cards(page)) == 1
     page.fill("#search", "")
-    page.locator("#least").evaluate("e => { e.value = 99; e.dispatchEvent(new Event('input')); }")
+    slide(page, 0.99)
     expected = int((StoreReader(scored).elites(1).confidence >= 0.99).sum())
     expect(page.locator("#count")).to_have_text(f"{expected} of 20 images")
 
@@ -94,7 +117,7 @@ def test_an_elite_opens_by_keyboard(page: Page, scored: Path) -> None:
     dialog = page.locator("#elite")
     expect(dialog.locator("h2")).to_have_text("crane")
     expect(dialog.locator(".bars li")).to_have_count(5)
-    expect(dialog.locator("table")).to_contain_text("75.00%")
+    expect(dialog.locator("table")).to_contain_text("75.00 %")
     chain = Genealogy(StoreReader(scored), 0).chain(4)
     expect(dialog.locator(".strip li")).to_have_count(min(8, len(chain) - 1))
     expect(dialog.locator("svg.drawing")).to_be_visible()
@@ -108,9 +131,9 @@ def test_an_elite_opens_by_keyboard(page: Page, scored: Path) -> None:
 
 def test_the_transfer_matrix_counts(page: Page) -> None:
     first, second = page.locator("#transfer-body table").all()
-    row = first.locator("tbody tr").first.inner_text().split()
-    assert row == ["one", "20", "40.00%", "40.00%", "12.50%"]
-    assert second.locator("tbody tr").first.inner_text().split() == ["one", "100%", "60.00%"]
+    row = first.locator("tbody tr").first.inner_text().split("\t")
+    assert row == ["one", "20", *shares(0.4, 0.4, 0.125)]
+    assert second.locator("tbody tr").first.inner_text().split("\t") == ["one", *shares(1, 0.6)]
 
 
 def test_coverage_and_qd_score_of_each_run(page: Page, scored: Path) -> None:
@@ -118,9 +141,9 @@ def test_coverage_and_qd_score_of_each_run(page: Page, scored: Path) -> None:
     rows = [row.inner_text().split("\t") for row in page.locator("#statistics tbody tr").all()]
     for run, row in enumerate(rows):
         confidence = StoreReader(scored).confidence(run)
-        assert row[:3] == [str(run), "100%", f"{confidence.sum(dtype=np.float64):.3f} of 10"]
-        assert float(row[3].rstrip("%")) == pytest.approx(100 * confidence.mean(), abs=0.01)
-        assert float(row[4].rstrip("%")) == pytest.approx(100 * confidence.max(), abs=0.01)
+        assert row[:3] == [str(run), *shares(1), f"{confidence.sum(dtype=np.float64):.3f} of 10"]
+        assert float(row[3].rstrip("%\xa0")) == pytest.approx(100 * confidence.mean(), abs=0.01)
+        assert float(row[4].rstrip("%\xa0")) == pytest.approx(100 * confidence.max(), abs=0.01)
         assert row[5] == row[3]
     assert len(rows) == 2
     expect(page.locator("#chart-statistics svg .mark-line path")).to_have_count(4)
@@ -163,3 +186,61 @@ def test_one_class_joins_the_curves(page: Page) -> None:
     before = lines.count()
     page.fill("#one-class", "lion")
     expect(lines).to_have_count(before + 2)
+    expect(page.locator("#chart-curves .mark-text.role-mark")).to_have_text("lion")
+    colours = [line.get_attribute("stroke") for line in lines.all()]
+    chosen = page.evaluate("colour('chosen')")
+    assert colours.count(chosen) == 2
+    assert len(set(colours)) == 3
+
+
+def test_confidences_are_drawn_by_log_odds_unless_axes_are_linear(page: Page) -> None:
+    lowest, highest = page.evaluate("[Math.min, Math.max].map(end => end(...data.elites.confidence))")
+    levels = [level(each) for each in (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999) if lowest < each < highest]
+    assert len(levels) > 2
+    assert set(levels) <= set(labels(page, "classes", "y"))
+    assert {"10 %", "50 %", "90 %", "99 %"} <= set(labels(page, "curves", "y"))
+    in_between = page.evaluate("LEVELS.map(logOdds)")
+    assert in_between == sorted(in_between)
+    by_log_odds = page.locator("#chart-histogram .mark-rect path").count()
+    page.check("#linear")
+    expected = ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]
+    expect(page.locator("#chart-curves")).to_contain_text("20 %")
+    expect(page.locator("#chart-classes")).to_contain_text("20 %")
+    assert labels(page, "curves", "y") == expected
+    assert labels(page, "classes", "y") == expected
+    page.uncheck("#linear")
+    expect(page.locator("#chart-curves")).to_contain_text("99.9 %")
+    assert page.locator("#chart-histogram .mark-rect path").count() == by_log_odds
+
+
+def test_the_slider_stands_at_levels(page: Page, scored: Path) -> None:
+    confidence = np.concatenate([StoreReader(scored).confidence(run) for run in range(2)])
+    for least in (0, 0.001, 0.5, 0.9, 0.99, 0.999, 0.9999):
+        slide(page, least)
+        expect(page.locator("#least-shown")).to_have_text(level(least))
+        assert len(cards(page)) == (confidence >= np.float32(least)).sum()
+    slide(page, 0.9)
+    page.check("#linear")
+    expect(page.locator("#least-shown")).to_have_text("90 %")
+    assert page.locator("#least").get_attribute("max") == "100"
+
+
+def test_the_page_writes_shares_as_we_do(page: Page) -> None:
+    random = np.random.default_rng(0)
+    log_odds = random.normal(0, 8, 500)
+    values = [0.0, 1.0, 1e-9, 1 - 1e-9, 0.9999, *(1 / (1 + np.exp(-log_odds))).tolist()]
+    values += np.array(values, np.float32).astype(float).tolist()
+    found = page.evaluate("values => values.map(percent)", values)
+    assert found == shares(*values)
+    chosen = [0.001, 0.005, 0.5, 0.9, 0.99, 0.995, 0.999, 0.9999, 0.99999]
+    assert page.evaluate("values => values.map(level)", chosen) == [
+        level(each).replace(" ", "\xa0") for each in chosen
+    ]
+
+
+def test_curves_of_classes_are_as_exact_close_to_1_as_in_the_middle(page: Page, scored: Path) -> None:
+    reader = StoreReader(scored)
+    shown = page.evaluate("data.curves.classes.map(run => run.map(row => fromLogOdds(row.at(-1) / 100)))")
+    for run, last in enumerate(shown):
+        stored = reader.curves(run)[-1].astype(float)
+        np.testing.assert_allclose(1 - np.array(last), 1 - stored, rtol=0.01, atol=1e-7)

@@ -6,9 +6,12 @@ import io
 import json
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -143,3 +146,18 @@ def test_a_store_that_cannot_be_read_leaves_the_page_as_it_was(evolved: Path, tm
         (tmp_path / "away").rename(store)
         server.refresh()
         assert json.loads(server.state) == before
+
+
+def test_a_closed_tab_is_no_news(evolved: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whether it goes before it has asked, or in the midst of an answer."""
+    with closing(LiveServer(evolved, "127.0.0.1", 0)) as server:
+        place = urllib.parse.urlsplit(server.address)
+        for asked in (b"GE", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") * 5:
+            with socket.create_connection((place.hostname or "", place.port or 0)) as tab:
+                # Closed without a word: what is sent to it then is refused.
+                tab.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                tab.sendall(asked)
+                if asked.endswith(b"\n"):
+                    tab.recv(1)
+        assert fetch(server.address)[0] == 200
+    assert capfd.readouterr().err == ""

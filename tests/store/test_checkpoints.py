@@ -10,7 +10,7 @@ import pytest
 from islands.errors import InputError
 from islands.store.reader import StoreReader
 from tests.store.comparing import assert_resumes
-from tests.store.samples import make_checkpoint
+from tests.store.samples import make_checkpoint, make_store
 
 
 @pytest.mark.parametrize("by", ["epoch", "text", "id"])
@@ -32,5 +32,22 @@ def test_checkpoints(store: Path) -> None:
 
 
 def test_unknown_checkpoint(store: Path) -> None:
-    with pytest.raises(InputError, match=r"no checkpoint 7; its epochs are 0 to 3"):
+    with pytest.raises(InputError, match=r"no checkpoint 7; .* 0, 3 \(nearest:7 takes .* table curves"):
         StoreReader(store, 7)
+    for wrong in ("nearest:", "nearest:x", "nearest:-1"):
+        with pytest.raises(InputError, match=f"no checkpoint {wrong}; .* epochs 0, 3 "):
+            StoreReader(store, wrong)
+
+
+@pytest.mark.parametrize(("epoch", "found"), [(0, 0), (1, 0), (2, 3), (3, 3), (99, 3)])
+def test_the_nearest_checkpoint(store: Path, epoch: int, found: int) -> None:
+    assert StoreReader(store, f"nearest:{epoch}").epoch == found
+
+
+def test_of_two_as_near_the_earlier_is_meant(tmp_path: Path) -> None:
+    with make_store(tmp_path / "run") as writer:
+        for number, epoch in enumerate(range(0, 30, 2)):
+            writer.commit(make_checkpoint(number, epoch), complete=False)
+    assert StoreReader(tmp_path / "run", "nearest:5").epoch == 4
+    with pytest.raises(InputError, match=r"0, 2, 4, .*, 20, … 28 \(15 in all\)"):
+        StoreReader(tmp_path / "run", 5)

@@ -124,6 +124,6 @@ def test_a_run_goes_back_and_comes_to_the_same_bits(tmp_path: Path, caplog: pyte
 
 def test_there_must_be_such_a_checkpoint(store: Path) -> None:
     before = StoreReader(store).checkpoints()
-    with pytest.raises(InputError, match="has no checkpoint 7; its epochs are 0 to 2"):
+    with pytest.raises(InputError, match="has no checkpoint 7; there are those of epochs 0, 1, 2 "):
         resume(str(store), at="7")
     assert StoreReader(store).checkpoints() == before

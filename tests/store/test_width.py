@@ -15,7 +15,8 @@ from islands.cli.main import execute as islands
 from islands.errors import StoreDamagedError
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.elites import Elites
-from islands.store.images import Studio, contact_sheet, render_elite
+from islands.reports.sheets import contact_sheet
+from islands.store.images import Studio, render_elite
 from islands.store.query import query
 from islands.store.reader import StoreReader
 from islands.store.repository import open_repository

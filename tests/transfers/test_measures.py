@@ -125,7 +125,7 @@ def report() -> Transfer:
 
 def test_text_marks_the_diagonal_and_what_was_not_scored(report: Transfer) -> None:
     text = as_text(report)
-    assert "1/2 50.0% [9.5%, 90.5%]*" in text
+    assert "1/2 50.00 % [9.45 %, 90.55 %]*" in text
     assert "not scored" in text
     assert "no images*" in text
     assert "#7570" in text

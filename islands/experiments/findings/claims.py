@@ -7,6 +7,7 @@ import numpy as np
 from islands.experiments.findings import effects
 from islands.experiments.findings.archives import Archives, median_over_runs
 from islands.experiments.findings.verdicts import Figure, Finding, Tested, Verdict
+from islands.texts import level, percent
 
 CHILDREN = 200
 """Images in a generation of the paper's runs on digits (verified: they stand in the released code)."""
@@ -35,7 +36,7 @@ def stopped_early(
     return Finding(
         claim,
         paper,
-        f"stopped at generation {archives.generations:,}, with a median of {value:.2%}",
+        f"stopped at generation {archives.generations:,}, with a median of {percent(value)}",
         Verdict.NOT_COMPARABLE,
         f"the claim is about generation {generation:,}: a smaller budget",
         value,
@@ -60,13 +61,13 @@ def median_at(
     effect = effects.median(
         effects.Sample(np.median(confidence, 1), "runs"),
         "median of the runs' medians",
-        f"runs stay below {least:.2%}, as generation 0 does",
+        f"runs stay below {level(least)}, as generation 0 does",
         least,
     )
     return Finding(
         claim,
         paper,
-        f"{value:.4%}, median over {runs(archives.runs)} (lowest class {confidence.min():.2%})",
+        f"{percent(value)}, median over {runs(archives.runs)} (lowest class {percent(confidence.min())})",
         in_generations(effect.verdict, archives),
         "; ".join(filter(None, [other_budget(archives), why])),
         value,

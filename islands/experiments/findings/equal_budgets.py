@@ -9,6 +9,7 @@ from islands.experiments.findings import effects
 from islands.experiments.findings.archives import Archives, median_over_runs
 from islands.experiments.findings.claims import runs
 from islands.experiments.findings.verdicts import Figure, Finding, Tested
+from islands.texts import percent
 
 
 def compare(
@@ -50,7 +51,8 @@ def compare(
     return Finding(
         claim,
         paper,
-        f"median {final[0]:.3%} against {final[1]:.3%} (at generation 0, {start[0]:.3%} and {start[1]:.3%}); "
+        f"median {percent(final[0])} against {percent(final[1])} (at generation 0, {percent(start[0])} and "
+        f"{percent(start[1])}); "
         f"{runs(first.runs)} of {int(first.evaluations[0]):,} images each",
         effect.verdict,
         why,

@@ -9,6 +9,7 @@ from islands.experiments.findings.archives import Archives, median_over_runs
 from islands.experiments.findings.claims import runs
 from islands.experiments.findings.verdicts import Certainty, Figure, Finding, Tested, Verdict
 from islands.store.genealogy import goal_switches
+from islands.texts import level, percent
 from islands.transfers.measures import DOGS_AND_CATS
 
 NEAR = 0.1
@@ -59,14 +60,15 @@ def median(
     effect = effects.median(
         effects.sample(archives.confidence),
         "median confidence",
-        f"more than {NEAR:.0%} away from {figure:.2%}, as generation 0 is",
+        f"more than {level(NEAR)} away from {level(figure)}, as generation 0 is",
         figure - NEAR,
         most=figure + NEAR,
     )
     return Finding(
         claim,
         paper,
-        f"{value:.2%}, median over {runs(archives.runs)}; best class {archives.confidence.max():.2%}",
+        f"{percent(value)}, median over {runs(archives.runs)}; best class "
+        f"{percent(archives.confidence.max())}",
         Verdict.NOT_COMPARABLE if obstacle else effect.verdict,
         "; ".join(filter(None, [obstacle, OTHER_NETWORK])),
         value,
@@ -92,7 +94,7 @@ def classes_at(
         int((last & ~first).sum()),
         count,
         "classes",
-        f"share of classes that come to {confidence:.2%}",
+        f"share of classes that come to {level(confidence)}",
         "generation 0: no class more than there",
         least / IMAGENET_CLASSES,
         max(float(first.mean()), 1 / count),
@@ -122,9 +124,10 @@ def cppn_above_direct(cppn: Archives, direct: Archives | None, networks: tuple[T
             "run imagenet_direct, and give both folders: islands findings CPPN DIRECT",
         )
     medians = (
-        f"{median_over_runs(cppn.confidence):.2%} against {median_over_runs(direct.confidence):.2%} "
-        f"(at generation 0, {median_over_runs(cppn.curves[:, 0]):.2%} and "
-        f"{median_over_runs(direct.curves[:, 0]):.2%})"
+        f"{percent(median_over_runs(cppn.confidence))} against "
+        f"{percent(median_over_runs(direct.confidence))} "
+        f"(at generation 0, {percent(median_over_runs(cppn.curves[:, 0]))} and "
+        f"{percent(median_over_runs(direct.curves[:, 0]))})"
     )
     if cppn.confidence.shape[1] != direct.confidence.shape[1]:
         why = "the networks have different numbers of classes"
@@ -171,8 +174,8 @@ def dogs_and_cats(archives: Archives, networks: tuple[Tested, ...]) -> Finding:
     return Finding(
         claim,
         paper,
-        f"{inside:.2%} against {outside:.2%} of all others; delta of confidence {compared[0].size:.2f}, of "
-        f"log-odds gained since generation 0 {compared[1].size:.2f}",
+        f"{percent(inside)} against {percent(outside)} of all others; delta of confidence "
+        f"{compared[0].size:.2f}, of log-odds gained since generation 0 {compared[1].size:.2f}",
         effect.verdict,
         f"{OTHER_NETWORK}; early in evolution few classes are high at all",
         effect.size,
@@ -198,7 +201,8 @@ def switched_goals(archives: Archives, networks: tuple[Tested, ...] = ()) -> Fin
     return Finding(
         "New champions are often children of another class's champion (goal switching).",
         Figure("17.9 % of champions, in Innovation Engines", Certainty.RECALLED_LOW),
-        f"{switches.sum():,} of {champions.sum():,} champions" + ("" if value is None else f", {value:.1%}"),
+        f"{switches.sum():,} of {champions.sum():,} champions"
+        + ("" if value is None else f", {percent(value)}"),
         effect.verdict if value is not None and lasted else Verdict.NOT_COMPARABLE,
         f"agrees from 10 % on, after {GENERATIONS_OF_SWITCHES:,} generations as theirs: early on, when cells "
         "are easy to take, far more champions come from other classes",

@@ -9,6 +9,7 @@ import numpy as np
 from islands.experiments.findings import effects
 from islands.experiments.findings.evidence import Evidence
 from islands.experiments.findings.verdicts import Figure, Finding, Verdict
+from islands.texts import percent
 
 LEAST = 0.01
 """Share of images by which transfer must exceed that of a control; and by half of chance."""
@@ -60,8 +61,8 @@ def _transfer(
     source, target, top1 = entry["source"], entry["target"], entry["top1"]
     share = top1["k"] / top1["n"]
     ours = (
-        f"{top1['k']} of {top1['n']} images, {share:.1%} [{top1['low']:.1%}, {top1['high']:.1%}]; "
-        f"chance {document['chance']:.1%}"
+        f"{top1['k']} of {top1['n']} images, {percent(share)} [{percent(top1['low'])}, "
+        f"{percent(top1['high'])}]; chance {percent(document['chance'])}"
     )
     networks = evidence.tested(source, target)
     names = ("uniform noise", "random CPPNs", f"generation 0 of {source}")

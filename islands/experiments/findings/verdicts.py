@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from islands.texts import percent
+
 
 class Certainty(StrEnum):
     """How well a figure of the paper is known: its text was not at hand when this was written."""
@@ -137,7 +139,7 @@ class Tested:
     data: str
 
     def __str__(self) -> str:
-        return f"{self.network}: right on {self.accuracy:.2%} of {self.n:,} {self.data}"
+        return f"{self.network}: right on {percent(self.accuracy)} of {self.n:,} {self.data}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from islands.experiments.findings.evidence import Evidence
 from islands.experiments.findings.imagenet_claims import NEAR, budget
 from islands.experiments.findings.verdicts import FEWEST, Certainty, Figure, Finding, Verdict
 from islands.experiments.items import Item
+from islands.texts import level, percent
 
 STAGE = "test"
 
@@ -23,7 +24,7 @@ def surer_where_right(evidence: Evidence, name: str) -> Finding:
     """Return whether a network is surer of the images that it has right than of those that it has wrong."""
     item = evidence.item(STAGE, name)
     right, wrong = item["median_right"], item["median_wrong"]
-    shown = ["none" if value is None else f"{value:.2%}" for value in (right, wrong)]
+    shown = ["none" if value is None else percent(value) for value in (right, wrong)]
     arrays = evidence.arrays(STAGE, name)
     of_wrong = round(item["n"] * (1 - item["accuracy"]))
     why = f"another network and other images than the paper's 50,000 of ImageNet; {of_wrong:,} are wrong"
@@ -44,7 +45,7 @@ def surer_where_right(evidence: Evidence, name: str) -> Finding:
     return Finding(
         f"{item['item']} is surer of real images where it is right than where it is wrong.",
         Figure("median 60.3 %; right 86.7 %, wrong 33.7 %", Certainty.RECALLED_HIGH),
-        f"median {item['median_confidence']:.2%}; right {shown[0]}, wrong {shown[1]} "
+        f"median {percent(item['median_confidence'])}; right {shown[0]}, wrong {shown[1]} "
         f"({item['n']:,} {item['data']})",
         verdict,
         why,
@@ -70,7 +71,7 @@ def above_real_images(evolved: Evidence, tested: Evidence, evaluations: int) -> 
     value = median_over_runs(archives.confidence)
     claim = f"The images of {evolved.config.pipeline} have the confidence of real ones that are seen right."
     if own is None or own["median_right"] is None:
-        return Finding(claim, None, f"{value:.2%}", Verdict.NOT_COMPARABLE, "not tested on real images")
+        return Finding(claim, None, percent(value), Verdict.NOT_COMPARABLE, "not tested on real images")
     arrays = source.arrays(STAGE, name)
     effect = None
     if arrays is not None:
@@ -78,8 +79,8 @@ def above_real_images(evolved: Evidence, tested: Evidence, evaluations: int) -> 
         effect = effects.apart(
             effects.sample(archives.confidence),
             effects.Sample(real.astype(np.float64) - NEAR, "real images"),
-            f"confidence, evolved against real less {NEAR:.0%}",
-            f"{NEAR:.0%} below real images, as generation 0 is",
+            f"confidence, evolved against real less {level(NEAR)}",
+            f"{level(NEAR)} below real images, as generation 0 is",
         )
     smaller = budget(archives, evaluations)
     reference = "the paper's section 3.4 has 88.11 % [quoted] against 86.7 % [recalled, high certainty]"
@@ -91,7 +92,8 @@ def above_real_images(evolved: Evidence, tested: Evidence, evaluations: int) -> 
     return Finding(
         claim,
         None,
-        f"{value:.2%} against {own['median_right']:.2%} (median of {own['n']:,} {own['data']}, those right)",
+        f"{percent(value)} against {percent(own['median_right'])} (median of {own['n']:,} {own['data']}, "
+        "those right)",
         Verdict.NOT_COMPARABLE if smaller or effect is None else effect.verdict,
         "; ".join(filter(None, parts)),
         value,

@@ -25,6 +25,7 @@ from islands.errors import ConfigError
 from islands.experiments.context import Context
 from islands.experiments.fooling import CLASS, derived_seed, evolution_config, sample, summary
 from islands.experiments.parameters import RetrainImagesParameters, RetrainMnistParameters
+from islands.texts import percent
 from islands.training.train import Recipe, train_once
 
 STAGE = "retrain"
@@ -158,7 +159,9 @@ def follow(context: Context[Any], retraining: Retraining) -> None:
         record = _trained(context, retraining, iteration, previous, collected)
         item, later = f"dnn-{iteration:02}", iteration > 1
         if items.get(item) is None:
-            context.say(f"DNN_{iteration}: {record.test_accuracy:.2%} right on {retraining.data}; evolving")
+            context.say(
+                f"DNN_{iteration}: {percent(record.test_accuracy)} right on {retraining.data}; evolving"
+            )
             seed = derived_seed(context.config.seed, iteration)
             config = evolution_config(
                 context.config,

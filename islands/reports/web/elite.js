@@ -20,13 +20,16 @@ function svg(tag, attributes, text) {
   return element;
 }
 
-// Confidences near 1 differ in late digits: 0.9999 and 0.999999 are worth telling apart.
+// As `islands.texts.percent` writes it: only what is exactly 1 is 100 %. The space does not break.
 function percent(value) {
-  if (value === 1) return "100%";
-  if (value > 0 && value < 5e-6) return "< 0.001%";
-  const digits = value > 0.999 && value < 1 ? Math.min(5, Math.ceil(-Math.log10(1 - value)) - 1) : value < 0.01 ? 3 : 2;
-  return `${(100 * value).toFixed(digits)}%`;
+  if (value === 0 || value === 1) return `${100 * value}\u00a0%`;
+  const nearest = Math.min(value, 1 - value);
+  if (nearest < 1e-8) return value < 0.5 ? "<\u00a00.000001\u00a0%" : ">\u00a099.999999\u00a0%";
+  return `${(100 * value).toFixed(Math.max(2, Math.ceil(-Math.log10(nearest) - 1e-9) - 2))}\u00a0%`;
 }
+
+// A share that somebody chose, with the digits that it has.
+const level = (value) => `${+(100 * value).toPrecision(10)}\u00a0%`;
 
 const count = (value) => value.toLocaleString("en");
 const meter = (value) => make("span", { class: "meter", "aria-hidden": "true" }, make("i", { style: `width:${100 * value}%` }));

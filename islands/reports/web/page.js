@@ -20,7 +20,7 @@ function drawOverview() {
     make("b", {}, percent(summary.median)), " confidence or more; random images began at ", make("b", {}, percent(summary.median_at_start)), ".");
   const at = (name) => data.thresholds.reduce((sum, run) => sum + run[name], 0);
   const tiles = [["median confidence", percent(summary.median)],
-    ...[["cells_50", "50%"], ["cells_90", "90%"], ["cells_99", "99%"], ["cells_9999", "99.99%"]].map(([name, text]) => [`of ${count(cells)} at ${text} or more`, count(at(name))]),
+    ...[["cells_50", 0.5], ["cells_90", 0.9], ["cells_99", 0.99], ["cells_9999", 0.9999]].map(([name, least]) => [`of ${count(cells)} at ${level(least)} or more`, count(at(name))]),
     ["images scored", count(summary.evaluations)], ["distinct genomes", count(summary.genomes)],
     ["of takeovers came from another class (goal switches)", percent(summary.goal_switches)]];
   $("tiles").replaceChildren(...tiles.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value))));
@@ -36,6 +36,17 @@ function fillFilters() {
   $("class-names").replaceChildren(...data.classes.map((name) => make("option", { value: name })));
 }
 
+// Where the slider of confidences may stand.
+const STOPS = [0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999, 0.99999, 0.999999];
+const PERCENTS = Array.from({ length: 101 }, (_, each) => each / 100);
+const stops = () => (linear ? PERCENTS : STOPS);
+
+// Places the slider at the last stop that is not above a confidence.
+function placeSlider(least) {
+  $("least").max = stops().length - 1;
+  $("least").value = stops().findLastIndex((each) => each <= least + 1e-9);
+}
+
 // How many held-out networks see the target first; null where none was asked.
 function agreement(at) {
   const asked = data.held_out.filter((each) => each.scores[at]);
@@ -44,8 +55,9 @@ function agreement(at) {
 
 function filter() {
   const elites = data.elites, text = $("search").value.trim().toLowerCase(), run = $("run").value, wanted = $("agreement").value;
-  const least = $("least").value / 100;
-  $("least-shown").textContent = `${$("least").value}%`;
+  const least = stops()[$("least").value];
+  $("least-shown").textContent = level(least);
+  $("least").setAttribute("aria-valuetext", level(least));
   const names = data.classes.map((name) => name.toLowerCase());
   const agrees = (at) => { if (!wanted) return true; const found = agreement(at); return found !== null && (wanted === "0" ? found === 0 : found >= +wanted); };
   order = elites.class.map((_, at) => at).filter((at) => elites.confidence[at] >= least && (!run || elites.run[at] === +run)
@@ -113,7 +125,7 @@ function table(element, head, rows) {
 }
 
 function drawThresholds() {
-  table($("thresholds"), ["run", "median", "50%", "90%", "99%", "99.99%", "images scored"], data.thresholds.map((run) =>
+  table($("thresholds"), ["run", "median", ...[0.5, 0.9, 0.99, 0.9999].map(level), "images scored"], data.thresholds.map((run) =>
     [run.run, percent(run.median), count(run.cells_50), count(run.cells_90), count(run.cells_99), count(run.cells_9999), count(run.evaluations)]));
 }
 
@@ -173,6 +185,8 @@ function listen() {
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("more").addEventListener("click", () => { const first = shown; showMore(); $("cards").children[first]?.firstChild.focus({ preventScroll: true }); });
   $("one-class").addEventListener("input", drawCurves);
+  placeSlider(0);
+  $("linear").addEventListener("input", () => { const least = stops()[$("least").value]; linear = $("linear").checked; placeSlider(least); filter(); drawCharts(); });
   $("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
   $("previous").addEventListener("click", () => step(-1));
   $("next").addEventListener("click", () => step(1));

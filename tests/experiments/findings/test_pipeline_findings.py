@@ -190,7 +190,7 @@ class TestTransfer:
         (found,) = conclude(evidence("lenet_pair", documents={"transfer.json": document}))
         assert (found.value, found.verdict) == (0.15, verdict)
         assert found.ours == (
-            f"15 of 100 images, 15.0% [11.0%, 23.0%]; chance 10.0%, "
+            f"15 of 100 images, 15.00 % [11.00 %, 23.00 %]; chance 10.00 %, "
             f"generation 0 of lenet-mnist {control} of 100"
         )
 
@@ -244,5 +244,5 @@ def test_no_figure_is_printed_without_its_certainty() -> None:
     made = {"": imagenet(0.3, 0.9, PAPER)}
     text = as_text(conclude(evidence("imagenet_cppn", made)))
     assert "88.11 % [quoted]" in text
-    assert "sample: right on 87.50% of 200 test images" in text
+    assert "sample: right on 87.50 % of 200 test images" in text
     assert {certainty.split(",")[0] for certainty in Certainty} == {"verified", "quoted", "recalled"}

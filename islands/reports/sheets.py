@@ -1,0 +1,107 @@
+"""Contact sheets: many elites on one picture, each with its name and confidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from islands.store.images import Picture, as_image, render_all
+from islands.store.reader import StoreReader
+from islands.texts import percent
+
+TOP = 24
+"""Elites on a sheet, unless told otherwise."""
+
+_TILE = 128
+_GAP = 8
+_CAPTION = 28
+_LONGEST = 22
+
+
+Order = Literal["confidence", "class", "name", "generation"]
+"""What comes first on a sheet: high confidences, late generations."""
+
+
+def choose(reader: StoreReader, run: int, order: Order, top: int = TOP) -> list[int]:
+    """Return the classes of the first `top` elites of a run, each genome where it is surest.
+
+    Raises:
+        StoreError: there is no checkpoint yet, or no such run.
+    """
+    stored = reader.elite_columns(run, "confidence", "id")
+    best = np.argsort(-stored["confidence"].astype(np.float64), kind="stable")
+    ids = stored["id"].astype(np.int64)[best]
+    _, first = np.unique(ids, return_index=True)
+    distinct = best[np.sort(first[ids[first] >= 0])]
+    return arrange(reader, run, distinct.tolist(), order)[:top]
+
+
+def arrange(reader: StoreReader, run: int, classes: Sequence[int], order: Order) -> list[int]:
+    """Return classes in the order of their elites; see `choose`."""
+    if order == "class":
+        return sorted(classes)
+    if order == "name":
+        return sorted(classes, key=lambda class_: reader.classes[class_].casefold())
+    column = reader.elite_columns(run, order)[order]
+    return sorted(classes, key=lambda class_: float(column[class_]), reverse=True)
+
+
+def contact_sheet(
+    reader: StoreReader,
+    classes: Sequence[int],
+    run: int = 0,
+    *,
+    columns: int | None = None,
+    dark: bool = False,
+) -> Picture:
+    """Draw the elites of `classes` in a grid: uint8 (H, W, 3).
+
+    Args:
+        reader: the store.
+        classes: one or more; empty cells stay blank.
+        run: counted from 0.
+        columns: pictures a row; None: a grid without gaps where there is one that is not too wide.
+        dark: whether the page is black.
+
+    Raises:
+        StoreError: there is no checkpoint yet, or no such run.
+    """
+    stored = reader.elite_columns(run, "confidence", "id")
+    filled = [class_ for class_ in classes if stored["id"][class_] >= 0]
+    thumbnails = dict(zip(filled, map(_thumbnail, render_all(reader, run, filled)), strict=True))
+    across = columns or _columns(len(classes))
+    down = math.ceil(len(classes) / across)
+    paper, ink = ("black", "white") if dark else ("white", "black")
+    sheet = Image.new("RGB", (_GAP + across * (_TILE + _GAP), _GAP + down * (_TILE + _CAPTION + _GAP)), paper)
+    draw = ImageDraw.Draw(sheet)
+    for place, class_ in enumerate(classes):
+        x = _GAP + place % across * (_TILE + _GAP)
+        y = _GAP + place // across * (_TILE + _CAPTION + _GAP)
+        if class_ in thumbnails:
+            sheet.paste(thumbnails[class_], (x, y))
+        caption = f"{_shorten(reader.classes[class_])}\n{percent(float(stored['confidence'][class_]))}"
+        draw.multiline_text((x, y + _TILE + 1), caption, ink, ImageFont.load_default(10), spacing=1)
+    return np.asarray(sheet)
+
+
+def _columns(count: int) -> int:
+    """Return the columns of the squarest grid that `count` fills, or that is nearly square."""
+    square = math.ceil(math.sqrt(count))
+    # Twice as wide as high at most: a prime number is no reason for a single row.
+    full = (columns for columns in range(square, math.isqrt(4 * count) + 1) if count % columns == 0)
+    return next(full, square)
+
+
+def _thumbnail(picture: Picture) -> Image.Image:
+    image = as_image(picture).convert("RGB")
+    # Small images keep their pixels, which smoothing would blur.
+    enlarged = picture.shape[0] < _TILE
+    return image.resize((_TILE, _TILE), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 3] + "..."
