@@ -189,7 +189,7 @@ def show(
     size: Annotated[
         int | None, typer.Option("--size", min=1, max=8192, help="Pixels.  [default: as scored]")
     ] = None,
-    sheet: Annotated[bool, typer.Option("--sheet", help="Draw many classes on one contact sheet.")] = False,
+    sheet: Annotated[bool, typer.Option("--sheet", help="Draw many classes, or all cells of one.")] = False,
     classes: Annotated[
         str | None,
         typer.Option(
@@ -219,7 +219,7 @@ def show(
     at: At = None,
 ) -> None:
     """Draw an elite, its ancestors, its network, or a contact sheet of many."""
-    if (class_ is None) == (not sheet):
+    if class_ is None and not sheet:
         raise InputError("give --class to draw one elite, or --sheet to draw many")
     if sum((sheet, network, terminal)) > 1:
         raise InputError("give one of --sheet, --network and --terminal")
@@ -241,6 +241,11 @@ def show(
         print(f"wrote {file}: {len(listed)} classes of run {run}")
         return
     index = find_class(reader.classes, class_)
+    if sheet:
+        if any(each is not None for each in (classes, sort, top)):
+            raise InputError("--classes, --sort and --top are for a --sheet of many classes, without --class")
+        _save_cells(reader, run, index, out or Path(f"cells-{index}.png"), columns=columns, dark=dark)
+        return
     confidence = reader.elite_columns(run, "confidence")["confidence"][index]
     title = f"class {index} ({reader.classes[index]}), run {run}, confidence {percent(float(confidence))}"
     picture = render_elite(reader, index, run, size)
@@ -401,6 +406,26 @@ def _listed(
         return choose(reader, run, (sort or Order.CONFIDENCE).value, top or TOP)
     listed = find_range(reader.classes, classes)
     return (listed if sort is None else arrange(reader, run, listed, sort.value))[:top]
+
+
+def _save_cells(
+    reader: StoreReader, run: int, class_: int, file: Path, *, columns: int | None, dark: bool
+) -> None:
+    """Draw all cells of a class, and say which is which."""
+    from islands.reports.sheets import cell_sheet
+    from islands.store.images import save_png
+
+    layout, archive = reader.layout, reader.config.archive
+    if layout.per_class == 1:
+        raise InputError(f"{reader.path} has one cell for each class: leave out --sheet to draw it")
+    save_png(cell_sheet(reader, class_, run, columns=columns, dark=dark), file)
+    print(
+        f"wrote {file}: the {layout.per_class} cells of class {class_} ({reader.classes[class_]}), run {run}"
+    )
+    for bin_ in range(layout.bins if archive.measures else 0):
+        first = bin_ * layout.places
+        last = "" if layout.places == 1 else f" to {first + layout.places - 1}"
+        print(f"  cell {first}{last}: {archive.niche(bin_)}")
 
 
 def _print_blocks(picture: Picture) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from islands.store.images import Picture, as_image, render_all
+from islands.store.images import Picture, Studio, as_image, render_all
 from islands.store.reader import StoreReader
 from islands.texts import percent
 
@@ -72,18 +72,62 @@ def contact_sheet(
     """
     stored = reader.elite_columns(run, "confidence", "id")
     filled = [class_ for class_ in classes if stored["id"][class_] >= 0]
-    thumbnails = dict(zip(filled, map(_thumbnail, render_all(reader, run, filled)), strict=True))
-    across = columns or _columns(len(classes))
-    down = math.ceil(len(classes) / across)
+    pictures = dict(zip(filled, render_all(reader, run, filled), strict=True))
+    tiles = [
+        Tile(pictures.get(each), reader.classes[each], float(stored["confidence"][each])) for each in classes
+    ]
+    return _grid(tiles, columns or _columns(len(classes)), dark=dark)
+
+
+def cell_sheet(
+    reader: StoreReader, class_: int, run: int = 0, *, columns: int | None = None, dark: bool = False
+) -> Picture:
+    """Draw the elites of all cells of a class in a grid, in their order: uint8 (H, W, 3).
+
+    Args:
+        reader: the store.
+        class_: counted from 0.
+        run: counted from 0.
+        columns: pictures a row; None: a row has the bins of the last measure.
+        dark: whether the page is black.
+
+    Raises:
+        StoreError: there is no checkpoint yet, or no such run.
+    """
+    layout, measures = reader.layout, reader.config.archive.measures
+    stored = reader.cell_columns(run, "confidence", "id")
+    studio = Studio(reader, run)
+    tiles = [
+        Tile(
+            studio.draw(int(stored["id"][cell])) if stored["id"][cell] >= 0 else None,
+            f"cell {within}",
+            float(stored["confidence"][cell]),
+        )
+        for within, cell in enumerate(layout.of(range(class_, class_ + 1)))
+    ]
+    across = layout.places * (measures[-1].bins if measures else 1)
+    return _grid(tiles, columns or across, dark=dark)
+
+
+class Tile(NamedTuple):
+    """A place on a sheet: its picture, None where there is none, and what stands below it."""
+
+    picture: Picture | None
+    name: str
+    confidence: float
+
+
+def _grid(tiles: Sequence[Tile], across: int, *, dark: bool) -> Picture:
+    down = math.ceil(len(tiles) / across)
     paper, ink = ("black", "white") if dark else ("white", "black")
     sheet = Image.new("RGB", (_GAP + across * (_TILE + _GAP), _GAP + down * (_TILE + _CAPTION + _GAP)), paper)
     draw = ImageDraw.Draw(sheet)
-    for place, class_ in enumerate(classes):
+    for place, tile in enumerate(tiles):
         x = _GAP + place % across * (_TILE + _GAP)
         y = _GAP + place // across * (_TILE + _CAPTION + _GAP)
-        if class_ in thumbnails:
-            sheet.paste(thumbnails[class_], (x, y))
-        caption = f"{_shorten(reader.classes[class_])}\n{percent(float(stored['confidence'][class_]))}"
+        if tile.picture is not None:
+            sheet.paste(_thumbnail(tile.picture), (x, y))
+        caption = f"{_shorten(tile.name)}\n{percent(tile.confidence)}"
         draw.multiline_text((x, y + _TILE + 1), caption, ink, ImageFont.load_default(10), spacing=1)
     return np.asarray(sheet)
 

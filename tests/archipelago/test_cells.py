@@ -20,6 +20,7 @@ from islands.archipelago.executor import InProcessExecutor
 from islands.archipelago.host import IslandHost, build_host
 from islands.archipelago.progress import Progress
 from islands.classifiers.contract import Classifier, Prediction
+from islands.cli.main import execute
 from islands.config import RunConfig, WorkConfig
 from islands.evolution.elites import Elites
 from islands.evolution.fitness import fitness_of
@@ -258,6 +259,24 @@ class TestLookingAtOne:
     def test_a_report_can_be_made(self, store: Path, tmp_path: Path) -> None:
         page = islands.report(store, tmp_path / "report.html")
         assert Path(page).stat().st_size > 100_000
+
+    def test_all_cells_of_a_class_are_drawn_on_a_sheet(
+        self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert execute(["show", str(store), "--class", "3", "--sheet", "--out", str(tmp_path / "a.png")]) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert len(said) == 1 + 6
+        assert said[3] == "  cell 4 to 5: brightness 0.333333 to 0.666667, symmetry 0 to 0.5"
+        sheet = np.asarray(Image.open(tmp_path / "a.png"))
+        # Two bins of symmetry with two places a row, three of brightness.
+        assert sheet.shape == (8 + 3 * 164, 8 + 4 * 136, 3)
+        cells = islands.open(store).cells
+        for row in cells[(cells["run"] == 0) & (cells["class"] == 3)].to_dict("records"):
+            down, across = divmod(row["cell"], 4)
+            tile = sheet[8 + down * 164 :, 8 + across * 136 :][:128, :128]
+            picture = Image.fromarray(row["elite"].image()[..., 0])
+            expected = picture.resize((128, 128), Image.Resampling.NEAREST)
+            np.testing.assert_array_equal(tile[..., 0], np.asarray(expected))
 
     def test_all_cells_are_exported(self, store: Path, tmp_path: Path) -> None:
         islands.export(store, tmp_path / "out", layout="cells")
