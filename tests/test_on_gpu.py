@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -42,12 +42,12 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(params=["cuda", "cpu"])
-def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> torch.device:
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("there is no GPU")
     if request.param == "cpu":
         pretend(monkeypatch)
-    yield torch.device(request.param)
+    return torch.device(request.param)
 
 
 def on(device: torch.device, case: str) -> WorkConfig:
