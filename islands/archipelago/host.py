@@ -84,7 +84,8 @@ def build_parts(config: WorkConfig) -> tuple[Encoding, Classifier]:
     device = resolve_device(config.workers.device, has_gpu=config.workers_have_gpus)
     # An island sees to images without finite scores: it knows where they come from.
     network = config.network.model_copy(update={"not_finite": "skip"})
-    classifier = load_classifier(**network.model_dump(), device=device)
+    children = config.evolution.children_of(0)
+    classifier = load_classifier(**network.model_dump(), device=device, at_once=children)
     return _encoding_for(config, classifier), classifier
 
 

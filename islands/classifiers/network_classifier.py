@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from islands.classifiers.contract import Prediction
 from islands.classifiers.engines import Engine
 from islands.classifiers.finite import require_finite
-from islands.devices import require
+from islands.devices import host_waits, require
 from islands.errors import NetworkError
 
 View = Literal["whole", "center", "ten-crop", "standard"]
@@ -89,6 +89,7 @@ class NetworkClassifier(ABC):
         self._mean = torch.tensor(preprocessing.mean, device=device).view(shape)
         self._std = torch.tensor(preprocessing.std, device=device).view(shape)
         self._look_like: Literal["softmax", "sigmoid"] | None = None
+        self._matrices: dict[tuple[int, int], Tensor] = {}
 
     @abstractmethod
     def _forward(self, pixels: Tensor) -> Any:
@@ -147,6 +148,11 @@ class NetworkClassifier(ABC):
 
     def _mean_of_crops(self, pixels: Tensor, forward: Forward) -> Tensor:
         crops = self._ten_crops(pixels)
+        if host_waits(pixels.device):
+            # In full batches, which keep an accelerator busy: 400 images are 4000 crops.
+            parts = torch.cat(crops).split(self.batch_size)
+            probabilities = torch.cat([self._logits(part, forward).softmax(1) for part in parts])
+            return probabilities.view(len(crops), len(pixels), -1).mean(0)
         # The mean of probabilities and not of logits, as in the released code.
         return torch.stack([self._logits(crop, forward).softmax(1) for crop in crops]).mean(0)
 
@@ -249,10 +255,28 @@ class NetworkClassifier(ABC):
         return pixels[:, :, top : top + size, left : left + size]
 
     def _resized(self, pixels: Tensor, height: int, width: int) -> Tensor:
-        mode = self._preprocessing.interpolation
-        resized = interpolate(as_floats(pixels), size=(height, width), mode=mode, antialias=True)
+        if host_waits(pixels.device):
+            # Products of matrices in place of a kernel that is slow on GPUs, with a gradient that comes out
+            # otherwise each time.
+            rows, columns = (
+                self._matrix(old, new) for old, new in zip(pixels.shape[2:], (height, width), strict=True)
+            )
+            resized = rows @ as_floats(pixels) @ columns.T
+        else:
+            mode = self._preprocessing.interpolation
+            resized = interpolate(as_floats(pixels), size=(height, width), mode=mode, antialias=True)
         # Bicubic interpolation overshoots.
         return resized.clamp(0, 1)
+
+    def _matrix(self, old: int, new: int) -> Tensor:
+        """Return what resizes a column of `old` pixels to `new`, float32 (new, old), on the device."""
+        if (old, new) not in self._matrices:
+            # Not in inference mode, whoever asks first: gradients may pass through it later.
+            with torch.inference_mode(False), torch.no_grad():
+                unit, mode = torch.eye(old)[None, None], self._preprocessing.interpolation
+                resized = interpolate(unit, size=(new, old), mode=mode, antialias=True)
+                self._matrices[old, new] = resized[0, 0].to(self.device)
+        return self._matrices[old, new]
 
     def _ten_crops(self, pixels: Tensor) -> list[Tensor]:
         """Return the four corners and the centre, each with its mirror image (paper section 2.1)."""

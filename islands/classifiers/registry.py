@@ -34,6 +34,7 @@ def load_classifier(
     outputs: Outputs | None = None,
     not_finite: NotFinite | None = None,
     device: torch.device,
+    at_once: int | None = None,
 ) -> Classifier:
     """Build a network with its weights and its preprocessing.
 
@@ -51,6 +52,8 @@ def load_classifier(
         not_finite: whether images without finite scores are an error or are marked, see `Prediction`; None:
             an error.
         device: where images are scored.
+        at_once: about how many images it will be asked at a time, by which accelerators choose their batches
+            where `batch_size` leaves it open; None: not known.
 
     Raises:
         NetworkError: there is no such network, or its weights are damaged or do not fit.
@@ -59,7 +62,7 @@ def load_classifier(
     keep_freed_memory()
     if screen is not None:
 
-        def replica(precision: Precision, not_finite: NotFinite | None) -> Classifier:
+        def replica(precision: Precision, not_finite: NotFinite | None, at_once: int | None) -> Classifier:
             return load_classifier(
                 name,
                 view=view,
@@ -71,12 +74,15 @@ def load_classifier(
                 outputs=outputs,
                 not_finite=not_finite,
                 device=device,
+                at_once=at_once,
             )
 
-        exact = replica(precision, not_finite)
+        # Of the few that might win, batches are filled up: the usual ones are large enough.
+        exact = replica(precision, not_finite, None)
         margin = screen_margin or MARGINS[screen]
         # What overflows in low precision is scored again.
-        return ScreenedClassifier(exact, replica(screen, "skip"), batch_size=full_batch(exact), margin=margin)
+        quick = replica(screen, "skip", at_once)
+        return ScreenedClassifier(exact, quick, batch_size=full_batch(exact), margin=margin)
     prefix, rest = parse_network(name)
 
     def member(name: str) -> Classifier:
@@ -89,6 +95,7 @@ def load_classifier(
             outputs=outputs,
             not_finite=not_finite,
             device=device,
+            at_once=at_once,
         )
 
     if prefix in _COMBINATORS:
@@ -106,6 +113,7 @@ def load_classifier(
             device=device,
             outputs=outputs,
             not_finite=not_finite or "error",
+            at_once=at_once,
         )
     if isinstance(found, FileNetwork):
         if engine == "torch":

@@ -237,12 +237,16 @@ def build_classifier(
     device: torch.device,
     outputs: Outputs | None = None,
     not_finite: NotFinite = "error",
+    at_once: int | None = None,
 ) -> TorchClassifier:
     """Return the classifier of a loaded network; None: the batch size that suits network and engine.
+
+    `at_once` is how many images it will be asked about at a time, see `suitable_batch_size`.
 
     Raises:
         NetworkError: it cannot be brought to the device, or the engine cannot run it.
     """
+    passes = at_once and at_once * (10 if view == "ten-crop" else 1)
     with told(
         f"{name}: taking it to {device} failed with", "expected a module of plain parameters", NetworkError
     ):
@@ -251,7 +255,7 @@ def build_classifier(
             network.module,
             network.classes,
             replace(network.preprocessing, view=view),
-            batch_size=batch_size or suitable_batch_size(network, device),
+            batch_size=batch_size or suitable_batch_size(network, device, passes),
             device=device,
             precision=precision,
             engine=engine,
@@ -263,17 +267,20 @@ def build_classifier(
     return classifier
 
 
-def suitable_batch_size(network: Network, device: torch.device) -> int:
+def suitable_batch_size(network: Network, device: torch.device, passes: int | None = None) -> int:
     """Return the images per forward pass that suit a network that torch runs on a kind of device.
 
     Accelerators need many to be busy: a power of two that gives them about 16 million pixels (256 images of
-    224 x 224), at most 4096. What is free of their memory has no say, for float sums depend on the number. It
-    is an estimate, not measured yet; `islands bench --set network.batch_size=…` compares.
+    224 x 224), at most 4096. Where it is known how many there will be at a time, `passes`, they are shared
+    out evenly over as few batches as have at most twice that: 400 images are one batch, not 256 and 144. What
+    is free of their memory has no say, for float sums depend on the number. It is an estimate, not measured
+    yet; `islands bench --set network.batch_size=…` compares.
     """
     if device.type == "cpu":
         return network.batch_size
     images = max(1, ACCELERATOR_PIXELS // network.preprocessing.input_size**2)
-    return min(4096, 1 << images.bit_length() - 1)
+    usual = min(4096, 1 << images.bit_length() - 1)
+    return usual if passes is None else -(-passes // -(-passes // (2 * usual)))
 
 
 def fingerprint_of(
