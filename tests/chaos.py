@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -43,7 +44,9 @@ from islands.store.reader import StoreReader
 from tests.archipelago.nodes import SMALL, lose
 from tests.store.faults import Plan, failing_commits, some
 
-ROOT = Path(__file__).parents[1]
+_FORKS = multiprocessing.get_context("forkserver")
+# All that is slow to import but Ray and Icechunk, whose threads a fork would not have.
+_FORKS.set_forkserver_preload(["torch", "zarr", "islands.archipelago.executor", "islands.config.own_code"])
 
 LONGEST_PAUSE_S = 1.5
 """Kills are at most so far apart."""
@@ -108,6 +111,14 @@ def drive(settings: str, faults: int, seed: int) -> None:
             launch(config, observe)
 
 
+def _drive_apart(said: Connection, log: Path, settings: str, faults: int, seed: int) -> None:
+    """Drive in this process; what it prints is heard at the other end of `said`, its errors go to `log`."""
+    os.dup2(said.fileno(), sys.stdout.fileno())
+    with log.open("a") as errors:
+        os.dup2(errors.fileno(), sys.stderr.fileno())
+    drive(settings, faults, seed)
+
+
 def _tell(line: str) -> None:
     """Say a line at once: epochs and faults come from two threads, and what `print` writes is in parts."""
     os.write(1, f"{line}\n".encode())
@@ -152,15 +163,12 @@ class Driver:
     """A process that drives the run, and what it says."""
 
     def __init__(self, config: RunConfig, log: Path, faults: int = 0, seed: int = 0) -> None:
-        code = "import sys, tests.chaos as c; c.drive(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))"
-        with log.open("a") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", code, config.model_dump_json(), str(faults), str(seed)],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
+        self._heard, said = _FORKS.Pipe(duplex=False)
+        with said:
+            self.process = _FORKS.Process(
+                target=_drive_apart, args=(said, log, config.model_dump_json(), faults, seed)
             )
+            self.process.start()
         self.is_alone = config.workers.executor == "in-process"
         self.epochs: list[tuple[float, int]] = []
         self.disturbed: list[tuple[str, float]] = []
@@ -171,11 +179,13 @@ class Driver:
 
     def ends_within(self, seconds: float) -> bool:
         """Wait so long; return whether the process has ended."""
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        self.process.join(seconds)
+        return self.process.exitcode is not None
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.process.kill()
+        self.process.join()
 
     def hear_out(self) -> None:
         """Take in all that the process has said; it has ended."""
@@ -196,8 +206,7 @@ class Driver:
                 yield kind, seconds
 
     def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in os.fdopen(self._heard.fileno(), closefd=False):
             if line.startswith("epoch "):
                 self.epochs.append((time.monotonic(), int(line.split()[1])))
                 self._moved.set()
@@ -340,7 +349,7 @@ class Storm:
         store = self._folder / "undisturbed"
         driver = Driver(self._config(store, "in-process"), self._log)
         if not driver.ends_within(PATIENCE_S):
-            driver.process.kill()
+            driver.kill()
         self._require_good_end(driver)
         return digest(store)
 
@@ -367,8 +376,7 @@ class Storm:
                         return
                     driver = self._start(store, self._dice.choices(["ray", "in-process"], [5, 1])[0])
         finally:
-            driver.process.kill()
-            driver.process.wait()
+            driver.kill()
 
     def _kill(self, driver: Driver) -> str:
         kind = self._dice.choices(self._kinds, [WEIGHTS[kind] for kind in self._kinds])[0]
@@ -379,8 +387,7 @@ class Storm:
         if kind == "node":
             self._nodes.kill(self._dice, replace=self._replace)
         elif kind == "driver":
-            driver.process.kill()
-            driver.process.wait()
+            driver.kill()
         elif workers:
             os.kill(self._dice.choice(workers), signal.SIGKILL)
         else:
@@ -424,7 +431,8 @@ class Storm:
         return found
 
     def _require_good_end(self, driver: Driver) -> None:
-        code = driver.process.wait()
+        driver.process.join()
+        code = driver.process.exitcode
         assert code == 0, f"the driver ended with {code}:\n{self._log.read_text()[-3000:]}"
 
 
