@@ -194,6 +194,7 @@ function listen() {
   $("elite").addEventListener("keydown", (event) => { if (event.key === "ArrowLeft") step(-1); if (event.key === "ArrowRight") step(1); });
   $("elite").addEventListener("click", (event) => { if (event.target === $("elite")) $("elite").close(); });
   $("elite").addEventListener("close", () => opener?.focus());
+  listenCloser(() => data);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
   setTheme(dark.matches ? "dark" : "light");
