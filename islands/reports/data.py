@@ -19,6 +19,7 @@ from islands.store.genealogy import Ancestor, Genealogy
 from islands.store.reader import StoreReader
 from islands.store.schema import THRESHOLDS
 from islands.store.statistics import Statistics, images_by_epoch, measure, over_time
+from islands.texts import level
 from islands.transfers.measures import DOGS_AND_CATS
 
 _CURVE_POINTS = 120
@@ -26,6 +27,8 @@ _CLASS_CURVE_POINTS = 40
 _TOP = 5
 _STRIP = 8
 _STRIP_PICTURES = 4000
+_LEVELS = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+_USUAL = _LEVELS.index(0.9)
 _NEAREST = 6e-8
 """The distance from 0 and 1 that is drawn: float32 has no smaller one below 1."""
 
@@ -111,6 +114,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "complete": reader.complete,
         "runs": reader.runs,
         "classes": list(reader.classes),
+        "finding": _finding(runs),
         "summary": _summary(runs),
         "thresholds": [_thresholds(run) for run in runs],
         "band": _band(runs, len(reader.classes)),
@@ -150,6 +154,15 @@ def _summary(runs: list[_Run]) -> dict[str, float]:
         "champions": champions,
         "goal_switches": sum(int(each.switches.sum()) for each in switches) / max(1, champions),
     }
+
+
+def _finding(runs: list[_Run]) -> str:
+    """Say of how many classes some run is sure: at 90 %, or at the next level that some reach and not all."""
+    best = np.max([run.confidence for run in runs], axis=0)
+    fooled = [int((best >= np.float32(least)).sum()) for least in _LEVELS]
+    telling = [at for at, count in enumerate(fooled) if 0 < count < len(best)]
+    at = min(telling or [_USUAL], key=lambda at: abs(at - _USUAL))
+    return f"{fooled[at]:,} of {len(best):,} classes fooled at {level(_LEVELS[at])}"
 
 
 def _thresholds(run: _Run) -> dict[str, float]:

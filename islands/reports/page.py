@@ -53,7 +53,7 @@ def render(data: dict[str, Any] | None) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     template = environment.from_string(web.joinpath("page.html").read_text("utf-8"))
     return template.render(
-        title="Islands" if data is None else f"{data['pipeline']} on {data['network']}",
+        title="Islands" if data is None else f"{data['finding']} · {data['network']}",
         style=web.joinpath("page.css").read_text("utf-8"),
         libraries=_libraries(),
         scripts=[web.joinpath(f"{name}.js").read_text("utf-8") for name in _SCRIPTS],

@@ -119,7 +119,7 @@ function listenCloser(asked) {
   $("closer-1024").addEventListener("click", (event) => savePng(event.currentTarget, asked(), 1024));
   $("closer-4096").addEventListener("click", (event) => savePng(event.currentTarget, asked(), 4096));
   // Where a browser does not allow it, the picture stays as large as the window.
-  $("closer-full").addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : $("closer").requestFullscreen()).catch(() => {}));
+  $("closer-full").addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen()).catch(() => {}));
   $("closer-close").addEventListener("click", () => $("closer").close());
   addEventListener("resize", () => { if ($("closer").open) drawCloser(asked()); });
 }
