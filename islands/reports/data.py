@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from islands.config import RunConfig
+from islands.encodings.settings import CppnSettings
 from islands.evolution.elites import Arrays
-from islands.reports.network_drawing import lay_out
+from islands.reports.network_drawing import connections_of, lay_out
 from islands.store.columns import network_names, table
 from islands.store.genealogy import Ancestor, Genealogy
 from islands.store.reader import StoreReader
 from islands.store.schema import THRESHOLDS
 from islands.store.statistics import Statistics, images_by_epoch, measure, over_time
+from islands.texts import level
 from islands.transfers.measures import DOGS_AND_CATS
 
 _CURVE_POINTS = 120
@@ -24,6 +27,8 @@ _CLASS_CURVE_POINTS = 40
 _TOP = 5
 _STRIP = 8
 _STRIP_PICTURES = 4000
+_LEVELS = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+_USUAL = _LEVELS.index(0.9)
 _NEAREST = 6e-8
 """The distance from 0 and 1 that is drawn: float32 has no smaller one below 1."""
 
@@ -113,6 +118,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "complete": reader.complete,
         "runs": reader.runs,
         "classes": list(reader.classes),
+        "finding": _finding(runs),
         "summary": _summary(runs),
         "thresholds": [_thresholds(run) for run in runs],
         "band": _band(runs, len(reader.classes)),
@@ -121,7 +127,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "elites": _elites(reader.operators, rows, place),
         "pictures": source.elites(genomes),
         "lineages": _lineages(rows, source),
-        "drawings": _drawings(reader, list(genomes.values())),
+        "networks": _networks(reader, list(genomes.values())),
         "held_out": _held_out(reader, rows),
         "islands": _islands(runs),
         "migrations": _migrations(reader),
@@ -152,6 +158,15 @@ def _summary(runs: list[_Run]) -> dict[str, float]:
         "champions": champions,
         "goal_switches": sum(int(each.switches.sum()) for each in switches) / max(1, champions),
     }
+
+
+def _finding(runs: list[_Run]) -> str:
+    """Say of how many classes some run is sure: at 90 %, or at the next level that some reach and not all."""
+    best = np.max([run.confidence for run in runs], axis=0)
+    fooled = [int((best >= np.float32(least)).sum()) for least in _LEVELS]
+    telling = [at for at, count in enumerate(fooled) if 0 < count < len(best)]
+    at = min(telling or [_USUAL], key=lambda at: abs(at - _USUAL))
+    return f"{fooled[at]:,} of {len(best):,} classes fooled at {level(_LEVELS[at])}"
 
 
 def _thresholds(run: _Run) -> dict[str, float]:
@@ -275,22 +290,37 @@ def _ancestor(ancestor: Ancestor, picture: str | None) -> dict[str, Any]:
     }
 
 
-def _drawings(reader: StoreReader, rows: list[tuple[_Run, int]]) -> list[Any] | None:
-    if not reader.config.encoding.is_network:
+def _networks(reader: StoreReader, rows: list[tuple[_Run, int]]) -> dict[str, Any] | None:
+    """Return the networks that draw the elites, with which the page draws them itself; None: they have none.
+
+    Of each: label, layer, place and number of its nodes; then functions as uint8, sources and targets as
+    uint16, and genes as float32 of its connections, in base64, little-endian.
+    """
+    encoding, image = reader.config.encoding, reader.attributes["image"]
+    if not isinstance(encoding, CppnSettings):
         return None
-    channels = reader.attributes["image"]["channels"]
     genomes = [reader.genomes(run) for run in range(reader.runs)]
-    drawings: list[Any] = []
+    networks: list[Any] = []
     for run, class_ in rows:
         genome: Arrays = {name: array[class_ : class_ + 1] for name, array in genomes[run.number].items()}
-        nodes, connections = lay_out(genome, channels)
-        drawings.append(
+        sources, targets, genes = connections_of(genome)
+        columns = (genome["functions"][0].astype("u1"), sources.astype("<u2"), targets.astype("<u2"))
+        networks.append(
             [
-                [[node.label, node.layer, round(node.place, 3)] for node in nodes],
-                [[source, target, round(weight, 2)] for source, target, weight in connections],
+                [
+                    [node.label, node.layer, round(node.place, 3), node.number]
+                    for node in lay_out(genome, image["channels"]).nodes
+                ],
+                *(b64encode(column.tobytes()).decode() for column in (*columns, genes.astype("<f4"))),
             ]
         )
-    return drawings
+    return {
+        "channels": image["channels"],
+        "coordinates": encoding.coordinates,
+        "colour": encoding.colour,
+        "weight_limit": encoding.weight_limit,
+        "genomes": networks,
+    }
 
 
 def _held_out(reader: StoreReader, rows: list[tuple[_Run, int]]) -> list[dict[str, Any]]:

@@ -23,6 +23,8 @@ class Node(NamedTuple):
     label: str
     layer: int
     place: float
+    number: int
+    """In the genome."""
 
 
 class Drawing(NamedTuple):
@@ -38,14 +40,9 @@ def lay_out(genome: Mapping[str, npt.NDArray[Any]], channels: int) -> Drawing:
     A node's layer is the longest way to it from an input; outputs share the last layer.
     """
     functions = genome["functions"][0].tolist()
-    # A stored array may lack trailing zeros: an input's number, or the least weight.
-    width = genome["targets"].shape[1]
-    rows = {
-        name: np.pad(genome[name][0], (0, max(0, width - genome[name].shape[1])))[:width] for name in _EDGES
-    }
-    present = rows["targets"] > 0
-    sources, targets = rows["sources"][present].tolist(), rows["targets"][present].tolist()
-    weights = (2 * rows["weights"][present].astype(np.float64) - 1).tolist()
+    edges = connections_of(genome)
+    sources, targets = edges[0].tolist(), edges[1].tolist()
+    weights = (2 * edges[2].astype(np.float64) - 1).tolist()
     first_hidden = len(INPUTS) + channels
     hidden = [node for node in range(first_hidden, len(functions)) if functions[node]]
     incoming: dict[int, list[int]] = {}
@@ -67,9 +64,18 @@ def lay_out(genome: Mapping[str, npt.NDArray[Any]], channels: int) -> Drawing:
         }
     )
     return Drawing(
-        [Node(labels[node], layers[node], places[node]) for node in order],
+        [Node(labels[node], layers[node], places[node], node) for node in order],
         [(position[s], position[t], w) for s, t, w in zip(sources, targets, weights, strict=True)],
     )
+
+
+def connections_of(genome: Mapping[str, npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], ...]:
+    """Return sources, targets and genes of the connections that there are, in the order of the genome."""
+    # A stored array may lack trailing zeros: an input's number, or the least weight.
+    width = genome["targets"].shape[1]
+    rows = [np.pad(genome[name][0], (0, max(0, width - genome[name].shape[1])))[:width] for name in _EDGES]
+    present = rows[_EDGES.index("targets")] > 0
+    return tuple(row[present] for row in rows)
 
 
 def draw_network(genome: Mapping[str, npt.NDArray[Any]], channels: int, title: str, path: Path) -> None:

@@ -21,6 +21,7 @@ from islands.reports.data import collect
 from islands.store.images import Picture, Studio, as_image
 from islands.store.reader import StoreReader
 
+_SCRIPTS = ("charts", "painting", "closer", "elite", "page")
 _FEW = 1200
 _LARGE_SIDE, _SMALL_SIDE, _STRIP_SIDE = 256, 128, 56
 _LOSSLESS_SIDE = 64
@@ -52,10 +53,10 @@ def render(data: dict[str, Any] | None) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     template = environment.from_string(web.joinpath("page.html").read_text("utf-8"))
     return template.render(
-        title="Islands" if data is None else f"{data['pipeline']} on {data['network']}",
+        title="Islands" if data is None else f"{data['finding']} · {data['network']}",
         style=web.joinpath("page.css").read_text("utf-8"),
         libraries=_libraries(),
-        scripts=[web.joinpath(name).read_text("utf-8") for name in ("charts.js", "elite.js", "page.js")],
+        scripts=[web.joinpath(f"{name}.js").read_text("utf-8") for name in _SCRIPTS],
         data="null" if data is None else as_script(data),
     )
 

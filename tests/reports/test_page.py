@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from islands.reports.data import _finding
 from islands.reports.page import write_report
 from islands.store.genealogy import Genealogy
 from islands.store.reader import StoreReader
@@ -68,15 +70,63 @@ def cards(page: Page) -> list[str]:
 
 def test_it_says_what_the_store_holds(page: Page, scored: Path) -> None:
     reader = StoreReader(scored)
-    expect(page.locator("h1")).to_contain_text("lenet-mnist")
+    expect(page.locator("#lead")).to_contain_text("lenet-mnist")
     assert len(cards(page)) == 20
     confidence = np.concatenate([reader.elites(run).confidence for run in range(2)])
-    tiles = page.locator("#tiles").inner_text()
-    assert str(int((confidence >= 0.99).sum())) in tiles
+    tiles = page.locator("#tiles div").all_inner_texts()
+    assert len(tiles) == 4
+    assert tiles[1].endswith(f"\n{(confidence >= np.float32(0.99)).sum()}")
     for chart in ("curves", "histogram", "statistics", "classes"):
         expect(page.locator(f"#chart-{chart} svg")).to_be_visible()
     expect(page.locator("#provenance-body")).to_contain_text("generations_per_epoch: 4")
     expect(page.locator("#exchange-body")).to_contain_text("migrants from 0 to 1")
+
+
+def test_its_title_is_what_was_found(page: Page, scored: Path) -> None:
+    reader = StoreReader(scored)
+    best = np.max([reader.confidence(run) for run in range(2)], axis=0)
+    assert (best >= np.float32(0.9)).all()
+    found = (best >= np.float32(0.99)).sum()
+    assert 0 < found < 10
+    text = f"{found} of 10 classes fooled at 99 %"
+    expect(page.locator("h1")).to_have_text(text)
+    assert page.title() == f"{text} · lenet-mnist"
+
+
+@pytest.mark.parametrize(
+    ("confidence", "title"),
+    [
+        ([0.95, 0.5, 0.2], "1 of 3 classes fooled at 90 %"),
+        ([0.99995, 0.95, 0.92], "1 of 3 classes fooled at 99 %"),
+        ([0.6, 0.2, 0.3], "1 of 3 classes fooled at 50 %"),
+        ([0.999999, 0.999999, 0.999999], "3 of 3 classes fooled at 90 %"),
+        ([0.001, 0.002, 0.003], "0 of 3 classes fooled at 90 %"),
+    ],
+)
+def test_a_title_tells_classes_apart(confidence: list[float], title: str) -> None:
+    runs = [SimpleNamespace(confidence=np.array(confidence, np.float32)) for _ in range(2)]
+    assert _finding(runs) == title  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("width", "height", "shown"), [(1300, 900, 8), (390, 800, 6)])
+def test_the_best_are_seen_without_scrolling(
+    page: Page, scored: Path, width: int, height: int, shown: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    pictures = [each for each in page.locator("#best img").all() if each.is_visible()]
+    assert len(pictures) == shown
+    for picture in pictures:
+        box = picture.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= height
+        assert box["x"] + box["width"] <= width
+    genomes = page.evaluate("bestOf().map(at => data.elites.genome[at])")
+    assert len(set(genomes)) == len(genomes)
+    confidence = page.evaluate("bestOf().map(at => data.elites.confidence[at])")
+    assert confidence == sorted(confidence, reverse=True)
+    assert confidence[0] == max(float(StoreReader(scored).confidence(run).max()) for run in range(2))
+    page.locator("#best button").first.click()
+    expect(page.locator("#elite")).to_be_visible()
 
 
 def test_it_sorts(page: Page, scored: Path) -> None:

@@ -37,7 +37,9 @@ const crisp = (data) => (data.image_size < 100 ? "pixels" : "");
 
 function eliteView(data, at) {
   const elites = data.elites, number = elites.class[at], name = data.classes[number];
-  const picture = make("img", { class: `shot ${crisp(data)}`, src: data.pictures[elites.genome[at]], alt: `The image evolved for ${name}` });
+  const picture = make("button", { type: "button", class: "look", "aria-label": `Look closer at the image evolved for ${name}` },
+    make("img", { class: `shot ${crisp(data)}`, src: data.pictures[elites.genome[at]], alt: "" }));
+  picture.addEventListener("click", () => lookCloser(data, at));
   const command = `islands show ${data.store} --class index:${number} --run ${elites.run[at]}`;
   return [
     make("div", { class: "pair" },
@@ -87,8 +89,10 @@ function lineageView(data, at) {
 }
 
 function drawingView(data, at) {
-  if (!data.drawings) return [];
-  const [nodes, connections] = data.drawings[data.elites.genome[at]];
+  if (!data.networks) return [];
+  const [nodes, , sources, targets, genes] = data.networks.genomes[data.elites.genome[at]];
+  const place = new Map(nodes.map((node, number) => [node[3], number])), to = decoded(targets, Uint16Array), weights = decoded(genes, Float32Array);
+  const connections = Array.from(decoded(sources, Uint16Array), (source, edge) => [place.get(source), place.get(to[edge]), 2 * weights[edge] - 1]);
   const depth = Math.max(...nodes.map((node) => node[1]));
   const crowd = Math.max(...Array.from({ length: depth + 1 }, (_, layer) => nodes.filter((node) => node[1] === layer).length));
   const width = 130 * depth + 170, height = Math.max(150, 34 * crowd);

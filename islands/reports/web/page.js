@@ -1,7 +1,7 @@
 // Draws the page from its data: those inside it, or those of the server that it comes from, asked again and again.
 "use strict";
 
-const FIRST = 120;
+const FIRST = 120, BEST = 8;
 const POLL_MS = 2000;
 const $ = (id) => document.getElementById(id);
 let data = null, order = [], shown = 0, current = -1, opener = null;
@@ -13,17 +13,32 @@ function drawAll() {
 
 function drawOverview() {
   const summary = data.summary, cells = data.classes.length * data.runs;
-  document.title = `${data.pipeline} on ${data.network}`;
+  document.title = `${data.finding} · ${data.network}`;
   $("kicker").textContent = `${data.store} · ${data.complete ? "complete" : "not complete"} at generation ${count(data.generation)} of ${count(data.generations)}`;
-  $("title").textContent = `What ${data.network} is sure of`;
-  $("lead").replaceChildren(make("b", {}, count(summary.cells)), ` images, evolved for ${count(data.classes.length)} classes in ${data.runs} ${data.runs > 1 ? "runs" : "run"} (${data.encoding} encoding). Half of them reach `,
-    make("b", {}, percent(summary.median)), " confidence or more; random images began at ", make("b", {}, percent(summary.median_at_start)), ".");
+  $("title").textContent = data.finding;
+  $("lead").replaceChildren(make("b", {}, count(summary.cells)), ` images (${count(summary.genomes)} distinct) evolved against ${data.network}${data.runs > 1 ? ` in ${data.runs} runs` : ""}: half of them reach `,
+    make("b", {}, percent(summary.median)), " or more, where random images began at ", make("b", {}, percent(summary.median_at_start)), ".");
+  $("best").replaceChildren(...bestOf().map(thumbnail));
   const at = (name) => data.thresholds.reduce((sum, run) => sum + run[name], 0);
-  const tiles = [["median confidence", percent(summary.median)],
-    ...[["cells_50", 0.5], ["cells_90", 0.9], ["cells_99", 0.99], ["cells_9999", 0.9999]].map(([name, least]) => [`of ${count(cells)} at ${level(least)} or more`, count(at(name))]),
-    ["images scored", count(summary.evaluations)], ["distinct genomes", count(summary.genomes)],
-    ["of takeovers came from another class (goal switches)", percent(summary.goal_switches)]];
+  const tiles = [["median confidence", percent(summary.median)], [`of ${count(cells)} at ${level(0.99)} or more`, count(at("cells_99"))],
+    ["images scored", count(summary.evaluations)], ["of takeovers came from another class (goal switches)", percent(summary.goal_switches)]];
   $("tiles").replaceChildren(...tiles.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value))));
+}
+
+// The elites of highest confidence, no genome twice.
+function bestOf() {
+  const elites = data.elites, seen = new Set();
+  return elites.class.map((_, at) => at).sort((a, b) => elites.confidence[b] - elites.confidence[a])
+    .filter((at) => !seen.has(elites.genome[at]) && seen.add(elites.genome[at])).slice(0, BEST);
+}
+
+function thumbnail(at) {
+  const elites = data.elites, name = data.classes[elites.class[at]];
+  const button = make("button", { type: "button", "aria-label": `${name}, ${percent(elites.confidence[at])}` },
+    make("img", { src: data.pictures[elites.genome[at]], alt: "", class: crisp(data), width: 132, height: 132 }),
+    make("span", { class: "name", title: name }, name), make("span", { class: "value" }, percent(elites.confidence[at])));
+  button.addEventListener("click", () => { opener = button; open(at); });
+  return make("li", {}, button);
 }
 
 function fillFilters() {
@@ -194,6 +209,7 @@ function listen() {
   $("elite").addEventListener("keydown", (event) => { if (event.key === "ArrowLeft") step(-1); if (event.key === "ArrowRight") step(1); });
   $("elite").addEventListener("click", (event) => { if (event.target === $("elite")) $("elite").close(); });
   $("elite").addEventListener("close", () => opener?.focus());
+  listenCloser(() => data);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
   setTheme(dark.matches ? "dark" : "light");
