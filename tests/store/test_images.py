@@ -123,11 +123,16 @@ class TestCommands:
         assert "class 3" in capsys.readouterr().out
 
     def test_sheet(self, drawn: Path, tmp_path: Path) -> None:
-        """Empty cells leave a blank place."""
+        """Empty cells leave a blank place where their classes were asked for, and have none otherwise."""
         out = tmp_path / "sheet.png"
-        assert islands(["show", str(drawn), "--sheet", "--run", "1", "--out", str(out)]) == 0
+        show = ["show", str(drawn), "--sheet", "--run", "1", "--out", str(out)]
+        assert islands([*show, "--classes", "0-9"]) == 0
         with Image.open(out) as image:
-            assert image.size[0] > 4 * 128
+            tiles = [np.asarray(image)[172:300, x : x + 128] for x in range(8, 688, 136)]
+        assert [(tile == 255).all() for tile in tiles] == [False] * 4 + [True]
+        assert islands(show) == 0
+        with Image.open(out) as image:
+            assert image.size == (8 + 3 * 136, 8 + 3 * 164)
 
     def test_show_needs_a_subject(self, drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert islands(["show", str(drawn)]) == 2
