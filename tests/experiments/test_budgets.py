@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from islands.archipelago import island
 from islands.classifiers import registry, trained
 from islands.classifiers.network_classifier import Preprocessing
 from islands.classifiers.torch_classifier import Network
 from islands.config import RunConfig
+from islands.evolution.screening import Referee
 from islands.experiments import runner
 from islands.experiments.catalogue import PIPELINES
 from islands.experiments.configure import parameters_of, variants_of
@@ -136,7 +136,7 @@ def costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
         score(*arguments)
         raise FirstImagesScored
 
-    score = island.score  # type: ignore[attr-defined]
+    score = Referee.score
     run_in_store = launch.run_in_store
     monkeypatch.setattr(launch, "run_in_store", begin)
     monkeypatch.setattr(registry, "_load", free)
@@ -146,7 +146,7 @@ def costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
         monkeypatch.setattr(module, "build_network", untrained)
     # Not `fit`: whoever has imported it by name would go on with the real one, and train for minutes.
     monkeypatch.setattr(train._Fit, "finish", lambda *_: None)
-    monkeypatch.setattr(island, "score", end)
+    monkeypatch.setattr(Referee, "score", end)
     with own_cache(tmp_path):
         yield
 
