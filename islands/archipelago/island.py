@@ -249,10 +249,11 @@ class Island:
         log.changed.fill_(True)
 
     def _generation(self, epoch: int, generation: int, claims: Archive | None, log: _Log) -> Asking:
-        images, population = self._children, self._population()
+        images, filled = self._children, self._filled()
+        population = self._population(filled)
         scored = self._settings.images_by(generation - 1)
         made = emit(self._emitters, population, images, scored, generation, self._stream(generation))
-        self._count(population.children)
+        self._count(population.children, filled)
         children = made.children
         brood = Brood(
             epoch, generation, children.genomes, made.parents, children.operators, self._to_beat(claims)
@@ -268,10 +269,10 @@ class Island:
         bins = bins_of(self._settings.archive, images, brood.genomes, self._encoding)
         return brood._replace(images=images, bins=bins)
 
-    def _population(self) -> IslandPopulation:
+    def _population(self, filled: Tensor | None) -> IslandPopulation:
         archive = self._archive
         ids, confidence, counts = archive.columns["ids"], archive.confidence, self._counts
-        if (filled := self._filled()) is not None:
+        if filled is not None:
             held = torch.arange(len(ids), len(counts), device=self._device)
             counts = counts[torch.cat([filled, held])]
         return IslandPopulation(
@@ -285,9 +286,9 @@ class Island:
             children=counts,
         )
 
-    def _count(self, children: Tensor) -> None:
+    def _count(self, children: Tensor, filled: Tensor | None) -> None:
         """Take over the counts of a population."""
-        if (filled := self._filled()) is None:
+        if filled is None:
             self._counts = children
         else:
             self._counts[filled] = children[: len(filled)]

@@ -50,14 +50,6 @@ from islands.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 
-_ASK = """
-import sys
-from ray._private.services import canonicalize_bootstrap_address_or_die
-from ray._raylet import GcsClient
-GcsClient(address=canonicalize_bootstrap_address_or_die(sys.argv[1])).internal_kv_get(b"any", namespace=None)
-"""
-"""What `ray health-check` does, without the second that its command line takes to be imported."""
-
 _LONGEST_FOLDER = 32
 """Bytes that the name of a folder for Ray's sockets may have."""
 
@@ -190,8 +182,9 @@ def warn_if_open(address: str) -> None:
 
 def _is_let_in(address: str, mode: str) -> bool:
     """Tell whether a cluster takes no offence at us; also true where there is none."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
+    command += [] if address == "auto" else ["--address", address]
     # In another process, since Ray reads the mode once, when it is imported.
-    command = [sys.executable, "-c", _ASK, address]
     environment = {**os.environ, _MODE: mode}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     return "AuthenticationError" not in done.stderr

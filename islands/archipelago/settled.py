@@ -28,15 +28,23 @@ class Settled:
         confidence: npt.NDArray[np.float32],
     ) -> None:
         """Hear of images, at most one for a cell; what is heard again changes nothing, nor does the order."""
-        heard, seen = np.full_like(self._fitness, -np.inf), np.zeros_like(self.confidence)
-        heard[cells], seen[cells] = fitness, confidence
-        both = np.concatenate([part.reshape(-1, self._places) for part in (self._fitness, heard)], axis=1)
-        known = np.concatenate([part.reshape(-1, self._places) for part in (self.confidence, seen)], axis=1)
+        # Only the bins that are heard of: a driver hears of each island's cells in each of its epochs.
+        bins, rows = np.unique(cells // self._places, return_inverse=True)
+        places = np.arange(self._places)
+        known = (bins[:, None] * self._places + places).ravel()
+        fitnesses = np.full((len(bins), 2, self._places), -np.inf, np.float32)
+        confidences = np.zeros_like(fitnesses)
+        fitnesses[:, 0], confidences[:, 0] = (
+            part[known].reshape(-1, self._places) for part in (self._fitness, self.confidence)
+        )
+        fitnesses[rows, 1, cells % self._places] = fitness
+        confidences[rows, 1, cells % self._places] = confidence
+        both, seen = (part.reshape(len(bins), 2 * self._places) for part in (fitnesses, confidences))
         for _ in range(2):
             # Stable: of equals the one known before. The second time copies that the first found come last.
             order = np.argsort(-both, axis=1, kind="stable")
-            both, known = np.take_along_axis(both, order, 1), np.take_along_axis(known, order, 1)
+            both, seen = np.take_along_axis(both, order, 1), np.take_along_axis(seen, order, 1)
             both[:, 1:][both[:, 1:] == both[:, :-1]] = -np.inf
         kept = both[:, : self._places]
-        self._fitness = kept.ravel()
-        self.confidence = np.where(kept > -np.inf, known[:, : self._places], self._empty).ravel()
+        self._fitness[known] = kept.ravel()
+        self.confidence[known] = np.where(kept > -np.inf, seen[:, : self._places], self._empty).ravel()

@@ -410,31 +410,29 @@ class WorkConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _emitters_fit(self) -> WorkConfig:
+    def _what_is_of_networks_fits(self) -> WorkConfig:
         # Of an encoding whose code is not imported, nobody knows.
-        networks = self.encoding.is_network or isinstance(self.encoding, Kept)
-        for emitter in self.evolve.emitters:
-            if emitter.networks_only and not networks:
+        if self.encoding.is_network or isinstance(self.encoding, Kept):
+            return self
+        for key, chosen in (
+            ("evolve.emitters", self.evolve.emitters),
+            ("archive.measures", self.archive.measures),
+        ):
+            if found := next((each for each in chosen if each.networks_only), None):
                 raise ValueError(
-                    f"evolve.emitters has {emitter.name}, which works on encoding.name cppn; got"
-                    f" {self.encoding.name}: remove it, or change the encoding"
+                    f"{key} has {found.name}, which works on encoding.name cppn; got {self.encoding.name}:"
+                    " remove it, or change the encoding"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _emitters_fit(self) -> WorkConfig:
+        for emitter in self.evolve.emitters:
             children = self.evolution.children_of(self.islands.count - 1)
             if children < emitter.images and emitter.images > 1:
                 raise ValueError(
                     f"evolve.emitters: {emitter.name} spends {emitter.images} images at a time, and an island"
                     f" has {children} in a generation; raise evolve.children, or lower its steps"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _measures_fit(self) -> WorkConfig:
-        networks = self.encoding.is_network or isinstance(self.encoding, Kept)
-        for measure in self.archive.measures:
-            if measure.networks_only and not networks:
-                raise ValueError(
-                    f"archive.measures has {measure.name}, which measures encoding.name cppn; got"
-                    f" {self.encoding.name}: remove it, or change the encoding"
                 )
         return self
 
