@@ -322,8 +322,9 @@ def export(
     Args:
         store: where it is.
         folder: where the files go; it must be empty, or not exist.
-        layout: `paper`: names as in the authors' release; `flat`: one folder, with `images.csv`; `folder`: a
-            folder for each class, as torchvision's `ImageFolder` expects; `zarr`: a plain Zarr directory.
+        layout: `paper`: names as in the authors' release; `flat`: one folder; `folder`: one for each class,
+            as torchvision's `ImageFolder` expects; `zarr`: a plain Zarr directory. With images comes
+            `images.csv`.
         at: an earlier checkpoint; None: the latest.
 
     Raises:
@@ -331,8 +332,8 @@ def export(
         StoreError: the store cannot be read, or has no checkpoint.
 
     Example:
-        >>> islands.export("runs/digits", "images", layout="folder")  # ten pictures and a manifest
-        11
+        >>> islands.export("runs/digits", "images", layout="folder")  # ten pictures, a table, a manifest
+        12
     """
     from islands.store.export import export as operation
     from islands.store.reader import StoreReader

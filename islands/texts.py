@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import math
 import shlex
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -31,6 +33,15 @@ def islands_command(*words: object) -> str:
     "islands resume 'my runs/first'"
     """
     return shlex.join(["islands", *map(str, words)])
+
+
+@cache
+def islands_version() -> str:
+    """Return the version that is installed; a checkout that is not has none that is known."""
+    try:
+        return version("islands")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def percent(share: float) -> str:

@@ -16,7 +16,7 @@ import typer
 
 from islands.cli.options import Json
 from islands.errors import InputError
-from islands.texts import islands_command
+from islands.texts import islands_command, islands_version
 
 if TYPE_CHECKING:
     from islands.experiments.pipeline import Pipeline
@@ -204,13 +204,7 @@ def _in_full(file: Path) -> str:
 
 def version() -> None:
     """Print the version."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        print(installed("islands"))
-    except PackageNotFoundError:
-        print("unknown: this checkout is not installed")
+    print(islands_version())
 
 
 def shipped_files() -> list[Path]:

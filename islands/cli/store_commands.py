@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ from islands.texts import islands_command, level, percent
 if TYPE_CHECKING:
     from islands.deploy.background import BackgroundRun
     from islands.store.images import Picture
+    from islands.store.labels import Label
     from islands.store.query import Table
     from islands.store.reader import StoreReader
     from islands.store.status import Status
@@ -183,7 +185,12 @@ def query(
 
 
 def show(
-    store: Store,
+    store: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE", help="The folder of a run, its s3:// URL, or a PNG of ours: what it says it is."
+        ),
+    ],
     class_: Class = None,
     run: Annotated[int, typer.Option("--run", help="Run, counted from 0.")] = 0,
     size: Annotated[
@@ -218,7 +225,12 @@ def show(
     ] = None,
     at: At = None,
 ) -> None:
-    """Draw an elite, its ancestors, its network, or a contact sheet of many."""
+    """Draw an elite, its ancestors, its network, or a contact sheet of many; tell what a PNG of these is."""
+    if Path(store).is_file():
+        if class_ is not None or out is not None or sheet or network or terminal:
+            raise InputError(f"{store} is a file: `{islands_command('show', store)}` tells what it shows")
+        _print_label(Path(store))
+        return
     if class_ is None and not sheet:
         raise InputError("give --class to draw one elite, or --sheet to draw many")
     if sum((sheet, network, terminal)) > 1:
@@ -229,6 +241,7 @@ def show(
         require_encodable("▀", "pictures")
     from islands.store.classes import find_class
     from islands.store.images import render_elite, save_png
+    from islands.store.labels import elite_label, sheet_label, show_command, shown_elites
     from islands.store.reader import StoreReader
 
     reader = StoreReader(store, at)
@@ -237,7 +250,12 @@ def show(
 
         listed = _listed(reader, run, classes, sort, top)
         file = out or Path("sheet.png")
-        save_png(contact_sheet(reader, listed, run, columns=columns, dark=dark), file)
+        picture = contact_sheet(reader, listed, run, columns=columns, dark=dark)
+        chosen = ",".join(f"index:{each}" for each in listed)
+        command = show_command(
+            reader, run, "--sheet", "--classes", chosen, *_sheet_options(columns, dark=dark)
+        )
+        save_png(picture, file, sheet_label(reader, run, shown_elites(reader, run, listed), command))
         print(f"wrote {file}: {len(listed)} classes of run {run}")
         return
     index = find_class(reader.classes, class_)
@@ -246,22 +264,26 @@ def show(
             raise InputError("--classes, --sort and --top are for a --sheet of many classes, without --class")
         _save_cells(reader, run, index, out or Path(f"cells-{index}.png"), columns=columns, dark=dark)
         return
-    confidence = reader.elite_columns(run, "confidence")["confidence"][index]
-    title = f"class {index} ({reader.classes[index]}), run {run}, confidence {percent(float(confidence))}"
     picture = render_elite(reader, index, run, size)
+    (elite,) = shown_elites(reader, run, [index])
+    confidence = percent(float(elite.confidence))
+    title = f"class {index} ({reader.classes[index]}), run {run}, confidence {confidence}"
     if terminal:
         _print_blocks(picture)
         print(title)
         return
     file = out or Path(f"{'network' if network else 'class'}-{index}.png")
+    options = ("--network",) if network else () if size is None else ("--size", size)
+    command = show_command(reader, run, "--class", f"index:{index}", *options)
+    label = elite_label(reader, run, elite, command)
     if network:
-        _save_network(reader, run, index, title, file)
+        _save_network(reader, run, index, title, file, label)
     elif file.suffix.lower() in (".gif", ".webp"):
         from islands.reports.lineage import save_lineage
 
         save_lineage(reader, run, index, file, size)
     else:
-        save_png(picture, file)
+        save_png(picture, file, label)
     print(f"wrote {file}: {title}")
 
 
@@ -385,14 +407,29 @@ def _conditions_text(conditions: Sequence[Mapping[str, Any]]) -> str:
     return "; from ".join([first, *changes(conditions)])
 
 
-def _save_network(reader: StoreReader, run: int, class_: int, title: str, file: Path) -> None:
+def _sheet_options(columns: int | None, *, dark: bool) -> list[object]:
+    """Return the options that say how a sheet looks, as `show` takes them."""
+    return [*(("--columns", columns) if columns else ()), *(("--dark",) if dark else ())]
+
+
+def _print_label(file: Path) -> None:
+    """Print what a PNG says of itself, with what a terminal might obey escaped: it may be anybody's."""
+    from islands.store.labels import read_label
+
+    for keyword, text in read_label(file).items():
+        for line, first in zip(text.split("\n"), chain([keyword], repeat("")), strict=False):
+            told = f"{first:<15}{line}"
+            print("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in told))
+
+
+def _save_network(reader: StoreReader, run: int, class_: int, title: str, file: Path, label: Label) -> None:
     from islands.reports.figures import require_suffix
     from islands.reports.network_drawing import draw_network
 
     if not reader.config.encoding.is_network:
         raise InputError(f"{reader.path} holds {reader.config.encoding.name} images, which are no networks")
     require_suffix(file, ("png", "svg", "pdf"))
-    draw_network(reader.genome(run, class_), reader.attributes["image"]["channels"], title, file)
+    draw_network(reader.genome(run, class_), reader.attributes["image"]["channels"], title, file, label)
 
 
 def _listed(
@@ -414,11 +451,20 @@ def _save_cells(
     """Draw all cells of a class, and say which is which."""
     from islands.reports.sheets import cell_sheet
     from islands.store.images import save_png
+    from islands.store.labels import Shown, sheet_label, show_command
 
     layout, archive = reader.layout, reader.config.archive
     if layout.per_class == 1:
         raise InputError(f"{reader.path} has one cell for each class: leave out --sheet to draw it")
-    save_png(cell_sheet(reader, class_, run, columns=columns, dark=dark), file)
+    stored = reader.cell_columns(run, "confidence", "id")
+    elites = [
+        Shown(class_, stored["confidence"][cell], int(stored["id"][cell]))
+        for cell in layout.of(range(class_, class_ + 1))
+        if stored["id"][cell] >= 0
+    ]
+    options = ("--sheet", "--class", f"index:{class_}", *_sheet_options(columns, dark=dark))
+    label = sheet_label(reader, run, elites, show_command(reader, run, *options))
+    save_png(cell_sheet(reader, class_, run, columns=columns, dark=dark), file, label)
     print(
         f"wrote {file}: the {layout.per_class} cells of class {class_} ({reader.classes[class_]}), run {run}"
     )

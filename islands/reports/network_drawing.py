@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from islands.store.labels import Label, as_text_chunks
+
 INPUTS = ("x", "y", "distance", "1")
 FUNCTIONS = ("", "sine", "sigmoid", "Gaussian", "linear")
 """Names of the codes in `islands.encodings.cppn`."""
@@ -78,8 +80,10 @@ def connections_of(genome: Mapping[str, npt.NDArray[Any]]) -> tuple[npt.NDArray[
     return tuple(row[present] for row in rows)
 
 
-def draw_network(genome: Mapping[str, npt.NDArray[Any]], channels: int, title: str, path: Path) -> None:
-    """Write the drawing as an image; its suffix says of which kind: png, svg or pdf."""
+def draw_network(
+    genome: Mapping[str, npt.NDArray[Any]], channels: int, title: str, path: Path, label: Label
+) -> None:
+    """Write the drawing as an image; its suffix says of which kind: png, which has the label, svg or pdf."""
     from matplotlib.figure import Figure
 
     drawing = lay_out(genome, channels)
@@ -112,7 +116,10 @@ def draw_network(genome: Mapping[str, npt.NDArray[Any]], channels: int, title: s
             bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "#555555"},
         )
     axes.margins(0.12)
-    figure.savefig(path, dpi=150)
+    texts: dict[str, Any] = (
+        {"pil_kwargs": {"pnginfo": as_text_chunks(label)}} if path.suffix.lower() == ".png" else {}
+    )
+    figure.savefig(path, dpi=150, **texts)
 
 
 def _layers(hidden: list[int], incoming: Mapping[int, list[int]]) -> dict[int, int]:

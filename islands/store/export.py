@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 
 from islands.errors import InputError
 from islands.store.classes import folder_name
 from islands.store.columns import Columns, table
+from islands.store.labels import Shown, elite_label, show_command
 from islands.store.location import Location
 from islands.store.reader import StoreReader
 from islands.store.repository import reading, require_schema
 from islands.store.waiting import wait_for
+from islands.texts import islands_command
+
+if TYPE_CHECKING:
+    from islands.store.images import Picture
 
 Layout = Literal["paper", "flat", "folder", "cells", "zarr"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 MANIFEST = "manifest.json"
+
+Row = Mapping[str, Any]
+"""An elite of the table `elites` or `cells`."""
 
 
 class ExportedStore(StoreReader):
@@ -52,10 +60,11 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
     """Export a checkpoint, and return the number of files written.
 
     `paper` names images as the authors' release does, `run_<r>/map_gen_<G>/map_<G>_<class>_<confidence>.png`;
-    `flat` puts them in one folder with `images.csv`; `folder` in a folder per class, as torchvision's
-    `ImageFolder` and benchmarks of out-of-distribution detection expect; `cells` does so with the images of
-    all cells, where a class has several, and writes `images.csv`; `zarr` is the store's content as
-    a plain Zarr directory. Each comes with `manifest.json`, which has the sha256 of each file.
+    `flat` puts them in one folder; `folder` in a folder per class, as torchvision's `ImageFolder` and
+    benchmarks of out-of-distribution detection expect; `cells` does so with the images of all cells, where a
+    class has several; `zarr` is the store's content as a plain Zarr directory. Each comes with
+    `manifest.json`, which has the sha256 of each file, those of images also with `images.csv`: the class, the
+    name and the full confidence of each, which its PNG says too.
 
     Raises:
         InputError: `folder` is not empty, or there is no such layout.
@@ -69,67 +78,101 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     if layout == "zarr":
         wait_for(_copy_keys(reader, folder))
-    elif layout == "paper":
-        _export_images(reader, folder, lambda run, class_, score: _paper_name(run, class_, score, generation))
-    elif layout == "folder":
-        _export_images(
-            reader,
-            folder,
-            lambda run, class_, _: f"{folder_name(class_, reader.classes[class_])}/run-{run}.png",
-        )
     elif layout == "cells":
         _export_cells(reader, folder)
     else:
-        _export_images(reader, folder, _flat_name)
-        _write_csv(folder, table(reader, "elites"), lambda row: _flat_name(row["run"], row["class"], 0))
+        _export_elites(reader, folder, _NAMES[layout], generation)
     return _write_manifest(reader, folder) + 1
 
 
-def _paper_name(run: int, class_: int, confidence: float, generation: int) -> str:
+def _paper_name(row: Row, generation: int) -> str:
     # Six significant digits: what a C++ stream makes of a float.
-    return f"run_{run}/map_gen_{generation}/map_{generation}_{class_}_{confidence:.6g}.png"
+    score = f"{float(row['confidence']):.6g}"
+    return f"run_{row['run']}/map_gen_{generation}/map_{generation}_{row['class']}_{score}.png"
 
 
-def _flat_name(run: int, class_: int, _confidence: float) -> str:
-    return f"run-{run}_class-{class_:04}.png"
+def _flat_name(row: Row, _generation: int) -> str:
+    return f"run-{row['run']}_class-{row['class']:04}.png"
 
 
-def _export_images(reader: StoreReader, folder: Path, name: Callable[[int, int, float], str]) -> None:
-    from islands.store.images import render_all, save_png  # copying to Zarr works without torch
+def _folder_name(row: Row, _generation: int) -> str:
+    return f"{folder_name(int(row['class']), row['name'])}/run-{row['run']}.png"
 
-    for run in range(reader.runs):
-        stored = reader.elite_columns(run, "confidence", "id")
-        classes = [int(class_) for class_ in np.flatnonzero(np.greater_equal(stored["id"], 0))]
-        for class_, picture in zip(classes, render_all(reader, run, classes), strict=True):
-            file = folder / name(run, class_, float(stored["confidence"][class_]))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            save_png(picture, file)
+
+_NAMES: Mapping[str, Callable[[Row, int], str]] = {
+    "paper": _paper_name,
+    "flat": _flat_name,
+    "folder": _folder_name,
+}
+"""What the layouts of one image a class call their files."""
+
+
+def _export_elites(
+    reader: StoreReader, folder: Path, name: Callable[[Row, int], str], generation: int
+) -> None:
+    from islands.store.images import render_all  # copying to Zarr works without torch
+
+    rows = _rows(table(reader, "elites"))
+    pictures = chain.from_iterable(
+        render_all(reader, run, [int(row["class"]) for row in rows if row["run"] == run])
+        for run in range(reader.runs)
+    )
+    _save_images(
+        reader,
+        folder,
+        {name(row, generation): row for row in rows},
+        pictures,
+        lambda row: show_command(reader, row["run"], "--class", f"index:{row['class']}"),
+    )
 
 
 def _export_cells(reader: StoreReader, folder: Path) -> None:
     """Write the elites of all cells, which are more than classes where `archive` says so."""
-    from islands.store.images import Studio, save_png
+    from islands.store.images import Studio
 
-    def name(row: Mapping[str, Any]) -> str:
-        return f"{folder_name(int(row['class']), row['name'])}/run-{row['run']}_cell-{row['cell']:03}.png"
-
-    columns = table(reader, "cells")
+    rows = _rows(table(reader, "cells"))
     studios = [Studio(reader, run) for run in range(reader.runs)]
-    for values in zip(*columns.values(), strict=True):
-        row = dict(zip(columns, values, strict=True))
-        picture = studios[row["run"]].draw(int(row["id"]))
+    pictures = (studios[row["run"]].draw(int(row["id"])) for row in rows)
+    # No command draws a cell alone.
+    again = islands_command(
+        "export", reader.path, folder, "--layout", "cells", "--at", reader.session.snapshot_id
+    )
+    files = {
+        f"{folder_name(int(row['class']), row['name'])}/run-{row['run']}_cell-{row['cell']:03}.png": row
+        for row in rows
+    }
+    _save_images(reader, folder, files, pictures, lambda _: again)
+
+
+def _save_images(
+    reader: StoreReader,
+    folder: Path,
+    rows: Mapping[str, Row],
+    pictures: Iterable[Picture | None],
+    command: Callable[[Row], str],
+) -> None:
+    """Write a PNG for each file of `rows`, which says what its row and `command` do, and `images.csv`."""
+    from islands.store.images import save_png
+
+    for (name, row), picture in zip(rows.items(), pictures, strict=True):
         assert picture is not None  # elites are kept always
-        (folder / name(row)).parent.mkdir(parents=True, exist_ok=True)
-        save_png(picture, folder / name(row))
-    _write_csv(folder, columns, name)
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        elite = Shown(int(row["class"]), row["confidence"], int(row["id"]))
+        label = elite_label(reader, int(row["run"]), elite, command(row))
+        save_png(picture, file, label | ({"cell": str(row["cell"])} if "cell" in row else {}))
+    _write_csv(folder, rows)
 
 
-def _write_csv(folder: Path, columns: Columns, name: Callable[[Mapping[str, Any]], str]) -> None:
+def _rows(columns: Columns) -> list[Row]:
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _write_csv(folder: Path, rows: Mapping[str, Row]) -> None:
     with (folder / "images.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("file", *columns))
-        for row in zip(*columns.values(), strict=True):
-            writer.writerow((name(dict(zip(columns, row, strict=True))), *row))
+        writer.writerow(("file", *next(iter(rows.values()), {})))
+        writer.writerows((name, *row.values()) for name, row in rows.items())
 
 
 def _write_manifest(reader: StoreReader, folder: Path) -> int:

@@ -20,6 +20,7 @@ from islands.encodings.settings import ENCODINGS, EncodingSettings
 from islands.errors import StoreError
 from islands.evolution.elites import Arrays
 from islands.extensions.sections import Kept
+from islands.store.labels import Label, as_text_chunks
 from islands.store.png import save_in_bands
 from islands.store.reader import StoreReader
 
@@ -156,12 +157,13 @@ def _elites_of(reader: StoreReader, run: int) -> _Shelf:
     return _Shelf(len(reader.classes), partial(reader.genomes, run), few=16)
 
 
-def save_png(picture: Picture, path: Path) -> None:
-    """Write uint8 (H, W, 1 or 3) as a PNG of the same bytes."""
+def save_png(picture: Picture, path: Path, label: Label) -> None:
+    """Write uint8 (H, W, 1 or 3) as a PNG of the same bytes that says what it is."""
+    texts = as_text_chunks(label)
     if len(picture) > _LARGE:
-        save_in_bands(picture, path)
+        save_in_bands(picture, path, texts)
     else:
-        as_image(picture).save(path, "PNG")
+        as_image(picture).save(path, "PNG", pnginfo=texts)
 
 
 def write_png(picture: Picture, stream: BinaryIO) -> None:

@@ -13,17 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL.PngImagePlugin import PngInfo
 
 _ROWS = 64
 _COLOUR_TYPE = {1: 0, 3: 2}
 
 
-def save_in_bands(picture: npt.NDArray[np.uint8], path: Path) -> None:
-    """Write uint8 (H, W, 1 or 3), in any memory order, as a PNG of the same bytes."""
+def save_in_bands(picture: npt.NDArray[np.uint8], path: Path, texts: PngInfo | None = None) -> None:
+    """Write uint8 (H, W, 1 or 3), in any memory order, as a PNG of the same bytes, with `texts`."""
     height, width, channels = picture.shape
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPE[channels], 0, 0, 0)
     with path.open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header))
+        for kind, content, *_ in texts.chunks if texts else ():
+            file.write(_chunk(kind, content))
         compressor = zlib.compressobj(6)
         for rows in _filtered(picture):
             file.write(_chunk(b"IDAT", compressor.compress(rows)))

@@ -118,7 +118,7 @@ def test_names_of_classes_cannot_escape_the_folder(evolved: Path, tmp_path: Path
     out = tmp_path / "deep" / "out"
     assert islands(["export", str(evolved), str(out), "--layout", "folder"]) == 0
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) == 21
+    assert len(files) == 22
     assert all(path.is_relative_to(out) for path in files)
     folders = sorted(path.name for path in out.iterdir() if path.is_dir())
     assert folders[:3] == ["0000_tench", "0001_img_src_x_onerror_hacked_1", "0002_etc_passwd"]

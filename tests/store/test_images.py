@@ -17,6 +17,7 @@ from islands.errors import InputError, StoreError
 from islands.evolution.checkpoint import Checkpoint
 from islands.store.export import Layout, export
 from islands.store.images import render_elite, stored_encoding
+from islands.store.labels import read_label
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
 from tests.store.samples import make_checkpoint, make_names, make_store
@@ -89,12 +90,22 @@ class TestExport:
             picture = np.asarray(image)
         np.testing.assert_array_equal(picture, _scored(drawn, 1)[4].transpose(1, 2, 0).squeeze())
 
-    def test_csv(self, drawn: Path, tmp_path: Path) -> None:
-        export(StoreReader(drawn), tmp_path, "flat")
+    @pytest.mark.parametrize("layout", ["paper", "flat", "folder", "cells"])
+    def test_csv(self, drawn: Path, tmp_path: Path, layout: Layout) -> None:
+        """Each picture has a row with its name and full confidence, and says the same itself."""
+        export(StoreReader(drawn), tmp_path, layout)
         with (tmp_path / "images.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        assert len(rows) == 2 * K - 1
-        assert all((tmp_path / row["file"]).exists() for row in rows)
+        assert {row["file"] for row in rows} == {
+            path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")
+        }
+        stored = [StoreReader(drawn).confidence(run) for run in range(2)]
+        for row in rows:
+            assert row["name"] == make_names(K)[int(row["class"])]
+            assert np.float32(row["confidence"]) == stored[int(row["run"])][int(row["class"])]
+            label = read_label(tmp_path / row["file"])
+            assert all(label[key] == row[key] for key in ("class", "name", "confidence", "run"))
+            assert label["genome"] == row["id"]
 
     def test_zarr(self, drawn: Path, tmp_path: Path) -> None:
         """A plain Zarr directory holds the same arrays and attributes."""
