@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import inspect
 import re
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +30,10 @@ icechunk.set_logs_filter("error")
 warnings.filterwarnings(
     "ignore", r"coroutine '(set_or_delete|StorePath\.set_if_not_exists)' was never awaited", RuntimeWarning
 )
+
+# Icechunk's threads call back into Python; one not yet back when Python shuts down aborts the process
+# (measured on two busy cores: 22 of 720 exits, none of 360 that wait). They need Python's lock, and no more.
+atexit.register(time.sleep, 0.05)
 
 
 def create_repository(location: Location | Path) -> icechunk.Repository:

@@ -18,6 +18,34 @@ from tests.store.samples import FINGERPRINT, make_checkpoint, make_config, make_
 ROOT = Path(__file__).parents[2]
 
 
+_EXITS_AT_ONCE = """
+import sys, threading, time
+from pathlib import Path
+from islands.store.repository import open_repository, open_root
+from zarr.core.sync import _get_loop
+
+loop = _get_loop()
+tell = loop.call_soon_threadsafe
+
+def tell_slowly(*arguments, **options):
+    handle = tell(*arguments, **options)
+    if threading.current_thread() is not threading.main_thread():
+        time.sleep(0.02)
+    return handle
+
+loop.call_soon_threadsafe = tell_slowly
+path = Path(sys.argv[1])
+list(open_root(path, open_repository(path).readonly_session("main")))
+"""
+"""Icechunk's thread is slow to come back from Python, as it is now and then where cores are busy."""
+
+
+def test_a_process_ends_after_icechunk_s_threads(store: Path) -> None:
+    command = [sys.executable, "-c", _EXITS_AT_ONCE, str(store)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 class TestContent:
     def test_attributes(self, store: Path) -> None:
         reader = StoreReader(store)
