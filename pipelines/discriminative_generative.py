@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from islands.experiments.findings.verdicts import Finding, Tested, Verdict
 from islands.experiments.parameters import FamiliesParameters
 from islands.experiments.pipeline import Pipeline
+from islands.texts import percent
 
 if TYPE_CHECKING:
     from islands.experiments.findings.evidence import Evidence
@@ -35,10 +36,10 @@ def _finding(claim: str, row: dict[str, Any], digits: dict[str, Any]) -> Finding
     from islands.experiments.findings import effects
 
     ours = (
-        f"median {row['median']:.2%}, {row['at_99']:.0%} at 99 %; log p(x) {row['log_likelihood']:,.0f} "
-        f"nats, {row['distance']:.1f} to the nearest digit, {row['unlikely']:.0%} less likely than 99 of 100 "
-        f"digits. Held-back digits: {digits['log_likelihood']:,.0f} nats, {digits['distance']:.1f} to the "
-        "nearest"
+        f"median {percent(row['median'])}, {percent(row['at_99'])} at 99 %; "
+        f"log p(x) {row['log_likelihood']:,.0f} nats, {row['distance']:.1f} to the nearest digit, "
+        f"{percent(row['unlikely'])} less likely than 99 of 100 digits. "
+        f"Held-back digits: {digits['log_likelihood']:,.0f} nats, {digits['distance']:.1f} to the nearest"
     )
     tested = (Tested(row["network"], row["accuracy"], row["test_images"], row["tested_on"]),)
     if "unlikely_images" not in row:
@@ -55,8 +56,8 @@ def _finding(claim: str, row: dict[str, Any], digits: dict[str, Any]) -> Finding
     return Finding(
         claim,
         None,
-        f"{fooled.mean():.0%} of {fooled.size} images are at 99 % and less likely than 99 of 100 digits. "
-        f"{ours}",
+        f"{percent(fooled.mean())} of {fooled.size} images are at 99 % and less likely than 99 of 100 "
+        f"digits. {ours}",
         effect.verdict,
         "the paper leaves the question open: agrees from half of the digits on",
         float(fooled.mean()),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from islands.experiments.findings.verdicts import Certainty, Figure, Finding
 from islands.experiments.parameters import AscentParameters
 from islands.experiments.pipeline import Pipeline
+from islands.texts import percent
 
 if TYPE_CHECKING:
     from islands.experiments.findings.evidence import Evidence
@@ -59,7 +60,9 @@ def findings(evidence: Evidence) -> list[Finding]:
                     claim,
                     Figure("99.99 %", Certainty.RECALLED_HIGH),
                     f"{network}, 8-bit images, median of the best: "
-                    + ", ".join(f"{way} {medians[way]:.4%} ({len(best[way])} classes)" for way in chosen),
+                    + ", ".join(
+                        f"{way} {percent(medians[way])} ({len(best[way])} classes)" for way in chosen
+                    ),
                     effect.verdict,
                     "another network; probabilities of the 8-bit image, which rounding may lower",
                     medians[weakest],

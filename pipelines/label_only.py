@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from islands.experiments.findings.verdicts import Finding
 from islands.experiments.parameters import LabelOnlyParameters
 from islands.experiments.pipeline import Pipeline
+from islands.texts import level, percent
 
 if TYPE_CHECKING:
     from islands.experiments.findings.evidence import Evidence
@@ -34,7 +35,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         confidence = median(item["median"][-1] for item in attempts)
         queries = median(item["queries"][-1] for item in attempts)
         steps = [
-            f"{share:.0%} by {_first(attempts[0], share):,}"
+            f"{level(share)} by {_first(attempts[0], share):,}"
             for share in (0.5, 1.0)
             if _first(attempts[0], share) is not None
         ]
@@ -42,7 +43,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         label = "their label, or by older results with a copy that has it" if older else "their label"
         effect = effects.median(
             effects.Sample(np.array([item["fooled"][-1] for item in attempts]), "attempts"),
-            f"median share of classes fooled with {threshold:.2%}",
+            f"median share of classes fooled with {level(threshold)}",
             "fewer than half of the classes, as an attack has before it begins",
             0.5,
         )
@@ -50,9 +51,9 @@ def findings(evidence: Evidence) -> list[Finding]:
             Finding(
                 f"Without confidences, a network can be fooled: {attack}.",
                 None,
-                f"after {queries:,.0f} queries {named:.0%} of the classes have an image with {label}, "
-                f"{fooled:.0%} one that fools the network with {threshold:.2%}, median confidence "
-                f"{confidence:.2%} (medians over {len(attempts)} attempts)"
+                f"after {queries:,.0f} queries {percent(named)} of the classes have an image with {label}, "
+                f"{percent(fooled)} one that fools the network with {level(threshold)}, median confidence "
+                f"{percent(confidence)} (medians over {len(attempts)} attempts)"
                 + (f"; fooled in the first: {', '.join(steps)}" if steps else ""),
                 effect.verdict,
                 "the paper needs confidences, and does not claim more: agrees from half of the classes on",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from islands.experiments.findings.verdicts import Finding, Tested, Verdict
 from islands.experiments.parameters import GarbageParameters
 from islands.experiments.pipeline import Pipeline
+from islands.texts import level, percent
 
 if TYPE_CHECKING:
     from islands.experiments.findings.effects import Sample
@@ -61,7 +62,7 @@ def _protected(row: dict[str, Any], without: dict[str, Any] | None, what: str) -
     from islands.experiments.findings import effects
 
     claim = f"A class for garbage made of {row['source']} protects a digit network from {what}."
-    held_back = ", ".join(f"{name} {share:.0%}" for name, share in row["recognised"].items())
+    held_back = ", ".join(f"{name} {percent(share)}" for name, share in row["recognised"].items())
     ours = f"{_fooled(row)}. Recognised as garbage when held back: {held_back}"
     if without is None:
         why = "no network without such a class beside: parameters.sources lacks none"
@@ -70,15 +71,15 @@ def _protected(row: dict[str, Any], without: dict[str, Any] | None, what: str) -
     effect = effects.apart(
         unprotected._replace(values=unprotected.values - PROTECTION),
         _by_run(row),
-        f"the runs' medians, without such a class and less {PROTECTION:.0%}, against with it",
-        f"a network without such a class, less {PROTECTION:.0%}",
+        f"the runs' medians, without such a class and less {level(PROTECTION)}, against with it",
+        f"a network without such a class, less {level(PROTECTION)}",
     )
     return Finding(
         claim,
         None,
         f"{ours}. Without such a class: {_fooled(without)}",
         effect.verdict,
-        f"the paper leaves the question open: agrees where runs lose {PROTECTION:.0%} or more",
+        f"the paper leaves the question open: agrees where runs lose {level(PROTECTION)} or more",
         row["at_99"],
         _tested(row),
         effect,
@@ -94,7 +95,7 @@ def _by_run(row: dict[str, Any]) -> Sample:
 
 
 def _fooled(row: dict[str, Any]) -> str:
-    return f"median {row['median']:.2%}, {row['at_99']:.0%} of {row['images']} images at 99 %"
+    return f"median {percent(row['median'])}, {percent(row['at_99'])} of {row['images']} images at 99 %"
 
 
 def _tested(row: dict[str, Any]) -> tuple[Tested, ...]:

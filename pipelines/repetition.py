@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from islands.experiments.findings.verdicts import Certainty, Figure, Finding, Verdict
 from islands.experiments.parameters import RepetitionParameters
 from islands.experiments.pipeline import Pipeline
+from islands.texts import level
 
 if TYPE_CHECKING:
     from islands.experiments.findings.evidence import Evidence
@@ -64,7 +65,7 @@ def findings(evidence: Evidence) -> list[Finding]:
             "elsewhere",
             effect.verdict,
             f"copies are found by colour and size, not by eye, and all but one are removed; slightly is read "
-            f"as {LEAST_LOSS:.0%} to {SLIGHT_LOSS:.0%} beyond the control",
+            f"as {level(LEAST_LOSS)} to {level(SLIGHT_LOSS)} beyond the control",
             loss,
             evidence.tested(),
             effect,

@@ -15,6 +15,7 @@ from islands.experiments.findings.verdicts import Certainty, Figure, Finding
 from islands.experiments.parameters import RetrainImagesParameters
 from islands.experiments.pipeline import Pipeline
 from islands.pipelines.retrain_mnist import networks
+from islands.texts import percent
 
 if TYPE_CHECKING:
     from islands.experiments.findings.evidence import Evidence
@@ -46,7 +47,8 @@ def findings(evidence: Evidence) -> list[Finding]:
             "On pictures, retraining with an over-represented class of fooling images lowers the confidences "
             "that evolve.",
             Figure("median 88.1 % before, 11.7 % after, p < 0.0001", Certainty.RECALLED_HIGH),
-            f"median {before:.2%} before, {after:.2%} after, of {first.size} and {second.size} images",
+            f"median {percent(before)} before, {percent(after)} after, "
+            f"of {first.size} and {second.size} images",
             effect.verdict,
             f"{evidence.parameters.architecture} on {evidence.parameters.data}, not AlexNet on ImageNet",
             after,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from islands.experiments.findings.verdicts import Certainty, Figure, Finding, Tested, Verdict
 from islands.experiments.parameters import RetrainMnistParameters
 from islands.experiments.pipeline import Pipeline
+from islands.texts import percent
 
 if TYPE_CHECKING:
     from islands.experiments.findings.effects import Sample
@@ -47,7 +48,7 @@ def findings(evidence: Evidence) -> list[Finding]:
     worst = min(accuracies[1:], default=accuracies[0])
     ours = (
         f"medians of DNN_1 to DNN_{len(medians)}: {', '.join(f'{100 * each:.2f}' for each in medians)} %, "
-        f"the lowest after retraining {min(medians[1:], default=medians[0]):.2%}"
+        f"the lowest after retraining {percent(min(medians[1:], default=medians[0]))}"
     )
     later = [name for name in items if name != "dnn-01"]
     smaller = "fewer runs, networks and training images" if len(medians) < 15 else "another training"
@@ -83,7 +84,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         Finding(
             "Retrained networks are about as good on real digits as the first.",
             Figure("similar", Certainty.RECALLED_LOW),
-            f"DNN_1 {accuracies[0]:.2%}, the worst later one {worst:.2%}",
+            f"DNN_1 {percent(accuracies[0])}, the worst later one {percent(worst)}",
             as_good.verdict if later else Verdict.NOT_COMPARABLE,
             smaller,
             worst,

@@ -23,6 +23,7 @@ from islands.config import NetworkConfig
 from islands.datasets.examples import InMemory
 from islands.datasets.mnist import MD5, Labelled, load_mnist
 from islands.files import write_whole
+from islands.texts import percent
 from islands.training.train import (
     BATCH,
     EPOCHS,
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     options = parser.parse_args()
     record = train_into(options.out, options.seed, options.epochs)
-    print(f"{options.out}: test accuracy {record.test_accuracy:.2%}")
+    print(f"{options.out}: test accuracy {percent(record.test_accuracy)}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 from islands.classifiers.pixel_models import BUILDERS
 from islands.datasets.examples import InMemory
 from islands.datasets.mnist import MD5, Labelled, load_mnist
+from islands.texts import percent
 from islands.training.train import accuracy, on_bytes
 
 WEIGHT_DECAY = 1e-4
@@ -109,17 +110,18 @@ def main() -> None:
     for name, fit in FITS.items():
         tensors = fit(train)
         data = gzip.compress(save(tensors), mtime=0)
+        share = accuracy(on_bytes(BUILDERS[name](tensors)), test)
         record = {
             "network": name,
             "command": "python -m islands.training.fit_pixels --out DIR",
             "torch": torch.__version__,
             "data_md5": MD5,
-            "test_accuracy": accuracy(on_bytes(BUILDERS[name](tensors)), test),
+            "test_accuracy": share,
             "sha256": hashlib.sha256(data).hexdigest(),
         }
         (options.out / f"{name}.safetensors.gz").write_bytes(data)
         (options.out / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
-        print(f"{name}: test accuracy {record['test_accuracy']:.2%}, {len(data):,} bytes")
+        print(f"{name}: test accuracy {percent(share)}, {len(data):,} bytes")
 
 
 if __name__ == "__main__":
