@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -11,6 +13,11 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.store.object_storage import s3_server
+
+ROOT = Path(__file__).parent
+
+# A shell lets what it starts with `&` ignore Ctrl-C, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test asserts a time: the first example may wait for a kernel to compile, and machines are busy.
 settings.register_profile("islands", deadline=None, max_examples=25)
@@ -20,26 +27,17 @@ settings.load_profile("islands")
 # A package by itself, whose tests run where it is installed: see `extensions/test_plugin.py`.
 collect_ignore = ["plugin"]
 
-STARTS_RAY = {
-    "archipelago/test_bench_workers.py",
-    "archipelago/test_commit_faults.py",
-    "archipelago/test_determinism.py",
-    "archipelago/test_not_finite.py",
-    "archipelago/test_scoring.py",
-    "archipelago/test_workers.py",
+LONG = (
     "cluster/test_jobs.py",
-    "extensions/test_plugin.py",
-    "cluster/test_two_hosts.py",
-    "observe/test_observers.py",
-    "runs/test_doctor.py",
-    "store/test_bucket.py",
     "test_chaos.py",
+    "archipelago/test_workers.py",
     "test_end_to_end.py",
+    "extensions/test_plugin.py",
     "test_surroundings.py",
-}
-"""Files whose tests start clusters. Two on one machine share the port of Ray's job agent: the second takes no
-jobs."""
-
+    "archipelago/test_determinism.py",
+    "archipelago/test_commit_faults.py",
+)
+"""Files that take a minute or more, longest first: begun last, they would end long after all others."""
 
 SHARE_FIXTURES = {"reports"}
 """Folders whose tests share a store and a browser."""
@@ -54,7 +52,7 @@ def examples(few: int) -> int:
 
 
 class ByFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Keeps in one process what shares fixtures: a file, or a folder; and all that starts Ray.
+    """Keeps in one process what shares fixtures: a file, or a folder.
 
     Not by xdist's own marks of groups: xdist 3.8 writes them where pytest 9.2 does not look, and every test
     is then a group of its own, without a word.
@@ -63,9 +61,14 @@ class ByFixtures(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0].removeprefix("tests/")
         folder = file.partition("/")[0]
-        if file in STARTS_RAY:
-            return "ray"
         return folder if folder in SHARE_FIXTURES else file
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, in whatever order the rest is."""
+    places = {ROOT / file: place for place, file in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_collection_finish() -> None:

@@ -72,8 +72,10 @@ def launched(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
