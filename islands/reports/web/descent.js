@@ -1,7 +1,10 @@
 // The lineage of an elite: all its ancestors drawn, played and scrubbed, with their log-odds and the classes that they had.
 "use strict";
 
-const ANCESTOR_SIDE = 224, FRAME_MS = 350; // as 112 pixels of a close screen
+const FRAME_MS = 350;
+
+// 112 pixels of a close screen; small images as they were scored, for between their pixels they are other images.
+const ancestorSide = (data) => (crisp(data) ? data.image_size : 224);
 
 const lineage = { number: 0, steps: [], canvases: [], drawn: [], at: 0, playing: false, chart: null };
 
@@ -74,9 +77,9 @@ async function drawStep(data, step, canvas, goesOn) {
     canvas.getContext("2d").drawImage(picture, 0, 0);
     return true;
   }
-  const image = new ImageData(ANCESTOR_SIDE, ANCESTOR_SIDE);
+  const side = ancestorSide(data), image = new ImageData(side, side);
   if (!(await paint(data.networks, step.drawn, data.image_size, { left: 0, top: 0, span: data.image_size }, image, goesOn))) return false;
-  canvas.width = canvas.height = ANCESTOR_SIDE;
+  canvas.width = canvas.height = side;
   canvas.getContext("2d").putImageData(image, 0, 0);
   return true;
 }

@@ -9,6 +9,7 @@ let data = null, order = [], shown = 0, current = -1, opened = -1, opener = null
 function drawAll() {
   $("main").hidden = false;
   drawOverview(); fillFilters(); filter(); drawCharts(); drawThresholds(); drawStatistics(); drawTransfer(); drawExchange(); drawProvenance();
+  document.querySelectorAll("nav, .scroll").forEach(cue);
 }
 
 function drawOverview() {
@@ -235,7 +236,6 @@ function listen() {
   $("one-class").addEventListener("input", () => { drawCurves(); remember(); });
   $("between").addEventListener("click", () => { showBetween(null); $("search").focus(); });
   $("csv").addEventListener("click", () => saveFile(`${data.store}-images.csv`, new Blob([csvOf(data, order)], { type: "text/csv" })));
-  document.querySelectorAll("nav, .scroll").forEach(cue);
   listenAddress();
   placeSlider(0);
   $("linear").addEventListener("input", () => { const least = stops()[$("least").value]; linear = $("linear").checked; placeSlider(least); filter(); drawCharts(); });
