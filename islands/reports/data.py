@@ -13,7 +13,7 @@ import numpy.typing as npt
 from islands.config import RunConfig
 from islands.encodings.settings import CppnSettings
 from islands.evolution.elites import Arrays
-from islands.reports.ancestry import Drawn, collect_lineages
+from islands.reports.ancestry import Program, collect_lineages
 from islands.reports.network_drawing import connections_of, lay_out
 from islands.reports.scales import evenly, log_odds
 from islands.store.columns import network_names, table
@@ -130,7 +130,9 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "elites": _elites(reader.operators, rows, place),
         "pictures": source.elites(genomes),
         "lineages": collect_lineages(
-            [(run.number, class_, run.genealogy) for run, class_ in rows], _drawing(reader, source)
+            [(run.number, class_, run.genealogy) for run, class_ in rows],
+            source.ancestor,
+            _programs(reader, source),
         ),
         "networks": _networks(reader, list(genomes.values())),
         "held_out": _held_out(reader, rows),
@@ -268,7 +270,7 @@ def _networks(reader: StoreReader, rows: list[tuple[_Run, int]]) -> dict[str, An
         networks.append(
             [
                 [[node.label, node.layer, round(node.place, 3), node.number] for node in nodes],
-                *_program(genome),
+                *(b64encode(column.tobytes()).decode() for column in _columns(genome)),
             ]
         )
     return {
@@ -280,23 +282,30 @@ def _networks(reader: StoreReader, rows: list[tuple[_Run, int]]) -> dict[str, An
     }
 
 
-def _program(genome: Arrays) -> list[str]:
+def _columns(genome: Arrays) -> tuple[npt.NDArray[Any], ...]:
     """Return functions, sources, targets and genes of a CPPN: see `_networks`."""
     sources, targets, genes = connections_of(genome)
-    columns = (genome["functions"][0].astype("u1"), sources.astype("<u2"), targets.astype("<u2"))
-    return [b64encode(column.tobytes()).decode() for column in (*columns, genes.astype("<f4"))]
+    return (
+        genome["functions"][0].astype("u1"),
+        sources.astype("<u2"),
+        targets.astype("<u2"),
+        genes.astype("<f4"),
+    )
 
 
-def _drawing(reader: StoreReader, pictures: Pictures) -> Callable[[int, int], Drawn]:
-    """Return what gives an ancestor's network, without what its drawing needs, or its picture."""
+def _programs(reader: StoreReader, pictures: Pictures) -> Callable[[int, int], Program | None] | None:
+    """Return what gives the network of an ancestor; None where no network draws."""
     if not isinstance(reader.config.encoding, CppnSettings):
-        return pictures.ancestor
+        return None
 
-    def network(run: int, id_: int) -> Drawn:
+    def program(run: int, id_: int) -> Program | None:
         genome = pictures.genome(run, id_)
-        return None if genome is None else [[], *_program(genome)]
+        if genome is None:
+            return None
+        columns = _columns(genome)
+        return b"".join(column.tobytes() for column in columns), len(columns[0]), len(columns[1])
 
-    return network
+    return program
 
 
 def _held_out(reader: StoreReader, rows: list[tuple[_Run, int]]) -> list[dict[str, Any]]:

@@ -8,13 +8,33 @@ const ancestorSide = (data) => (crisp(data) ? data.image_size : 224);
 
 const lineage = { number: 0, steps: [], canvases: [], drawn: [], at: 0, playing: false, chart: null };
 
+// The networks of all ancestors, as `programOf` takes them, unpacked once; null where they are pictures.
+const unpacked = new WeakMap();
+
+function networksOf({ networks }) {
+  if (networks && !unpacked.has(networks)) unpacked.set(networks, unpack(networks));
+  return networks && unpacked.get(networks);
+}
+
+async function unpack({ sizes, bytes }) {
+  const stream = new Blob([decoded(bytes, Uint8Array)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const content = await new Response(stream).arrayBuffer(), found = [];
+  for (let each = 0, start = 0; each < sizes.length; each += 2) {
+    const [nodes, connections] = [sizes[each], sizes[each + 1]];
+    const column = (Kind, length) => new Kind(content.slice(start, (start += length * Kind.BYTES_PER_ELEMENT)));
+    found.push(nodes ? [[], column(Uint8Array, nodes), column(Uint16Array, connections), column(Uint16Array, connections), column(Float32Array, connections)] : null);
+  }
+  return found;
+}
+
 // The ancestors of an elite and itself, the oldest first; `was` is the class before where it changed, else null.
 function lineageOf(data, at) {
-  const { chains, generations, drawn } = data.lineages, chain = chains[at], elites = data.elites, steps = [];
+  const { chains, generations, pictures, networks } = data.lineages, chain = chains[at], elites = data.elites, steps = [];
+  const there = (place) => (networks ? networks.sizes[2 * place] > 0 : pictures[place] !== null);
   for (let each = 0; each < chain.length; each += 3) {
-    steps.push({ generation: generations[chain[each]], class: chain[each + 1], confidence: fromLogOdds(chain[each + 2] / 100), drawn: drawn[chain[each]] });
+    steps.push({ generation: generations[chain[each]], class: chain[each + 1], confidence: fromLogOdds(chain[each + 2] / 100), place: chain[each], there: there(chain[each]) });
   }
-  steps.push({ generation: elites.generation[at], class: elites.class[at], confidence: elites.confidence[at], drawn: genomeAt(data, at) ?? data.pictures[elites.genome[at]] });
+  steps.push({ generation: elites.generation[at], class: elites.class[at], confidence: elites.confidence[at], place: null, there: true });
   return steps.map((step, number) => ({ ...step, was: number && steps[number - 1].class !== step.class ? steps[number - 1].class : null }));
 }
 
@@ -27,7 +47,7 @@ function wayOf(data, steps) {
 function lineageView(data, at) {
   const steps = lineageOf(data, at), name = data.classes[data.elites.class[at]];
   if (steps.length < 2) return [make("h3", {}, "Lineage"), make("p", { class: "note" }, "A random image of generation 0: it has no ancestors.")];
-  const changes = steps.filter((step) => step.was !== null).length, missing = steps.filter((step) => !step.drawn).length;
+  const changes = steps.filter((step) => step.was !== null).length, missing = steps.filter((step) => !step.there).length;
   const told = changes ? `; its class changed ${changes === 1 ? "once" : `${count(changes)} times`}: ${wayOf(data, steps)}` : `, ${name} all the way`;
   const strip = make("ol", { class: "strip", tabindex: "0", "aria-label": "Ancestors, the oldest first" }, ...steps.map((step, number) => {
     const button = make("button", { type: "button", "aria-label": `Step ${number}: generation ${count(step.generation)}, ${data.classes[step.class]}, ${percent(step.confidence)}` },
@@ -66,19 +86,20 @@ function descentSpec(data, at, steps) {
     { transform: [{ filter: "datum.other !== null" }], mark: { ...point, color: colour("soft") }, encoding: { x, y: { ...y, field: "other" }, tooltip } }] };
 }
 
-// Draws an ancestor onto its canvas; gives whether something is there.
-async function drawStep(data, step, canvas, goesOn) {
-  if (!step.drawn) return false;
-  if (typeof step.drawn === "string") {
+// Draws an ancestor, or the elite at `at`, onto its canvas; gives whether something is there.
+async function drawStep(data, at, step, canvas, goesOn) {
+  if (!step.there) return false;
+  const genome = step.place === null ? genomeAt(data, at) : (await networksOf(data.lineages))?.[step.place];
+  if (!genome) {
     const picture = new Image();
-    picture.src = step.drawn;
+    picture.src = step.place === null ? data.pictures[data.elites.genome[at]] : data.lineages.pictures[step.place];
     await picture.decode();
     [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
     canvas.getContext("2d").drawImage(picture, 0, 0);
     return true;
   }
   const side = ancestorSide(data), image = new ImageData(side, side);
-  if (!(await paint(data.networks, step.drawn, data.image_size, { left: 0, top: 0, span: data.image_size }, image, goesOn))) return false;
+  if (!(await paint(data.networks, genome, data.image_size, { left: 0, top: 0, span: data.image_size }, image, goesOn))) return false;
   canvas.width = canvas.height = side;
   canvas.getContext("2d").putImageData(image, 0, 0);
   return true;
@@ -91,7 +112,7 @@ function tellLineage(data, at) {
   Object.assign(lineage, { steps, canvases, playing: false, chart: null, at: steps.length - 1 });
   if (steps.length < 2) return;
   let before = Promise.resolve();
-  const draw = (each) => (before = before.then(() => goesOn() && drawStep(data, steps[each], canvases[each], goesOn)));
+  const draw = (each) => (before = before.then(() => goesOn() && drawStep(data, at, steps[each], canvases[each], goesOn)));
   const last = draw(steps.length - 1);
   lineage.drawn = [...canvases.slice(0, -1).map((_, each) => draw(each)), last];
   drawChart("chart-lineage", descentSpec(data, at, steps)).then(({ view }) => {
