@@ -41,7 +41,7 @@ function remember() {
 
 // Shows what an address says; what it says wrongly stays as usual.
 function showAddress() {
-  const view = viewOf(location.hash), axisChanged = linear !== (view.axis === "linear"), curveChanged = $("one-class").value.trim() !== view.curve;
+  const view = viewOf(location.hash), before = viewNow(), axisChanged = linear !== (view.axis === "linear"), curveChanged = $("one-class").value.trim() !== view.curve;
   address.showing = true;
   for (const [name, id] of Object.entries(controls)) {
     $(id).value = view[name];
@@ -51,7 +51,8 @@ function showAddress() {
   placeSlider(Math.min(1, Math.max(0, +view.least || 0)));
   const ends = view.between.split("~").map(Number);
   between = view.between && ends.length === 2 && ends.every(Number.isFinite) ? ends : null;
-  filter();
+  // Cards that stay keep the focus.
+  if (Object.keys(USUAL).some((name) => !["curve", "elite"].includes(name) && before[name] !== view[name])) filter();
   if (axisChanged) drawCharts(); else if (curveChanged) drawCurves();
   const wanted = data.elites.class.findIndex((class_, at) => `${data.elites.run[at]}.${class_}` === view.elite);
   if (wanted >= 0 && (wanted !== opened || !$("elite").open)) open(wanted);

@@ -126,12 +126,13 @@ function tellLineage(data, at) {
 
 async function showStep(data, at) {
   const number = lineage.number, step = lineage.steps[at], canvas = lineage.canvases[at], strip = canvas.closest(".strip");
-  lineage.at = at;
   $("lineage-step").value = at;
   $("lineage-step").setAttribute("aria-valuetext", `generation ${step.generation}, ${data.classes[step.class]}, ${percent(step.confidence)}`);
   strip.querySelector("[aria-current]")?.removeAttribute("aria-current");
   canvas.parentElement.setAttribute("aria-current", "step");
-  strip.scrollLeft = canvas.closest("li").offsetLeft - strip.offsetLeft - strip.clientWidth / 2 + canvas.clientWidth / 2;
+  // At first the strip begins where the lineage does.
+  if (lineage.at !== at) strip.scrollLeft = canvas.closest("li").offsetLeft - strip.offsetLeft - strip.clientWidth / 2 + canvas.clientWidth / 2;
+  lineage.at = at;
   $("lineage-told").textContent = `Step ${at}, generation ${count(step.generation)}: ${data.classes[step.class]}, ${percent(step.confidence)}${step.was === null ? "" : `; before, it was ${data.classes[step.was]}`}`;
   lineage.chart?.change("now", vega.changeset().remove(() => true).insert([{ step: at }])).runAsync();
   const there = await lineage.drawn[at];

@@ -38,7 +38,7 @@ function takingView(data, at) {
   const told = make("span", { role: "status", class: "told" });
   const copier = (text, copy) => {
     const button = make("button", { type: "button", class: "pill" }, text);
-    button.addEventListener("click", () => copy().then(() => { told.textContent = "Copied."; }, () => { told.textContent = "This browser does not let pages copy that."; }));
+    button.addEventListener("click", () => { told.textContent = ""; copy().then(() => { told.textContent = "Copied."; }, () => { told.textContent = "This browser does not let pages copy that."; }); });
     return button;
   };
   const png = make("button", { type: "button", class: "pill" }, "PNG 1024");
