@@ -13,9 +13,11 @@ import numpy.typing as npt
 from islands.config import RunConfig
 from islands.encodings.settings import CppnSettings
 from islands.evolution.elites import Arrays
+from islands.reports.ancestry import Program, collect_lineages
 from islands.reports.network_drawing import connections_of, lay_out
+from islands.reports.scales import evenly, log_odds
 from islands.store.columns import network_names, table
-from islands.store.genealogy import Ancestor, Genealogy
+from islands.store.genealogy import Genealogy
 from islands.store.reader import StoreReader
 from islands.store.schema import THRESHOLDS
 from islands.store.statistics import Statistics, images_by_epoch, measure, over_time
@@ -25,12 +27,8 @@ from islands.transfers.measures import DOGS_AND_CATS
 _CURVE_POINTS = 120
 _CLASS_CURVE_POINTS = 40
 _TOP = 5
-_STRIP = 8
-_STRIP_PICTURES = 4000
 _LEVELS = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 _USUAL = _LEVELS.index(0.9)
-_NEAREST = 6e-8
-"""The distance from 0 and 1 that is drawn: float32 has no smaller one below 1."""
 
 
 class Pictures(Protocol):
@@ -42,6 +40,10 @@ class Pictures(Protocol):
 
     def ancestor(self, run: int, id_: int) -> str | None:
         """Return the source of a small picture of an ancestor; None where its genome was not kept."""
+        ...
+
+    def genome(self, run: int, id_: int) -> Arrays | None:
+        """Return the arrays of a genome, each (1, width); None where it was not kept."""
         ...
 
 
@@ -108,6 +110,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
     attributes = reader.attributes
     return {
         "store": reader.path.name,
+        "path": str(reader.path.path.resolve() if reader.path.is_local else reader.path),
         "pipeline": reader.config.pipeline,
         "network": network_names([reader])[attributes["fingerprint"]],
         "encoding": reader.config.encoding.name,
@@ -126,7 +129,11 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "statistics": _statistics(runs, reader.config),
         "elites": _elites(reader.operators, rows, place),
         "pictures": source.elites(genomes),
-        "lineages": _lineages(rows, source),
+        "lineages": collect_lineages(
+            [(run.number, class_, run.genealogy) for run, class_ in rows],
+            source.ancestor,
+            _programs(reader, source),
+        ),
         "networks": _networks(reader, list(genomes.values())),
         "held_out": _held_out(reader, rows),
         "islands": _islands(runs),
@@ -196,21 +203,20 @@ def _band(runs: list[_Run], k: int) -> dict[str, float] | None:
 
 def _curves(runs: list[_Run], per_epoch: int) -> dict[str, Any]:
     epochs = len(runs[0].curves)
-    fine, coarse = _sample(epochs, _CURVE_POINTS), _sample(epochs, _CLASS_CURVE_POINTS)
+    fine, coarse = evenly(epochs, _CURVE_POINTS), evenly(epochs, _CLASS_CURVE_POINTS)
     quartiles = [np.quantile(run.curves[fine], (0.25, 0.5, 0.75), axis=1) for run in runs]
     return {
         "generations": (fine * per_epoch).tolist(),
         "quartiles": [np.round(each.astype(np.float64), 8).tolist() for each in quartiles],
         "class_generations": (coarse * per_epoch).tolist(),
-        # Hundredths of log-odds: close to 1 as exact as in the middle.
-        "classes": [np.rint(100 * _log_odds(run.curves[coarse].T)).astype(int).tolist() for run in runs],
+        "classes": [log_odds(run.curves[coarse].T).tolist() for run in runs],
     }
 
 
 def _statistics(runs: list[_Run], config: RunConfig) -> dict[str, Any]:
     """Return the statistics of each run over images, and those of its archive now; None: of no elites."""
     epochs = len(runs[0].curves)
-    shown = _sample(epochs, _CURVE_POINTS)
+    shown = evenly(epochs, _CURVE_POINTS)
     ends = [run.ends._asdict() for run in runs]
     return {
         "evaluations": np.array(images_by_epoch(config, epochs))[shown].tolist(),
@@ -231,17 +237,6 @@ def _statistics(runs: list[_Run], config: RunConfig) -> dict[str, Any]:
 _DRAWN = ("coverage", "qd_score", "normalized_qd_score")
 
 
-def _log_odds(confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    inside = np.clip(confidence.astype(np.float64), _NEAREST, 1 - _NEAREST)
-    logits: npt.NDArray[np.float64] = np.log(inside / (1 - inside))
-    return logits
-
-
-def _sample(count: int, most: int) -> npt.NDArray[np.intp]:
-    """Return `most` of 0 to count - 1 at most, evenly spread, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.intp))
-
-
 def _elites(
     operators: Sequence[str], rows: list[tuple[_Run, int]], place: dict[tuple[int, int], int]
 ) -> dict[str, list[Any]]:
@@ -258,38 +253,6 @@ def _elites(
     }
 
 
-def _lineages(rows: list[tuple[_Run, int]], pictures: Pictures) -> dict[str, Any]:
-    """Sample every lineage; ancestors are shared, and those beyond a number go without a picture."""
-    places: dict[tuple[int, int], int] = {}
-    ancestors: list[dict[str, Any]] = []
-    strips, lengths = [], []
-    drawn = 0
-    for run, class_ in rows:
-        chain = run.genealogy.chain_ids(class_)[:-1]
-        lengths.append(len(chain))
-        strip = []
-        for at in _sample(len(chain), _STRIP) if chain else ():
-            key = (run.number, chain[at])
-            if key not in places:
-                picture = pictures.ancestor(*key) if drawn < _STRIP_PICTURES else None
-                drawn += picture is not None
-                places[key] = len(ancestors)
-                ancestors.append(_ancestor(run.genealogy.ancestor(chain[at]), picture))
-            strip.append(places[key])
-        strips.append(strip)
-    return {"ancestors": ancestors, "strips": strips, "lengths": lengths}
-
-
-def _ancestor(ancestor: Ancestor, picture: str | None) -> dict[str, Any]:
-    best = ancestor.held[0]
-    return {
-        "generation": ancestor.generation,
-        "class": best.class_,
-        "confidence": round(best.confidence, 6),
-        "picture": picture,
-    }
-
-
 def _networks(reader: StoreReader, rows: list[tuple[_Run, int]]) -> dict[str, Any] | None:
     """Return the networks that draw the elites, with which the page draws them itself; None: they have none.
 
@@ -303,15 +266,11 @@ def _networks(reader: StoreReader, rows: list[tuple[_Run, int]]) -> dict[str, An
     networks: list[Any] = []
     for run, class_ in rows:
         genome: Arrays = {name: array[class_ : class_ + 1] for name, array in genomes[run.number].items()}
-        sources, targets, genes = connections_of(genome)
-        columns = (genome["functions"][0].astype("u1"), sources.astype("<u2"), targets.astype("<u2"))
+        nodes = lay_out(genome, image["channels"]).nodes
         networks.append(
             [
-                [
-                    [node.label, node.layer, round(node.place, 3), node.number]
-                    for node in lay_out(genome, image["channels"]).nodes
-                ],
-                *(b64encode(column.tobytes()).decode() for column in (*columns, genes.astype("<f4"))),
+                [[node.label, node.layer, round(node.place, 3), node.number] for node in nodes],
+                *(b64encode(column.tobytes()).decode() for column in _columns(genome)),
             ]
         )
     return {
@@ -321,6 +280,32 @@ def _networks(reader: StoreReader, rows: list[tuple[_Run, int]]) -> dict[str, An
         "weight_limit": encoding.weight_limit,
         "genomes": networks,
     }
+
+
+def _columns(genome: Arrays) -> tuple[npt.NDArray[Any], ...]:
+    """Return functions, sources, targets and genes of a CPPN: see `_networks`."""
+    sources, targets, genes = connections_of(genome)
+    return (
+        genome["functions"][0].astype("u1"),
+        sources.astype("<u2"),
+        targets.astype("<u2"),
+        genes.astype("<f4"),
+    )
+
+
+def _programs(reader: StoreReader, pictures: Pictures) -> Callable[[int, int], Program | None] | None:
+    """Return what gives the network of an ancestor; None where no network draws."""
+    if not isinstance(reader.config.encoding, CppnSettings):
+        return None
+
+    def program(run: int, id_: int) -> Program | None:
+        genome = pictures.genome(run, id_)
+        if genome is None:
+            return None
+        columns = _columns(genome)
+        return b"".join(column.tobytes() for column in columns), len(columns[0]), len(columns[1])
+
+    return program
 
 
 def _held_out(reader: StoreReader, rows: list[tuple[_Run, int]]) -> list[dict[str, Any]]:

@@ -17,13 +17,14 @@ import torch
 from PIL import Image
 
 from islands.errors import InputError
+from islands.evolution.elites import Arrays
 from islands.reports.data import collect
 from islands.store.images import Picture, Studio, as_image
 from islands.store.reader import StoreReader
 
-_SCRIPTS = ("charts", "painting", "closer", "elite", "page")
+_SCRIPTS = ("charts", "painting", "closer", "descent", "saving", "elite", "address", "page")
 _FEW = 1200
-_LARGE_SIDE, _SMALL_SIDE, _STRIP_SIDE = 256, 128, 56
+_LARGE_SIDE, _SMALL_SIDE, _STRIP_SIDE = 256, 128, 112
 _LOSSLESS_SIDE = 64
 _BUDGET = 28_000_000
 """Bytes of all elites' pictures; a third more as text."""
@@ -104,6 +105,10 @@ class Embedded:
         """Return a data URI of a small picture; None where the genome was not kept."""
         picture = self._studios[run].draw(id_)
         return None if picture is None else data_uri(picture, _STRIP_SIDE, self._most)
+
+    def genome(self, run: int, id_: int) -> Arrays | None:
+        """Return the arrays of a genome; None where it was not kept."""
+        return self._studios[run].genome(id_)
 
 
 def data_uri(picture: Picture, side: int, most: int) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from islands.errors import InputError, StoreError
+from islands.evolution.elites import Arrays
 from islands.reports.data import collect
 from islands.reports.page import render
 from islands.store.images import Studio, write_png
@@ -44,6 +45,10 @@ class Linked:
     def ancestor(self, run: int, id_: int) -> str | None:
         """Return the address of an ancestor's picture; None where its genome was not kept."""
         return f"picture/{run}/{id_}" if id_ in self.studios[run] else None
+
+    def genome(self, run: int, id_: int) -> Arrays | None:
+        """Return the arrays of a genome; None where it was not kept."""
+        return self.studios[run].genome(id_)
 
 
 @dataclass(frozen=True)

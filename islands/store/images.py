@@ -30,6 +30,9 @@ _LARGE = 2048
 _IN_MEMORY = 1 << 25
 """Bytes of a table of genomes up to which all of them are kept in memory: a run of 1000 CPPNs has 4 MB."""
 
+_AHEAD = 1 << 19
+"""Bytes that are read at once, at least: what is asked for in order is not read row by row."""
+
 
 def stored_encoding(reader: StoreReader, *, trust: bool = False) -> Encoding:
     """Return the encoding of the store's genomes.
@@ -140,7 +143,7 @@ class _Shelf:
         self._lock = threading.Lock()
         self._start, self._held = 0, read(slice(0, 1))
         width = sum(array.nbytes for array in self._held.values())
-        self._step = count if count * width <= _IN_MEMORY else few
+        self._step = count if count * width <= _IN_MEMORY else max(few, _AHEAD // width)
         if self._step > 1:
             self._held = read(slice(0, self._step))
 

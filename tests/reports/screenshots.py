@@ -34,6 +34,7 @@ def photograph(store: Path, out: Path) -> None:
         views = [page.screenshot()]
         page.locator(".card").nth(3).click()
         page.locator("#elite").wait_for()
+        page.evaluate("Promise.all(lineage.drawn)")
         views.append(page.screenshot())
         browser.close()
     sheet = Image.new("RGB", (2 * SHOWN[0] + GAP, SHOWN[1]), "white")

@@ -6,7 +6,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 function chartConfig() {
   const soft = colour("soft"), line = colour("line");
   return {
-    background: null, customFormatTypes: true, view: { stroke: null }, font: "system-ui, sans-serif",
+    background: colour("raised"), customFormatTypes: true, view: { stroke: null }, font: "system-ui, sans-serif",
     axis: { labelColor: soft, titleColor: soft, gridColor: line, domainColor: line, tickColor: line,
             titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12 },
     legend: { labelColor: soft, titleColor: soft, titleFontWeight: "normal" },
@@ -16,9 +16,11 @@ function chartConfig() {
 
 async function drawChart(id, spec) {
   const place = document.getElementById(id);
-  await vegaEmbed(place, { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container",
+  const drawn = await vegaEmbed(place, { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container",
     description: place.closest("figure").querySelector("figcaption").textContent, autosize: { type: "fit", contains: "padding" }, config: chartConfig(), ...spec },
     { actions: false, renderer: "svg", ast: true, tooltip: { theme: "custom" } });
+  saveChart(place, drawn.view);
+  return drawn;
 }
 
 const share = { type: "quantitative", scale: { domain: [0, 1] }, axis: { formatType: "level" } };
@@ -55,6 +57,9 @@ const told = (...fields) => fields.map((text) => {
   return { field, type: "quantitative", ...(format === "percent" ? { formatType: format } : { format }) };
 });
 
+// The place of a class's elite of a run among all elites; -1 where it has none.
+const eliteAt = (data, run, number) => data.elites.class.findIndex((each, at) => each === number && data.elites.run[at] === run);
+
 // (data, class or null) -> median and quartiles of every run; the class in a colour of its own, with its name.
 function curvesSpec(data, one) {
   const rows = data.curves.quartiles.flatMap((run, number) => data.curves.generations.map((generation, at) => ({
@@ -62,7 +67,7 @@ function curvesSpec(data, one) {
     low: placed(run[0][at]), middle: placed(run[1][at]), high: placed(run[2][at]) })));
   const chosen = one === null ? [] : data.curves.classes.flatMap((run, number) => data.curves.class_generations.map((generation, at) => {
     const confidence = fromLogOdds(run[one][at] / 100);
-    return { run: `run ${number}`, generation, confidence, place: placed(confidence), name: data.classes[one], last: at === data.curves.class_generations.length - 1 };
+    return { at: eliteAt(data, number, one), run: `run ${number}`, generation, confidence, place: placed(confidence), name: data.classes[one], last: at === data.curves.class_generations.length - 1 };
   }));
   const y = { ...confidenceAxis([...rows.flatMap((row) => [row.lower, row.upper]), ...chosen.map((row) => row.confidence)]), title: "confidence" };
   const x = { field: "generation", type: "quantitative", title: "generation", axis: { tickMinStep: 1 } };
@@ -73,7 +78,7 @@ function curvesSpec(data, one) {
       tooltip: told("run", "generation", "median:percent", "lower:percent", "upper:percent") } },
   ];
   if (one !== null) layer.push(
-    { data: { values: chosen }, mark: { type: "line", strokeWidth: 2, color: colour("chosen"), point: { size: 18, color: colour("chosen") } },
+    { data: { values: chosen }, mark: { type: "line", strokeWidth: 2, color: colour("chosen"), point: { size: 18, color: colour("chosen") }, cursor: "pointer" },
       encoding: { x, detail: { field: "run", type: "nominal" }, y: { ...y, field: "place" }, tooltip: told("name", "run", "generation", "confidence:percent") } },
     { data: { values: chosen.filter((row) => row.last && row.run === "run 0") }, mark: { type: "text", align: "right", dy: -9, fontWeight: 600, color: colour("chosen") },
       encoding: { x, y: { ...y, field: "place" }, text: { field: "name", type: "nominal" } } });
@@ -99,19 +104,20 @@ function histogramSpec(data) {
   const share = (place) => (linear ? place : fromLogOdds(place));
   const bins = Array.from({ length: BINS }, (_, at) => ({ from: first + at * width, to: first + (at + 1) * width, elites: 0 }));
   for (const confidence of data.elites.confidence) bins[Math.min(BINS - 1, Math.floor((placed(confidence) - first) / width))].elites += 1;
-  const values = bins.map((bin) => ({ ...bin, least: share(bin.from), most: share(bin.to) }));
-  return { data: { values }, height: 260, mark: { type: "bar", color: colour("accent"), binSpacing: 1 },
+  // What lies beyond float32 is in the bins at the ends.
+  const values = bins.map((bin, at) => ({ ...bin, least: at ? share(bin.from) : 0, most: at < BINS - 1 ? share(bin.to) : 1 }));
+  return { data: { values }, height: 260, mark: { type: "bar", color: colour("accent"), binSpacing: 1, cursor: "pointer" },
     encoding: { x: { ...x, field: "from", bin: { binned: true, step: width }, title: "confidence" }, x2: { field: "to" },
       y: { field: "elites", type: "quantitative", title: "elites", axis: { tickMinStep: 1 } },
       tooltip: told("elites", "least:percent", "most:percent") } };
 }
 
 function classesSpec(data) {
-  const values = data.elites.class.map((number, at) => ({ class: number, name: data.classes[number],
+  const values = data.elites.class.map((number, at) => ({ at, class: number, name: data.classes[number],
     run: `run ${data.elites.run[at]}`, confidence: data.elites.confidence[at], place: placed(data.elites.confidence[at]) }));
   const x = { field: "class", type: "quantitative", title: "class", scale: { domain: [0, data.classes.length - 1], nice: false },
     axis: { tickMinStep: 1 } };
-  const layer = [{ data: { values }, mark: { type: "circle", opacity: 0.65, size: data.classes.length > 100 ? 14 : 60 },
+  const layer = [{ data: { values }, mark: { type: "circle", cursor: "pointer", opacity: 0.65, size: data.classes.length > 100 ? 14 : 60 },
     encoding: { x, y: { ...confidenceAxis(data.elites.confidence), field: "place", title: "confidence" },
       color: { field: "run", type: "nominal", title: null, legend: data.runs > 1 ? { orient: "top", symbolOpacity: 1 } : null },
       tooltip: told("name", "class", "run", "confidence:percent") } }];

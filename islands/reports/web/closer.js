@@ -83,14 +83,11 @@ async function pngOf(data, at, size, told) {
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 
-async function savePng(button, data, size) {
-  const text = button.textContent, at = closer.at, link = document.createElement("a");
+async function savePng(button, data, at, size) {
+  const text = button.textContent;
   button.disabled = true;
   const blob = await pngOf(data, at, size, (done) => { button.textContent = `${Math.floor(100 * done)}\u00a0%`; });
-  link.href = URL.createObjectURL(blob);
-  link.download = `${data.store}-run-${data.elites.run[at]}-class-${data.elites.class[at]}-${size}.png`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  saveFile(`${data.store}-run-${data.elites.run[at]}-class-${data.elites.class[at]}-${size}.png`, blob);
   button.textContent = text;
   button.disabled = false;
 }
@@ -116,8 +113,8 @@ function listenCloser(asked) {
   $("closer").addEventListener("keydown", (event) => { if (keys[event.key]) { event.preventDefault(); event.stopPropagation(); keys[event.key](); } });
   $("closer-in").addEventListener("click", keys["+"]);
   $("closer-out").addEventListener("click", keys["-"]);
-  $("closer-1024").addEventListener("click", (event) => savePng(event.currentTarget, asked(), 1024));
-  $("closer-4096").addEventListener("click", (event) => savePng(event.currentTarget, asked(), 4096));
+  $("closer-1024").addEventListener("click", (event) => savePng(event.currentTarget, asked(), closer.at, 1024));
+  $("closer-4096").addEventListener("click", (event) => savePng(event.currentTarget, asked(), closer.at, 4096));
   // Where a browser does not allow it, the picture stays as large as the window.
   $("closer-full").addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen()).catch(() => {}));
   $("closer-close").addEventListener("click", () => $("closer").close());

@@ -40,12 +40,11 @@ function eliteView(data, at) {
   const picture = make("button", { type: "button", class: "look", "aria-label": `Look closer at the image evolved for ${name}` },
     make("img", { class: `shot ${crisp(data)}`, src: data.pictures[elites.genome[at]], alt: "" }));
   picture.addEventListener("click", () => lookCloser(data, at));
-  const command = `islands show ${data.store} --class index:${number} --run ${elites.run[at]}`;
   return [
     make("div", { class: "pair" },
-      make("div", {}, picture, make("p", { class: "note" }, data.live ? "Byte for byte as it was scored. As a file: " : "A copy for this page. Byte for byte as it was scored: ", make("code", {}, command))),
+      make("div", {}, picture, takingView(data, at), make("p", { class: "note" }, data.live ? "Byte for byte as it was scored. As a file: " : "A copy for this page. Byte for byte as it was scored: ", make("code", {}, commandOf(data, at)))),
       make("div", {},
-        make("h2", { id: "elite-title" }, name),
+        make("h2", { id: "elite-title", tabindex: "-1" }, name),
         make("p", { class: "big" }, percent(elites.confidence[at])),
         pairs([["class", `${number} of run ${elites.run[at]}`], ["made in", `generation ${count(elites.generation[at])}, by ${elites.operator[at]} on island ${elites.island[at]}`], ["genome", String(elites.id[at])]]),
         make("h3", {}, `What ${data.network} sees`), topBars(data, at),
@@ -66,26 +65,12 @@ function topBars(data, at) {
 function heldOutViews(data, at) {
   const scored = data.held_out.filter((each) => each.scores[at]);
   if (!scored.length) return [];
-  return [make("h3", {}, "What held-out networks see"), make("div", { class: "scroll" }, make("table", {},
+  return [make("h3", {}, "What held-out networks see"), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "What held-out networks see" }, make("table", {},
     make("thead", {}, make("tr", {}, ...["network", "sees first", "", "target", "rank"].map((text) => make("th", { scope: "col" }, text)))),
     make("tbody", {}, ...scored.map(({ network, scores }) => {
       const [target, rank, top, value] = scores[at];
       return make("tr", {}, make("td", {}, network), make("td", {}, top < 0 ? "nothing: no finite scores" : data.classes[top]), make("td", {}, percent(value)), make("td", {}, percent(target)), make("td", {}, String(rank)));
     }))))];
-}
-
-function lineageView(data, at) {
-  const strip = data.lineages.strips[at], length = data.lineages.lengths[at];
-  if (!strip.length) return [make("h3", {}, "Lineage"), make("p", { class: "note" }, "A random image of generation 0: it has no ancestors.")];
-  const items = strip.map((place) => {
-    const ancestor = data.lineages.ancestors[place];
-    return make("li", {},
-      ancestor.picture ? make("img", { class: crisp(data), src: ancestor.picture, alt: "" }) : make("span", { class: "blank" }),
-      `gen. ${count(ancestor.generation)}`, make("br"), data.classes[ancestor.class], make("br"), percent(ancestor.confidence));
-  });
-  const shown = strip.length < length ? `${strip.length} of its ${count(length)} ancestors, the oldest first` : `its ${count(length)} ancestor${length > 1 ? "s" : ""}, the oldest first`;
-  return [make("h3", {}, "Lineage"), make("p", { class: "note" }, `${shown}, each with the class that it was best at`),
-    make("ol", { class: "strip", tabindex: "0", "aria-label": "Ancestors" }, ...items)];
 }
 
 function drawingView(data, at) {
@@ -97,7 +82,7 @@ function drawingView(data, at) {
   const crowd = Math.max(...Array.from({ length: depth + 1 }, (_, layer) => nodes.filter((node) => node[1] === layer).length));
   const width = 130 * depth + 170, height = Math.max(150, 34 * crowd);
   const x = (node) => 85 + 130 * node[1], y = (node) => height * node[2];
-  const drawing = svg("svg", { class: "drawing", style: `max-width:${1.15 * width}px`, viewBox: `0 0 ${width} ${height}`, role: "img",
+  const drawing = svg("svg", { class: "drawing", style: `max-width:${1.15 * width}px;min-width:${Math.min(width, 2400) / 2}px`, viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": `The network that draws the image: ${nodes.length} nodes, ${connections.length} connections` });
   for (const [source, target, weight] of connections) {
     const a = nodes[source], b = nodes[target], middle = (x(a) + x(b)) / 2;
@@ -109,5 +94,5 @@ function drawingView(data, at) {
     drawing.append(svg("rect", { x: x(node) - half, y: y(node) - 10, width: 2 * half, height: 20, rx: 10 }),
       svg("text", { x: x(node), y: y(node) + 4, "text-anchor": "middle" }, node[0]));
   }
-  return [make("h3", {}, "The network that draws it"), drawing];
+  return [make("h3", {}, "The network that draws it"), make("div", { class: "scroll wide-drawing", tabindex: "0", role: "region", "aria-label": "The network" }, drawing)];
 }

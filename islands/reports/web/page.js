@@ -4,11 +4,12 @@
 const FIRST = 120, BEST = 8;
 const POLL_MS = 2000;
 const $ = (id) => document.getElementById(id);
-let data = null, order = [], shown = 0, current = -1, opener = null;
+let data = null, order = [], shown = 0, current = -1, opened = -1, opener = null, between = null;
 
 function drawAll() {
   $("main").hidden = false;
   drawOverview(); fillFilters(); filter(); drawCharts(); drawThresholds(); drawStatistics(); drawTransfer(); drawExchange(); drawProvenance();
+  document.querySelectorAll("nav, .scroll").forEach(cue);
 }
 
 function drawOverview() {
@@ -68,6 +69,15 @@ function agreement(at) {
   return asked.length ? asked.filter((each) => each.scores[at][2] === data.elites.class[at]).length : null;
 }
 
+// 2: the name, or one of those that commas part; 1: it begins so; 0: it is somewhere in it.
+function exactness(name, text) {
+  if (name.split(", ").includes(text)) return 2;
+  return name.startsWith(text) ? 1 : 0;
+}
+
+// Whether a confidence is in the bar of the histogram that was chosen; the last one has its end.
+const isBetween = (confidence) => !between || (confidence >= between[0] && (confidence < between[1] || between[1] === 1));
+
 function filter() {
   const elites = data.elites, text = $("search").value.trim().toLowerCase(), run = $("run").value, wanted = $("agreement").value;
   const least = stops()[$("least").value];
@@ -75,16 +85,21 @@ function filter() {
   $("least").setAttribute("aria-valuetext", level(least));
   const names = data.classes.map((name) => name.toLowerCase());
   const agrees = (at) => { if (!wanted) return true; const found = agreement(at); return found !== null && (wanted === "0" ? found === 0 : found >= +wanted); };
-  order = elites.class.map((_, at) => at).filter((at) => elites.confidence[at] >= least && (!run || elites.run[at] === +run)
+  order = elites.class.map((_, at) => at).filter((at) => elites.confidence[at] >= least && isBetween(elites.confidence[at]) && (!run || elites.run[at] === +run)
     && (!text || (/^\d+$/.test(text) ? elites.class[at] === +text : names[elites.class[at]].includes(text))) && agrees(at));
   const keys = { confidence: (a, b) => elites.confidence[b] - elites.confidence[a], "-confidence": (a, b) => elites.confidence[a] - elites.confidence[b],
     class: (a, b) => elites.class[a] - elites.class[b], name: (a, b) => data.classes[elites.class[a]].localeCompare(data.classes[elites.class[b]]),
     generation: (a, b) => elites.generation[b] - elites.generation[a] };
   order.sort((a, b) => keys[$("sort").value](a, b) || elites.class[a] - elites.class[b] || elites.run[a] - elites.run[b]);
+  const exact = (at) => exactness(names[elites.class[at]], text);
+  if (text) order.sort((a, b) => exact(b) - exact(a));
+  $("between").hidden = !between;
+  if (between) $("between").textContent = `Only ${percent(between[0])} to ${percent(between[1])} \u2715`;
   $("count").textContent = `${count(order.length)} of ${count(elites.class.length)} images`;
   $("cards").replaceChildren();
   shown = 0;
   showMore();
+  remember();
 }
 
 function showMore() {
@@ -106,11 +121,15 @@ function card(at) {
 
 function open(at) {
   current = order.indexOf(at);
+  opened = at;
   $("elite-body").replaceChildren(...eliteView(data, at));
   $("previous").disabled = current <= 0;
   $("next").disabled = current < 0 || current >= order.length - 1;
   if (!$("elite").open) $("elite").showModal();
   $("elite").scrollTop = 0;
+  document.querySelectorAll("#elite .scroll").forEach(cue);
+  tellLineage(data, at);
+  remember();
 }
 
 function step(by) { if (current >= 0 && order[current + by] !== undefined) open(order[current + by]); }
@@ -122,13 +141,28 @@ function chosenClass() {
   return found >= 0 && found < data.classes.length ? found : null;
 }
 
-const drawCurves = () => drawChart("chart-curves", curvesSpec(data, chosenClass()));
+// A point opens its elite.
+const drawOpening = async (id, spec) => (await drawChart(id, spec)).view.addEventListener("click", (_, item) => { if (item?.datum?.at >= 0) open(item.datum.at); });
+
+const drawCurves = () => drawOpening("chart-curves", curvesSpec(data, chosenClass()));
+
+// A bar leaves its images in the gallery alone.
+async function drawHistogram() {
+  const { view } = await drawChart("chart-histogram", histogramSpec(data));
+  view.addEventListener("click", (_, item) => { if (item?.datum?.elites) showBetween([item.datum.least, item.datum.most]); });
+}
+
+function showBetween(ends) {
+  between = ends;
+  filter();
+  if (ends) $("gallery").scrollIntoView();
+}
 
 function drawCharts() {
   drawCurves();
-  drawChart("chart-histogram", histogramSpec(data));
+  drawHistogram();
   drawChart("chart-statistics", statisticsSpec(data));
-  drawChart("chart-classes", classesSpec(data));
+  drawOpening("chart-classes", classesSpec(data));
   $("band").hidden = !data.band;
   if (data.band) $("band").replaceChildren("Dogs and cats, classes ", `${data.band.first} to ${data.band.last}, are hard to fool: their median is `, make("b", {}, percent(data.band.inside)), ", that of all others ", make("b", {}, percent(data.band.outside)), ".");
 }
@@ -176,7 +210,7 @@ function drawExchange() {
   const rows = data.migrations.map((each) => [`${each.kind === "claim" ? "claims" : "migrants"} from ${each.sender} to ${each.receiver}`, count(each.sent), count(each.accepted), shaded(each.accepted / each.sent)]);
   const moved = rows.length ? table(make("table", {}, make("caption", {}, "Mail between islands, all runs: claims take cells, migrants become parents")), ["", "received", "accepted", "share"], rows)
     : make("p", { class: "note" }, "No mail has been received: there is one island a run, or too few epochs were done.");
-  $("exchange-body").replaceChildren(make("div", { class: "columns" }, make("div", { class: "scroll" }, made), make("div", { class: "scroll" }, moved)));
+  $("exchange-body").replaceChildren(make("div", { class: "columns" }, ...[made, moved].map((each) => make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": (each.caption ?? each).textContent }, each))));
 }
 
 function drawProvenance() {
@@ -199,20 +233,30 @@ function listen() {
   for (const id of ["search", "run", "least", "agreement", "sort"]) $(id).addEventListener("input", filter);
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("more").addEventListener("click", () => { const first = shown; showMore(); $("cards").children[first]?.firstChild.focus({ preventScroll: true }); });
-  $("one-class").addEventListener("input", drawCurves);
+  $("one-class").addEventListener("input", () => { drawCurves(); remember(); });
+  $("between").addEventListener("click", () => { showBetween(null); $("search").focus(); });
+  $("csv").addEventListener("click", () => saveFile(`${data.store}-images.csv`, new Blob([csvOf(data, order)], { type: "text/csv" })));
+  listenAddress();
   placeSlider(0);
   $("linear").addEventListener("input", () => { const least = stops()[$("least").value]; linear = $("linear").checked; placeSlider(least); filter(); drawCharts(); });
   $("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
   $("previous").addEventListener("click", () => step(-1));
   $("next").addEventListener("click", () => step(1));
   $("close").addEventListener("click", () => $("elite").close());
-  $("elite").addEventListener("keydown", (event) => { if (event.key === "ArrowLeft") step(-1); if (event.key === "ArrowRight") step(1); });
+  $("elite").addEventListener("keydown", (event) => { if (event.target.matches("input, .strip, .strip *, .scroll")) return; if (event.key === "ArrowLeft") step(-1); if (event.key === "ArrowRight") step(1); });
   $("elite").addEventListener("click", (event) => { if (event.target === $("elite")) $("elite").close(); });
-  $("elite").addEventListener("close", () => opener?.focus());
+  $("elite").addEventListener("close", () => { opener?.focus(); remember(); });
   listenCloser(() => data);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
   setTheme(dark.matches ? "dark" : "light");
+}
+
+// What the address asks for, once there is something to show.
+function begin() {
+  if (location.hash.length < 2) return;
+  showAddress();
+  if (address.view.section) scrollToSection(address.view.section);
 }
 
 // The server says which checkpoint is the latest; the data of a new one replace those on the page.
@@ -224,9 +268,11 @@ async function follow() {
       $("live").classList.remove("lost");
       $("live").textContent = state.text;
       if (state.checkpoint !== null && state.checkpoint !== seen) {
+        const first = data === null;
         data = await ask("data.json");
         seen = state.checkpoint;
         drawAll();
+        if (first) begin();
       }
     } catch {
       $("live").classList.add("lost");
@@ -237,5 +283,5 @@ async function follow() {
 
 data = JSON.parse($("data").textContent);
 listen();
-if (data) drawAll();
+if (data) { drawAll(); begin(); }
 else { $("live").hidden = false; follow(); }
