@@ -29,7 +29,7 @@ def lineage(
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option("--size", min=1, max=2048, help="Pixels of an animation.  [default: as scored]"),
+        typer.Option("--size", min=1, max=2048, help="Pixels of an animation.", show_default="as scored"),
     ] = None,
     at: At = None,
     as_json: Json = False,
@@ -75,7 +75,7 @@ def figure(
         str, typer.Argument(metavar="NAME", help="confidence, classes, histogram, champions or tree.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="pdf, svg or png.  [default: NAME.pdf]")
+        Path | None, typer.Option("--out", metavar="FILE", help="pdf, svg or png.", show_default="NAME.pdf")
     ] = None,
     at: At = None,
 ) -> None:

@@ -194,7 +194,7 @@ def show(
     class_: Class = None,
     run: Annotated[int, typer.Option("--run", help="Run, counted from 0.")] = 0,
     size: Annotated[
-        int | None, typer.Option("--size", min=1, max=8192, help="Pixels.  [default: as scored]")
+        int | None, typer.Option("--size", min=1, max=8192, help="Pixels.", show_default="as scored")
     ] = None,
     sheet: Annotated[bool, typer.Option("--sheet", help="Draw many classes, or all cells of one.")] = False,
     classes: Annotated[
@@ -202,14 +202,15 @@ def show(
         typer.Option(
             "--classes",
             metavar="LIST",
-            help="For --sheet, such as 0-9,lion.  [default: the best, no genome twice]",
+            help="For --sheet, such as 0-9,lion.",
+            show_default="the best, no genome twice",
         ),
     ] = None,
     sort: Annotated[
-        Order | None, typer.Option("--sort", help="For --sheet: what comes first.  [default: confidence]")
+        Order | None, typer.Option("--sort", help="For --sheet: what comes first.", show_default="confidence")
     ] = None,
     top: Annotated[
-        int | None, typer.Option("--top", min=1, help="For --sheet: how many at most.  [default: 24]")
+        int | None, typer.Option("--top", min=1, help="For --sheet: how many at most.", show_default="24")
     ] = None,
     columns: Annotated[
         int | None, typer.Option("--columns", min=1, help="For --sheet: pictures a row.")
@@ -310,7 +311,7 @@ def export(
 def verify(
     store: Store,
     sample: Annotated[
-        int | None, typer.Option("--sample", min=1, help="Elites of each run to score.  [default: 100]")
+        int | None, typer.Option("--sample", min=1, help="Elites of each run to score.", show_default="100")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Score every elite.")] = False,
     at: At = None,
@@ -359,7 +360,7 @@ def gc(
     store: Store,
     keep: Annotated[
         int | None,
-        typer.Option("--keep", min=1, help="Newest to keep.  [default: as configured]"),
+        typer.Option("--keep", min=1, help="Newest to keep.", show_default="as configured"),
     ] = None,
 ) -> None:
     """Forget old checkpoints, but for tagged ones, and free their space."""
