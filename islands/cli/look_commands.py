@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from islands.cli import completing
 from islands.cli.options import Class, Json
 from islands.cli.store_commands import At, Store
 from islands.texts import percent
@@ -72,7 +73,12 @@ def lineage(
 def figure(
     store: Store,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="confidence, classes, histogram, champions or tree.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="confidence, classes, histogram, champions or tree.",
+            autocompletion=completing.figures,
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="pdf, svg or png.", show_default="NAME.pdf")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from islands.cli import completing
 from islands.cli.options import Json, TrustNetworks
 from islands.cli.store_commands import At
 from islands.errors import InputError
@@ -28,6 +29,7 @@ Network = Annotated[
         "--network",
         metavar="NAME",
         help="As `islands networks` lists them, or '{name: NAME, view: standard}'; may be repeated.",
+        autocompletion=completing.networks,
     ),
 ]
 

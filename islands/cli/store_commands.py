@@ -1,4 +1,4 @@
-"""`query`, `status`, `show`, `export`, `verify`, `tag` and `gc`: what one does with a store."""
+"""`query`, `status`, `show`, `export`, `verify`, `tag` and `prune`: what one does with a store."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from itertools import chain, repeat
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from islands.cli.options import Class, Json, TrustNetworks
+from islands.cli import completing
+from islands.cli.options import Class, Json, TrustNetworks, warn_of_old
 from islands.cli.standard_streams import require_encodable
 from islands.errors import InputError, StoreNotFoundError
 from islands.texts import islands_command, level, percent
@@ -36,6 +38,9 @@ At = Annotated[
 ]
 
 _SHOWN = 200
+
+_WATCH_S = 2.0
+"""Seconds between two looks at a store that is watched."""
 
 
 class Format(StrEnum):
@@ -74,8 +79,14 @@ def status(
         ),
     ],
     as_json: Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on saying so until nobody writes; Ctrl-C ends it.")
+    ] = False,
 ) -> None:
     """Say where a run stands, and what to do next."""
+    if watch:
+        _watch(store, as_json)
+        return
     from dataclasses import asdict
 
     from islands.deploy import background
@@ -95,9 +106,35 @@ def status(
         print(json.dumps({"store": store, "job": job}) if as_json else _job_text(store, job))
         return
     if as_json:
-        print(json.dumps({**asdict(found), "job": job}))
+        print(json.dumps({**asdict(found), "settings": _unlike_defaults(store), "job": job}))
     else:
         print("\n".join([_status_text(found), *([_job_text(store, job)] if job else [])]))
+
+
+def _watch(store: str, as_json: bool) -> None:
+    """Draw the status of a store anew until nobody writes it any more."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from islands.store.status import read_status
+
+    if as_json or store.startswith(("http://", "https://")):
+        raise InputError("--watch is for a store and for people; `islands view` and --json are for programs")
+    with Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="visible") as live:
+        while True:
+            found = read_status(store)
+            live.update(Text(_status_text(found)), refresh=True)
+            if found.written_by is None:
+                return
+            time.sleep(_WATCH_S)
+
+
+def _unlike_defaults(store: str) -> dict[str, Any]:
+    from islands.experiments.configure import unlike_defaults
+    from islands.store.reader import StoreReader
+
+    return unlike_defaults(StoreReader(store).config)
 
 
 def _print_jobs(address: str, as_json: bool) -> None:
@@ -145,10 +182,16 @@ def query(
         Path | None, typer.Option("--out", metavar="FILE", help="Where --format parquet goes.")
     ] = None,
     at: At = None,
-    ready: Annotated[
+    preset: Annotated[
         str | None,
-        typer.Option("--ready", metavar="NAME", help="Ask best, worst, transfer or takeovers, without SQL."),
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="Ask best, worst, transfer or takeovers, without SQL.",
+            autocompletion=completing.presets,
+        ),
     ] = None,
+    ready: Annotated[str | None, typer.Option("--ready", hidden=True)] = None,
     schema: Annotated[bool, typer.Option("--schema", help="List tables and columns instead.")] = False,
 ) -> None:
     """Ask runs in SQL: "select class, name, confidence from elites where confidence > 0.99".
@@ -158,23 +201,26 @@ def query(
     A second column `name` of an answer is called `name_1`.
     """
     from islands.store.columns import TABLES
-    from islands.store.query import READY, Table, ask, named
+    from islands.store.query import PRESETS, Table, ask, named
     from islands.store.reader import StoreReader
 
+    if ready is not None:
+        warn_of_old("--ready", "--preset")
+        preset = ready
     if schema:
         rows = [(name, column, text) for name, columns in TABLES.items() for column, text in columns.items()]
         _print_table(Table(("table", "column", "meaning"), rows), format_)
         return
     if (format_ is Format.PARQUET) != (out is not None):
         raise InputError("--format parquet and --out FILE go together: a Parquet file is not for a terminal")
-    if ready is not None and ready not in READY:
-        known = ", ".join(f"{name} ({text})" for name, (text, _) in READY.items())
-        raise InputError(f"no query is called {ready!r}; there are {known}")
-    *stores, sql = (*words, READY[ready][1]) if ready else words
+    if preset is not None and preset not in PRESETS:
+        known = ", ".join(f"{name} ({text})" for name, (text, _) in PRESETS.items())
+        raise InputError(f"no query is called {preset!r}; there are {known}")
+    *stores, sql = (*words, PRESETS[preset][1]) if preset else words
     if not stores or (" " not in sql and Path(sql).is_dir()):
         raise InputError(
             f"a query is missing; `{islands_command('query', words[0], '--schema')}` lists what can be asked,"
-            f" `{islands_command('query', words[0], '--ready', 'best')}` asks a common question"
+            f" `{islands_command('query', words[0], '--preset', 'best')}` asks a common question"
         )
     readers = {name: StoreReader(path, at) for name, path in named(list(map(Path, stores))).items()}
     answer = ask(readers, sql, out)
@@ -356,13 +402,18 @@ def tag(
     print(f"{name} is epoch {reader.epoch} of {store}")
 
 
-def gc(
-    store: Store,
-    keep: Annotated[
-        int | None,
-        typer.Option("--keep", min=1, help="Newest to keep.", show_default="as configured"),
-    ] = None,
-) -> None:
+Keep = Annotated[
+    int | None, typer.Option("--keep", min=1, help="Newest to keep.", show_default="as configured")
+]
+
+
+def gc(store: Store, keep: Keep = None) -> None:
+    """Do what `prune` does, under its old name."""
+    warn_of_old("`islands gc`", "`islands prune`")
+    prune(store, keep)
+
+
+def prune(store: Store, keep: Keep = None) -> None:
     """Forget old checkpoints, but for tagged ones, and free their space."""
     from islands.store.reader import StoreReader
     from islands.store.writer import StoreWriter
@@ -379,6 +430,7 @@ def _status_text(found: Status) -> str:
 
     from islands.store.schema import THRESHOLDS
 
+    settings = _unlike_defaults(found.store)
     state = "complete" if found.complete else "running" if found.written_by else "stopped"
     cells = ", ".join(f"{count:,} at {level(THRESHOLDS[name])}" for name, count in found.cells_at.items())
     median, at_start = percent(found.median_confidence), percent(found.median_at_start)
@@ -396,6 +448,8 @@ def _status_text(found: Status) -> str:
         "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",
         "size on disk": decimal(found.bytes),
         "computed with": _conditions_text(found.conditions),
+        "settings": ", ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
+        or "those of the pipeline",
         "next": found.next,
     }
     return "\n".join(f"{name:<15}{value}" for name, value in rows.items())

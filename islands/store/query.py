@@ -39,7 +39,7 @@ _RESERVED = frozenset({"temp", "system", "information_schema", "pg_catalog", "me
 _ALL_STORES = "all stores"
 """The schema of the tables that have the rows of several stores."""
 
-READY: Mapping[str, tuple[str, str]] = {
+PRESETS: Mapping[str, tuple[str, str]] = {
     "best": (
         "the 20 elites of highest confidence",
         "select run, class, name, confidence, generation from elites"
@@ -57,7 +57,7 @@ READY: Mapping[str, tuple[str, str]] = {
         " from scores group by network order by same_class desc, network",
     ),
     "takeovers": (
-        "the 20 cells that changed hands most often",
+        "the 20 classes whose elite changed most often",
         "select run, class, name, count(*) as takeovers, sum(claimed::int) as by_mail,"
         " max(generation) as last_generation, max(history.confidence) as confidence"
         " from history join classes using (class) group by run, class, name"

@@ -171,7 +171,7 @@ class TestCommands:
         assert islands(["query", str(store), "--schema"]) == 0
         assert "median_confidence" in capsys.readouterr().out
         assert islands(["query", str(store)]) == 2
-        assert islands(["query", str(store), "--ready", "bets"]) == 2
+        assert islands(["query", str(store), "--preset", "bets"]) == 2
         assert "best" in capsys.readouterr().err
 
     def test_query_to_a_file(self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
