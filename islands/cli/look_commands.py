@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from islands.cli import completing
-from islands.cli.options import Class, Json
+from islands.cli.options import Class, Force, Json
 from islands.cli.store_commands import At, Store
+from islands.cli.written_files import default_file, require_new
 from islands.texts import percent
 
 Run = Annotated[int, typer.Option("--run", help="Run, counted from 0.")]
@@ -33,6 +34,7 @@ def lineage(
         typer.Option("--size", min=1, max=2048, help="Pixels of an animation.", show_default="as scored"),
     ] = None,
     at: At = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Show what an elite descends from, and how often lineages changed their class."""
@@ -43,6 +45,7 @@ def lineage(
     reader = StoreReader(store, at)
     index = None if class_ is None else find_class(reader.classes, class_)
     if out is not None:
+        require_new(out, force)
         from islands.reports.lineage import save_lineage
 
         save_lineage(reader, run, index, out, size)
@@ -81,16 +84,20 @@ def figure(
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="pdf, svg or png.", show_default="NAME.pdf")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="pdf, svg or png.", show_default="STORE-NAME.pdf"),
     ] = None,
     at: At = None,
+    force: Force = False,
 ) -> None:
     """Draw a figure for a paper."""
     from islands.reports.figures import save_figure
     from islands.store.reader import StoreReader
 
-    file = out or Path(f"{name}.pdf")
-    save_figure(StoreReader(store, at), name, file)
+    reader = StoreReader(store, at)
+    file = out or default_file(reader, name, suffix="pdf")
+    require_new(file, force)
+    save_figure(reader, name, file)
     print(f"wrote {file}")
 
 

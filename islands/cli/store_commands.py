@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from islands.cli import completing
-from islands.cli.options import Class, Json, TrustNetworks, warn_of_old
+from islands.cli.options import Class, Force, Json, TrustNetworks, warn_of_old
 from islands.cli.standard_streams import require_encodable
+from islands.cli.written_files import class_words, default_file, require_new
 from islands.errors import InputError, StoreNotFoundError
 from islands.texts import islands_command, level, percent
 
@@ -193,6 +194,7 @@ def query(
     ] = None,
     ready: Annotated[str | None, typer.Option("--ready", hidden=True)] = None,
     schema: Annotated[bool, typer.Option("--schema", help="List tables and columns instead.")] = False,
+    force: Force = False,
 ) -> None:
     """Ask runs in SQL: "select class, name, confidence from elites where confidence > 0.99".
 
@@ -213,6 +215,8 @@ def query(
         return
     if (format_ is Format.PARQUET) != (out is not None):
         raise InputError("--format parquet and --out FILE go together: a Parquet file is not for a terminal")
+    if out is not None:
+        require_new(out, force)
     if preset is not None and preset not in PRESETS:
         known = ", ".join(f"{name} ({text})" for name, (text, _) in PRESETS.items())
         raise InputError(f"no query is called {preset!r}; there are {known}")
@@ -268,9 +272,15 @@ def show(
     terminal: Annotated[bool, typer.Option("--terminal", help="Draw here, in coloured blocks.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="A png; gif or webp animate the elite's ancestors."),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="A png; gif or webp animate the elite's ancestors.",
+            show_default="named after store and class",
+        ),
     ] = None,
     at: At = None,
+    force: Force = False,
 ) -> None:
     """Draw an elite, its ancestors, its network, or a contact sheet of many; tell what a PNG of these is."""
     if Path(store).is_file():
@@ -296,7 +306,8 @@ def show(
         from islands.reports.sheets import contact_sheet
 
         listed = _listed(reader, run, classes, sort, top)
-        file = out or Path("sheet.png")
+        file = out or default_file(reader, "sheet", run=run)
+        require_new(file, force)
         picture = contact_sheet(reader, listed, run, columns=columns, dark=dark)
         chosen = ",".join(f"index:{each}" for each in listed)
         command = show_command(
@@ -309,7 +320,9 @@ def show(
     if sheet:
         if any(each is not None for each in (classes, sort, top)):
             raise InputError("--classes, --sort and --top are for a --sheet of many classes, without --class")
-        _save_cells(reader, run, index, out or Path(f"cells-{index}.png"), columns=columns, dark=dark)
+        file = out or default_file(reader, class_words(reader, index), "cells", run=run)
+        require_new(file, force)
+        _save_cells(reader, run, index, file, columns=columns, dark=dark)
         return
     picture = render_elite(reader, index, run, size)
     (elite,) = shown_elites(reader, run, [index])
@@ -319,7 +332,9 @@ def show(
         _print_blocks(picture)
         print(title)
         return
-    file = out or Path(f"{'network' if network else 'class'}-{index}.png")
+    kind = ("network",) if network else () if size is None else (size,)
+    file = out or default_file(reader, class_words(reader, index), *kind, run=run)
+    require_new(file, force)
     options = ("--network",) if network else () if size is None else ("--size", size)
     command = show_command(reader, run, "--class", f"index:{index}", *options)
     label = elite_label(reader, run, elite, command)

@@ -122,7 +122,7 @@ def ask(readers: Mapping[str, StoreReader], sql: str, parquet: Path | None = Non
             if parquet is not None:
                 target = str(parquet).replace("'", "''")
                 connection.execute(f"create temp table answer as {last.query}")
-                connection.execute(f"copy answer to '{target}' (format parquet)")
+                connection.execute(f"copy answer to '{target}' (format parquet, use_tmp_file false)")
                 last = connection.extract_statements("from answer")[0]
             answer = connection.execute(last)
             columns = _numbered(column[0] for column in answer.description or ())
