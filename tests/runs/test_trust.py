@@ -99,7 +99,7 @@ READS = {
     "show": ["--sheet"],
     "export": ["exported"],
     "lineage": ["--class", "3"],
-    "figure": ["champions"],
+    "figure": ["elites"],
     "report": [],
     "tag": ["first"],
     "prune": ["--keep", "2"],
