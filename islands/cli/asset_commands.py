@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from islands.cli.examples import shown
+from islands.cli.help_examples import shown
 from islands.cli.options import Json
 
 if TYPE_CHECKING:

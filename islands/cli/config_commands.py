@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from islands.cli.examples import shown
+from islands.cli.help_examples import shown
 from islands.cli.options import Overrides
 from islands.errors import InputError
 

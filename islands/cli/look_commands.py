@@ -35,7 +35,7 @@ def lineage(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="png, svg, pdf, gif, webp, json; newick and graphml also without --class.",
+            help="png, svg, pdf, gif, webp, mp4, json; nwk and graphml also without --class.",
         ),
     ] = None,
     size: Annotated[

@@ -28,7 +28,7 @@ from islands.cli import (
     score_commands,
     store_commands,
 )
-from islands.cli.examples import shown
+from islands.cli.help_examples import shown
 from islands.cli.panics import without_panics
 from islands.cli.standard_streams import decoded, repair_streams
 from islands.errors import InputError, IslandsError

@@ -275,7 +275,7 @@ def show(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="A png; gif or webp animate the elite's ancestors.",
+            help="A png; gif, webp or mp4 animate the elite's ancestors.",
             show_default="named after store and class",
         ),
     ] = None,
@@ -340,7 +340,7 @@ def show(
     label = elite_label(reader, run, elite, command)
     if network:
         _save_network(reader, run, index, title, file, label)
-    elif file.suffix.lower() in (".gif", ".webp"):
+    elif file.suffix.lower() in (".gif", ".webp", ".mp4"):
         from islands.reports.lineage import save_lineage
 
         save_lineage(reader, run, index, file, size)

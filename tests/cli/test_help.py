@@ -14,7 +14,7 @@ import pytest
 import typer.main
 
 import islands
-from islands.cli.examples import EXAMPLES
+from islands.cli.help_examples import EXAMPLES
 from islands.cli.main import app, execute
 from islands.store.reader import StoreReader
 from tests.cli.terminals import in_terminal, lines_of

@@ -64,7 +64,7 @@ def test_show_draws_networks_animations_and_blocks(
     assert "</svg>" in (tmp_path / "network.svg").read_text()
     assert islands([*show, "--size", "40", "--out", str(tmp_path / "ancestors.webp")]) == 0
     with Image.open(tmp_path / "ancestors.webp") as image:
-        assert (image.size, image.is_animated) == ((40, 40), True)  # type: ignore[attr-defined]
+        assert (image.size, image.is_animated) == ((240, 260), True)  # type: ignore[attr-defined]
     capsys.readouterr()
     assert islands([*show, "--terminal"]) == 0
     assert "▀" in capsys.readouterr().out
