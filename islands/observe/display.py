@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from islands.observe import PROGRESS
@@ -65,7 +65,7 @@ def watching(progress: bool | None, observe: Observe | None) -> Iterator[Observe
         progress: whether to show it; None: in terminals and notebooks alone.
         observe: who else is told.
     """
-    with observer(_style(progress)) as show:
+    with _notebook() if _is_for_notebook(progress) else observer(_style(progress)) as show:
 
         def tell(found: Progress) -> None:
             show(found)
@@ -77,11 +77,11 @@ def watching(progress: bool | None, observe: Observe | None) -> Iterator[Observe
 
 def _style(progress: bool | None) -> Style | None:
     """Return how to show it, see `watching`; None as of `observer`."""
-    in_notebook = "ipykernel" in sys.modules
-    if not (in_notebook or sys.stderr.isatty() if progress is None else progress):
-        return Style.NONE
-    # Rich draws with the notebook's widgets, and nothing where they are not installed.
-    return Style.RICH if in_notebook and find_spec("ipywidgets") else None
+    return None if (sys.stderr.isatty() if progress is None else progress) else Style.NONE
+
+
+def _is_for_notebook(progress: bool | None) -> bool:
+    return progress is not False and "ipykernel" in sys.modules
 
 
 def _describe(progress: Progress) -> tuple[str, ...]:
@@ -155,6 +155,26 @@ class _Shown:
             description=f"generation {done:,} of {total:,}",
             numbers=", ".join(_describe(progress)),
         )
+
+
+@contextmanager
+def _notebook() -> Iterator[Observe]:
+    """Give a function that shows the progress in the cell of a notebook that runs; needs no widgets."""
+    from IPython.display import HTML, display
+
+    shown = display(HTML(), display_id=True)
+
+    def begin(phase: str) -> None:
+        shown.update(HTML(f"<progress></progress> {html.escape(phase)}"))
+
+    def observe(progress: Progress) -> None:
+        done, total = max(progress.generation, 0), progress.generations
+        bar = f'<progress value="{done}" max="{total}" style="width:100%"></progress>'
+        text = f"generation {done:,} of {total:,}, {', '.join(_describe(progress))}"
+        shown.update(HTML(f"{bar}<br>{html.escape(text)}"))
+
+    with showing_phases(begin):
+        yield observe
 
 
 @contextmanager
