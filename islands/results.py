@@ -218,7 +218,7 @@ class Results:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row per improvement: a cell was taken."""
+        """One row per takeover."""
         return self.table("history")
 
     @cached_property

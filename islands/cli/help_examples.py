@@ -22,7 +22,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "paper": ("islands paper", "islands paper --budget full --only mnist_cppn"),
     "status": ("islands status runs/mnist-cppn", "islands status runs/mnist-cppn --watch"),
     "query": (
-        "islands query runs/mnist-cppn --preset best",
+        "islands query runs/mnist-cppn --open",
         'islands query runs/mnist-cppn "select name, confidence from elites where confidence > 0.99"',
     ),
     "show": (

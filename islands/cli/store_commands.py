@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,7 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+    MARKDOWN = "markdown"
     PARQUET = "parquet"
 
 
@@ -194,6 +196,9 @@ def query(
     ] = None,
     ready: Annotated[str | None, typer.Option("--ready", hidden=True)] = None,
     schema: Annotated[bool, typer.Option("--schema", help="List tables and columns instead.")] = False,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open a prompt instead: one query after the other.")
+    ] = False,
     force: Force = False,
 ) -> None:
     """Ask runs in SQL: "select class, name, confidence from elites where confidence > 0.99".
@@ -203,8 +208,7 @@ def query(
     A second column `name` of an answer is called `name_1`.
     """
     from islands.store.columns import TABLES
-    from islands.store.query import PRESETS, Table, ask, named
-    from islands.store.reader import StoreReader
+    from islands.store.query import PRESETS, Table, ask, boxed
 
     if ready is not None:
         warn_of_old("--ready", "--preset")
@@ -220,18 +224,36 @@ def query(
     if preset is not None and preset not in PRESETS:
         known = ", ".join(f"{name} ({text})" for name, (text, _) in PRESETS.items())
         raise InputError(f"no query is called {preset!r}; there are {known}")
+    if open_:
+        if preset is not None or out is not None:
+            raise InputError("--open asks for queries; leave out --preset and --out")
+        from islands.cli.prompt import ask_until_done
+
+        ask_until_done(_readers(words, at))
+        return
     *stores, sql = (*words, PRESETS[preset][1]) if preset else words
     if not stores or (" " not in sql and Path(sql).is_dir()):
         raise InputError(
             f"a query is missing; `{islands_command('query', words[0], '--schema')}` lists what can be asked,"
             f" `{islands_command('query', words[0], '--preset', 'best')}` asks a common question"
         )
-    readers = {name: StoreReader(path, at) for name, path in named(list(map(Path, stores))).items()}
+    readers = _readers(stores, at)
+    if format_ is Format.TABLE and sys.stdout.isatty():
+        print(boxed(readers, sql, shutil.get_terminal_size().columns))
+        return
     answer = ask(readers, sql, out)
     if out is None:
         _print_table(answer, format_)
     else:
         print(f"wrote {out}: {len(answer.rows):,} rows")
+
+
+def _readers(stores: Sequence[str], at: str | None) -> dict[str, StoreReader]:
+    """Open stores, by the names that they have in SQL."""
+    from islands.store.query import named
+    from islands.store.reader import StoreReader
+
+    return {name: StoreReader(path, at) for name, path in named(list(map(Path, stores))).items()}
 
 
 def show(
@@ -447,7 +469,7 @@ def _status_text(found: Status) -> str:
 
     settings = _unlike_defaults(found.store)
     state = "complete" if found.complete else "running" if found.written_by else "stopped"
-    cells = ", ".join(f"{count:,} at {level(THRESHOLDS[name])}" for name, count in found.cells_at.items())
+    sure = ", ".join(f"{count:,} at {level(THRESHOLDS[name])}" for name, count in found.cells_at.items())
     median, at_start = percent(found.median_confidence), percent(found.median_at_start)
     rows = {
         "store": found.store,
@@ -456,7 +478,7 @@ def _status_text(found: Status) -> str:
         "epoch": "none yet" if found.epoch is None else str(found.epoch),
         "generations": f"{found.generation:,} of {found.generations:,}",
         "confidence": f"median {median}; generation 0: {at_start}",
-        "cells": f"{cells} (of {found.cells} in {found.runs} runs)",
+        "classes": f"{sure} (of {found.cells:,} in {found.runs} run{'s' if found.runs > 1 else ''})",
         "QD score": f"{found.qd_score:,.2f} of {found.cells}, coverage {percent(found.coverage)}",
         "images scored": f"{found.evaluations:,}"
         + (f", {found.not_finite:,} of them skipped: no finite scores" if found.not_finite else ""),
@@ -561,6 +583,9 @@ def _print_table(table: Table, format_: Format) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.columns)
         writer.writerows(table.rows)
+    elif format_ is Format.MARKDOWN:
+        for row in (table.columns, ("---",) * len(table.columns), *table.rows):
+            print(f"| {' | '.join(_cell(value).replace('|', chr(92) + '|') for value in row)} |")
     else:
         _print_aligned(table)
 
