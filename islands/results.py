@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from islands.config import RunConfig
 from islands.errors import InputError
 from islands.store.classes import find_class
-from islands.store.genealogy import Ancestor, Genealogy
+from islands.store.genealogy import Genealogy
 from islands.store.location import Location
 from islands.store.reader import StoreReader
 from islands.texts import percent
@@ -22,6 +23,9 @@ from islands.texts import percent
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+    from PIL.Image import Image
+
+    from islands.reports.notebook import Animation, Lineage, Plot
 
 Picture = npt.NDArray[np.uint8]
 
@@ -58,12 +62,50 @@ class Elite:
             return render_elite(self._reader, self.class_, self.run, size)
         return render_cell(self._reader, self.run, self._cell(self.cell), size)
 
-    def lineage(self) -> list[Ancestor]:
-        """Return its ancestors, the oldest first and itself last; see `Genealogy.chain`."""
+    def draw(self, size: int | None = None) -> Image:
+        """Draw it as an image of Pillow, which notebooks show and which saves itself; see `image`.
+
+        Example:
+            >>> islands.open("runs/digits").elite(3).draw(56).size
+            (56, 56)
+        """
+        from islands.store.images import as_image
+
+        return as_image(self.image(size))
+
+    def lineage(self) -> Lineage:
+        """Return its ancestors, the oldest first and itself last; see `Genealogy.chain`.
+
+        It is a list; a notebook shows their pictures, where their genomes were kept.
+        """
+        from islands.reports.notebook import Lineage
+
         genealogy = Genealogy(self._reader, self.run)
         if self.cell is None:
-            return genealogy.chain(self.class_)
-        return genealogy.chain_to(int(self._reader.cell_columns(self.run, "id")["id"][self._cell(self.cell)]))
+            chain = genealogy.chain(self.class_)
+        else:
+            ids = self._reader.cell_columns(self.run, "id")["id"]
+            chain = genealogy.chain_to(int(ids[self._cell(self.cell)]))
+        return Lineage(chain, self._reader, self.run)
+
+    def animate(self, size: int | None = None) -> Animation:
+        """Return its ancestors as an animation, which notebooks play and which saves itself.
+
+        Args:
+            size: of the pictures, in pixels; None: as they were scored.
+
+        Raises:
+            StoreError: their genomes were not kept.
+
+        Example:
+            >>> islands.open("runs/digits").elite(3).animate().save("three.webp")
+        """
+        from islands.reports.lineage import caption, drawn
+        from islands.reports.notebook import Animation
+
+        pictures = drawn(self._reader, self.run, self.lineage(), size)
+        captions = [caption(ancestor, self._reader) for ancestor, _ in pictures]
+        return Animation([picture for _, picture in pictures], captions)
 
     def _cell(self, cell: int) -> int:
         """Count a cell of the class over all classes."""
@@ -74,6 +116,13 @@ class Elite:
         return (
             f"<elite of run {self.run}, class {self.class_} ({self.name}){cell}, {percent(self.confidence)}>"
         )
+
+    def _repr_html_(self) -> str:
+        from islands.reports.notebook import figure
+
+        size = self._reader.attributes["image"]["size"]
+        # Small images in whole multiples of their pixels.
+        return figure(self.image(), f"{self.name}, {percent(self.confidence)}", size * max(1, 224 // size))
 
     def _repr_png_(self) -> bytes:
         from islands.store.images import write_png
@@ -169,7 +218,7 @@ class Results:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row per improvement: a cell was taken."""
+        """One row per takeover."""
         return self.table("history")
 
     @cached_property
@@ -247,6 +296,60 @@ class Results:
         """
         return Results(self.path, checkpoint)
 
+    def sheet(
+        self,
+        run: int = 0,
+        *,
+        sort: Literal["confidence", "class", "name", "generation"] = "confidence",
+        top: int = 24,
+        columns: int | None = None,
+        dark: bool = False,
+    ) -> Image:
+        """Draw the best elites on one sheet, as an image of Pillow; see `islands show STORE --sheet`.
+
+        Args:
+            run: counted from 0.
+            sort: what comes first.
+            top: how many at most, no genome twice.
+            columns: pictures a row; None: as fits.
+            dark: whether the sheet is black.
+
+        Example:
+            >>> islands.open("runs/digits").sheet(top=4, columns=2).size
+            (280, 336)
+        """
+        from islands.reports.sheets import choose, contact_sheet
+        from islands.store.images import as_image
+
+        chosen = choose(self.reader, run, sort, top)
+        return as_image(contact_sheet(self.reader, chosen, run, columns=columns, dark=dark))
+
+    def plot(self, name: str = "confidence", width: Literal["single", "double"] = "double") -> Plot:
+        """Draw one of the figures of `islands figure`, which a notebook shows and which saves itself.
+
+        Raises:
+            InputError: there is no such figure; the message lists them.
+
+        Example:
+            >>> islands.open("runs/digits").plot("histogram").save("histogram.pdf")
+        """
+        from islands.reports.figures import draw_figure
+        from islands.reports.notebook import Plot
+
+        return Plot(draw_figure([self.reader], name, width))
+
+    def compare(self, *others: Results, width: Literal["single", "double"] = "double") -> Plot:
+        """Draw the median confidence of this store and of others over generations.
+
+        Example:
+            >>> run = islands.open("runs/digits")
+            >>> run.compare(run.at(0)).save("comparison.svg")
+        """
+        from islands.reports.figures import draw_figure
+        from islands.reports.notebook import Plot
+
+        return Plot(draw_figure([self.reader, *(other.reader for other in others)], "compare", width))
+
     def xarray(self) -> xr.Dataset:
         """Return elites and curves as arrays with named dimensions (`pip install 'islands[frame]'`).
 
@@ -274,6 +377,20 @@ class Results:
             "name": ("class", list(self.classes)),
         }
         return xr.Dataset(variables, coordinates, attrs={"store": str(self.path), "epoch": self.epoch})
+
+    def _repr_html_(self) -> str:
+        lines = [html.escape(repr(self)[1:-1])]
+        if self.epoch is None:
+            return f"<p>{lines[0]}; no checkpoint yet</p>"
+        from islands.reports.notebook import image_html
+
+        confidence = self.confidence
+        median, sure = percent(float(np.median(confidence))), int((confidence >= np.float32(0.9)).sum())
+        lines += [
+            f"median {median}, {sure:,} of {confidence.size:,} classes at 90 %",
+            f"generation {self.reader.generation:,} of {self.config.evolve.generations:,}",
+        ]
+        return f"<p>{'<br>'.join(lines)}</p>{image_html(self.sheet())}"
 
     def __repr__(self) -> str:
         reader = self.reader

@@ -238,5 +238,6 @@ class Archipelago:
                 commit_s=self._commit_s,
                 efficiency=self._busy_s / max((now - started) * self._config.workers.count, 1e-9),
                 commit_failures=committer.failures,
+                generations=self._config.evolve.epochs * self._config.evolve.generations_per_epoch,
             )
         )

@@ -29,6 +29,7 @@ class Progress:
         commit_s: seconds that the last commit took; 0 before the first.
         commit_failures: tries that the commit under way has failed.
         efficiency: share of the workers' time in which they evolved, over the life of this process.
+        generations: the last generation of the budget.
 
     Example:
         >>> seen = []
@@ -52,6 +53,7 @@ class Progress:
     commit_s: float = 0.0
     efficiency: float = 0.0
     commit_failures: int = 0
+    generations: int = 0
 
 
 Observe = Callable[[Progress], None]

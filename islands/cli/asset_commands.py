@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from islands.cli.help_examples import shown
 from islands.cli.options import Json
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class From(StrEnum):
     URL = "url"
 
 
-@assets.command("list")
+@assets.command("list", epilog=shown("assets list"))
 def list_assets(as_json: Json = False) -> None:
     """List what can be pulled, and what is here already."""
     from islands.datasets.assets import ASSETS
@@ -46,7 +47,7 @@ def list_assets(as_json: Json = False) -> None:
     print("torchvision:NAME@WEIGHTS  weights of any classification network of torchvision")
 
 
-@assets.command("pull")
+@assets.command("pull", epilog=shown("assets pull"))
 def pull_asset(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `islands assets list` shows it.")],
     source: Annotated[

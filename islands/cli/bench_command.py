@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from islands.cli.options import Json, Overrides
+from islands.cli.options import Force, Json, Overrides
+from islands.cli.written_files import require_new
 
 if TYPE_CHECKING:
     from islands.bench.machine import Bench
@@ -30,6 +31,7 @@ def bench(
     overrides: Overrides = None,
     seconds: Seconds = 10,
     trace: Trace = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Measure how fast FILE runs here: the network, all around it, workers and driver."""
@@ -37,6 +39,8 @@ def bench(
     from islands.experiments.catalogue import PIPELINES
     from islands.experiments.configure import load_run_config
 
+    if trace is not None:
+        require_new(trace, force)
     if file is None:
         config = resolve_work_config(PIPELINES, "mnist_cppn", overrides or ())
     else:

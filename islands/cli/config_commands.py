@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from islands.cli.help_examples import shown
 from islands.cli.options import Overrides
 from islands.errors import InputError
 
@@ -21,7 +22,7 @@ PipelineName = Annotated[
 ]
 
 
-@config.command()
+@config.command(epilog=shown("config schema"))
 def schema(pipeline: PipelineName = None) -> None:
     """Print the JSON schema of configuration files, for editors and other programs.
 
@@ -32,7 +33,7 @@ def schema(pipeline: PipelineName = None) -> None:
     print(json.dumps(of_files(_parameters(pipeline)), indent=2))
 
 
-@config.command()
+@config.command(epilog=shown("config explain"))
 def explain(
     key: Annotated[str, typer.Argument(metavar="KEY", help="Such as islands.lag, or a section: islands.")],
     pipeline: PipelineName = None,
@@ -53,7 +54,7 @@ def explain(
         print("\n" + _explained(each, root))
 
 
-@config.command()
+@config.command(epilog=shown("config reference"))
 def reference() -> None:
     """Print a page of all keys, in Markdown."""
     from islands.config import reference as page
@@ -62,7 +63,7 @@ def reference() -> None:
     print(page.reference(described()), end="")
 
 
-@config.command()
+@config.command(epilog=shown("config show"))
 def show(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A configuration; `-`: standard input.")],
     overrides: Overrides = None,

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from islands.cli.options import Class, Json
+from islands.cli import completing
+from islands.cli.options import Class, Force, Json, warn_of_old
 from islands.cli.store_commands import At, Store
+from islands.cli.written_files import default_file, require_new
 from islands.texts import percent
+
+
+class Width(StrEnum):
+    """Of a figure, in columns of a paper."""
+
+    SINGLE = "single"
+    DOUBLE = "double"
+
 
 Run = Annotated[int, typer.Option("--run", help="Run, counted from 0.")]
 
@@ -24,14 +35,15 @@ def lineage(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="png, svg, pdf, gif, webp, json; newick and graphml also without --class.",
+            help="png, svg, pdf, gif, webp, mp4, json; nwk and graphml also without --class.",
         ),
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option("--size", min=1, max=2048, help="Pixels of an animation.  [default: as scored]"),
+        typer.Option("--size", min=1, max=2048, help="Pixels of an animation.", show_default="as scored"),
     ] = None,
     at: At = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Show what an elite descends from, and how often lineages changed their class."""
@@ -42,6 +54,7 @@ def lineage(
     reader = StoreReader(store, at)
     index = None if class_ is None else find_class(reader.classes, class_)
     if out is not None:
+        require_new(out, force)
         from islands.reports.lineage import save_lineage
 
         save_lineage(reader, run, index, out, size)
@@ -53,7 +66,13 @@ def lineage(
     if as_json:
         from islands.reports.lineage import as_json as ancestor_as_json
 
-        counts = {"champions": int(switches.champions.sum()), "goal_switches": int(switches.switches.sum())}
+        takeovers = int(switches.champions.sum())
+        # `champions` is the old word for takeovers, and goes with the next release.
+        counts = {
+            "takeovers": takeovers,
+            "goal_switches": int(switches.switches.sum()),
+            "champions": takeovers,
+        }
         print(json.dumps({"lineage": [ancestor_as_json(each, reader) for each in chain], **counts}))
         return
     for ancestor in chain:
@@ -64,7 +83,7 @@ def lineage(
             f"{percent(best.confidence):>12}  {best.class_} ({reader.classes[best.class_]}){others}"
         )
     print(
-        f"run {run}: cells were taken {switches.champions.sum():,} times, {percent(switches.share)} of them"
+        f"run {run}: {switches.champions.sum():,} takeovers, {percent(switches.share)} of them"
         " by children of another class's elite (goal switches)"
     )
 
@@ -72,19 +91,36 @@ def lineage(
 def figure(
     store: Store,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="confidence, classes, histogram, champions or tree.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="compare, confidence, classes, elites, histogram, migration, switches, transfer or tree.",
+            autocompletion=completing.figures,
+        ),
     ],
+    others: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="STORE", help="For compare: another store; may be repeated."),
+    ] = None,
+    width: Annotated[Width, typer.Option("--width", help="In columns of a paper.")] = Width.SINGLE,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="pdf, svg or png.  [default: NAME.pdf]")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="pdf, svg or png.", show_default="STORE-NAME.pdf"),
     ] = None,
     at: At = None,
+    force: Force = False,
 ) -> None:
-    """Draw a figure for a paper."""
+    """Draw a figure for a paper: TrueType fonts, colours that all can tell apart, axes of log-odds."""
     from islands.reports.figures import save_figure
     from islands.store.reader import StoreReader
 
-    file = out or Path(f"{name}.pdf")
-    save_figure(StoreReader(store, at), name, file)
+    if name == "champions":
+        warn_of_old("the figure champions", "elites")
+        name = "elites"
+    readers = [StoreReader(store, at), *map(StoreReader, others or ())]
+    file = out or default_file(readers[0], name, suffix="pdf")
+    require_new(file, force)
+    save_figure(readers, name, file, width.value)
     print(f"wrote {file}")
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,10 +28,12 @@ from islands.cli import (
     score_commands,
     store_commands,
 )
+from islands.cli.help_examples import shown
 from islands.cli.panics import without_panics
 from islands.cli.standard_streams import decoded, repair_streams
 from islands.errors import InputError, IslandsError
 from islands.folders import ensure_home
+from islands.texts import islands_version
 
 # Newer typers bring a click of their own, so click's base class is reached through what typer exports.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -41,56 +43,79 @@ _HOME = re.compile(r"^(?P<option>--[\w-]+=)?(?P<home>~)(?=/|$)")
 app = typer.Typer(
     name="islands",
     help="Evolve images that fool deep networks: MAP-Elites islands on Ray, archived in Zarr.",
-    add_completion=False,
+    epilog="`islands COMMAND -h` explains a command and has two examples of it.",
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"islands {islands_version()}")
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Take `--debug` into the help; `main` has read it already, for it may stand anywhere."""
 
 
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    run_commands.launch,
-    run_commands.resume,
-    run_commands.plan,
-    cluster_commands.cluster_file,
-    without_panics(store_commands.status),
-    background_commands.logs,
-    background_commands.stop,
-    without_panics(store_commands.query),
-    without_panics(store_commands.show),
-    without_panics(store_commands.export),
-    without_panics(store_commands.verify),
-    score_commands.score,
-    score_commands.transfer,
-    compare_command.compare,
-    paper_commands.paper,
-    without_panics(paper_commands.findings),
-    without_panics(store_commands.tag),
-    without_panics(store_commands.gc),
-    without_panics(look_commands.lineage),
-    without_panics(look_commands.figure),
-    without_panics(look_commands.report),
-    look_commands.view,
-    doctor_command.doctor,
-    bench_command.bench,
-    list_commands.networks,
-    list_commands.pipelines,
-    *map(list_commands.list_of, list_commands.LISTS),
-    list_commands.explain,
-    list_commands.init,
-    list_commands.version,
-)
-"""In the order of the help."""
+_PANELS: Mapping[str, tuple[Callable[..., None], ...]] = {
+    "Run": (
+        run_commands.launch,
+        run_commands.resume,
+        background_commands.logs,
+        background_commands.stop,
+        compare_command.compare,
+        paper_commands.paper,
+    ),
+    "Look": (
+        without_panics(store_commands.status),
+        without_panics(store_commands.query),
+        without_panics(store_commands.show),
+        without_panics(look_commands.lineage),
+        without_panics(look_commands.figure),
+        without_panics(look_commands.report),
+        look_commands.view,
+    ),
+    "Judge": (
+        score_commands.score,
+        score_commands.transfer,
+        without_panics(store_commands.verify),
+        without_panics(paper_commands.findings),
+    ),
+    "Prepare": (
+        list_commands.init,
+        doctor_command.doctor,
+        run_commands.plan,
+        bench_command.bench,
+        cluster_commands.cluster_file,
+        list_commands.explain,
+        list_commands.networks,
+        list_commands.pipelines,
+        *map(list_commands.list_of, list_commands.LISTS),
+        list_commands.version,
+    ),
+    "Keep": (
+        without_panics(store_commands.export),
+        without_panics(store_commands.tag),
+        without_panics(store_commands.prune),
+    ),
+}
+"""What one wants to do, and the commands for it, in the order of the help."""
 
-for _command in _COMMANDS:
-    app.command()(_command)
-app.add_typer(asset_commands.assets, name="assets")
-app.add_typer(config_commands.config, name="config")
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        _name = _command.__name__.replace("_", "-")
+        app.command(_name, rich_help_panel=_panel, epilog=shown(_name))(_command)
+app.command("gc", hidden=True)(without_panics(store_commands.gc))
+app.add_typer(config_commands.config, name="config", rich_help_panel="Prepare")
+app.add_typer(asset_commands.assets, name="assets", rich_help_panel="Prepare")
 
 
 def main() -> None:

@@ -6,18 +6,30 @@ from typing import Annotated
 
 import typer
 
+from islands.cli import completing
 from islands.observe.display import Style
+from islands.observe.lines import say
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as evolve.generations=400."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a setting, such as evolve.generations=400.",
+        autocompletion=completing.settings,
+    ),
 ]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return when the run has begun; it goes on by itself.")
 ]
 Class = Annotated[
     str | None,
-    typer.Option("--class", metavar="CLASS", help="Name or index; name:1 or index:1 where both could be."),
+    typer.Option(
+        "--class",
+        metavar="CLASS",
+        help="Name or index; name:1 or index:1 where both could be.",
+        autocompletion=completing.classes,
+    ),
 ]
 TrustNetworks = Annotated[
     bool,
@@ -25,8 +37,14 @@ TrustNetworks = Annotated[
         "--trust-networks", help="Load a network even if it is code, or a file, that the store names."
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ProgressStyle = Annotated[
     Style | None,
     typer.Option("--progress", help="How to show progress; rich on a terminal, else plain."),
 ]
+
+
+def warn_of_old(old: str, new: str) -> None:
+    """Say on stderr what an old word is called now; it works until the next release."""
+    say(f"warning: {old} is now {new}; the old one goes with the next release")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from islands.cli.background_commands import announce, watch
+from islands.cli.closing import closing, closing_of_several, duration
 from islands.cli.options import Detach, Json, Overrides, ProgressStyle
 from islands.cli.store_commands import Store, status
 from islands.errors import InputError, StoreError
@@ -59,30 +61,24 @@ def launch(
 
         announce(detached.launch(config))
         return
+    began = time.monotonic()
     if pipeline.is_several:
-        _run_experiment(config, progress, as_json)
+        _run_experiment(config, progress, as_json, began)
         return
     from islands.runs import launch as operation
     from islands.store.location import Location
 
     with stdout_for_result(), observer(progress) as observe, _answering(config.store, _NOTHING_WRITTEN):
         reader = operation.launch(config, observe)
-    _report(reader, as_json)
-    if pipeline.findings is not None and Location.of(config.store).is_local:
-        _conclude(config, as_json)
+    if reader.complete and pipeline.findings is not None and Location.of(config.store).is_local:
+        from islands.experiments.runner import run_experiment
+
+        with stdout_for_result():
+            run_experiment(config)
+    _report(reader, as_json, began)
 
 
-def _conclude(config: RunConfig, as_json: bool) -> None:
-    """Do what is left of an experiment when its run is complete."""
-    from islands.experiments.runner import run_experiment
-
-    with stdout_for_result():
-        run_experiment(config)
-    if not as_json:
-        _print_files(config)
-
-
-def _run_experiment(config: RunConfig, progress: Style | None, as_json: bool) -> None:
+def _run_experiment(config: RunConfig, progress: Style | None, as_json: bool, began: float) -> None:
     """Run what is missing of an experiment, and print what came out."""
     from islands.experiments.runner import run_experiment
 
@@ -92,16 +88,12 @@ def _run_experiment(config: RunConfig, progress: Style | None, as_json: bool) ->
         print(f"stopped; the same command goes on with what is in {config.store}", file=sys.stderr)
         raise typer.Exit(130)
     if not as_json:
-        _print_files(config)
+        if text := _read(config, "transfer.txt"):
+            print(f"{text}\n", end="")
+        print(closing_of_several(Path(config.store), time.monotonic() - began))
         return
     documents = {file: _read(config, f"{file}.json") for file in ("transfer", "findings")}
     print(json.dumps({name: json.loads(text) for name, text in documents.items() if text}))
-
-
-def _print_files(config: RunConfig) -> None:
-    for name in ("transfer.txt", "findings.txt"):
-        if text := _read(config, name):
-            print(f"\n{text}", end="")
 
 
 def _read(config: RunConfig, name: str) -> str | None:
@@ -150,9 +142,10 @@ def resume(
     from islands.runs import resume as operation
 
     stopped = "Stopped before anything new was written; the last checkpoint stands."
+    began = time.monotonic()
     with stdout_for_result(), observer(progress) as observe, _answering(store, stopped):
         reader = operation.resume(store, overrides or (), observe, break_lock=break_lock, at=at)
-    _report(reader, as_json)
+    _report(reader, as_json, began)
 
 
 def plan(
@@ -222,8 +215,12 @@ def _leave_or_watch(run: BackgroundRun, detach: bool) -> None:
         watch(run)
 
 
-def _report(reader: StoreReader, as_json: bool) -> None:
-    status(str(reader.path), as_json)
+def _report(reader: StoreReader, as_json: bool, began: float) -> None:
+    """Print what came of a run that began at a time of the monotonic clock."""
+    if as_json:
+        status(str(reader.path), as_json)
+    else:
+        print(closing(str(reader.path), time.monotonic() - began))
     if not reader.complete:
         raise typer.Exit(130)
 
@@ -237,7 +234,7 @@ def _plan_text(result: Plan) -> str:
         "generations": f"{result.generations:,} on each island",
         "images scored": f"{result.evaluations:,}",
         "forward passes": f"{result.forwards:,}",
-        "estimated time": _duration(result.seconds) if result.seconds else f"unknown: {result.unmeasured}",
+        "estimated time": duration(result.seconds) if result.seconds else f"unknown: {result.unmeasured}",
         "archive": f"{result.archive_bytes / 1e6:,.1f} MB uncompressed",
         "store": f"at most {result.store_bytes / 1e6:,.1f} MB, with the commits that are kept and records",
         "memory": (
@@ -245,7 +242,7 @@ def _plan_text(result: Plan) -> str:
         ),
         "network": (
             f"{result.network_bytes / 1e6:,.1f} MB an epoch at first, later a fraction"
-            + (f"; an epoch takes {_duration(result.epoch_seconds)}" if result.epoch_seconds else "")
+            + (f"; an epoch takes {duration(result.epoch_seconds)}" if result.epoch_seconds else "")
         ),
         "nodes": (
             f"{result.nodes}: {result.node_bytes / 1e6:,.0f} MB of memory on the fullest, "
@@ -253,10 +250,3 @@ def _plan_text(result: Plan) -> str:
         ),
     }
     return "\n".join(f"{name:<16}{value}" for name, value in rows.items())
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:,.1f} {unit}"
-    return f"{seconds:,.0f} seconds" if seconds >= 10 else f"{seconds:.1f} seconds"

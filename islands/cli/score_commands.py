@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from islands.cli.options import Json, TrustNetworks
+from islands.cli import completing
+from islands.cli.options import Force, Json, TrustNetworks
 from islands.cli.store_commands import At
+from islands.cli.written_files import require_new
 from islands.errors import InputError
 from islands.texts import percent
 
@@ -28,6 +30,7 @@ Network = Annotated[
         "--network",
         metavar="NAME",
         help="As `islands networks` lists them, or '{name: NAME, view: standard}'; may be repeated.",
+        autocompletion=completing.networks,
     ),
 ]
 
@@ -51,6 +54,7 @@ def score(
     trust_networks: Annotated[
         bool, typer.Option("--trust-networks", help="With --ray, join the cluster that the store names.")
     ] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Score the images of a run, or a folder of pictures, on networks that they were not evolved against."""
@@ -58,6 +62,8 @@ def score(
 
     read = read_networks(networks)
     _require_sensible(images, at, full, out, ray)
+    if out is not None:
+        require_new(out, force)
     from islands.cli.run_commands import stdout_for_result
     from islands.config import ScorersConfig
     from islands.runs.score import score_folder, score_store
@@ -97,12 +103,15 @@ def transfer(
     figure: Annotated[
         Path | None, typer.Option("--figure", metavar="FILE", help="Draw the matrix: .png, .pdf or .svg.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Say how well images evolved against one network fool others: matrix, intervals, controls."""
     if as_json and as_csv:
         raise InputError("give --json or --csv, not both")
     if figure is not None and figure.suffix not in (".png", ".pdf", ".svg"):
         raise InputError(f"--figure {figure}: expected a file that ends in .png, .pdf or .svg")
+    if figure is not None:
+        require_new(figure, force)
     from islands.cli.run_commands import stdout_for_result
     from islands.runs.comparison import transfer as compare
     from islands.transfers.tables import as_text, draw

@@ -1,11 +1,13 @@
-"""`query`, `status`, `show`, `export`, `verify`, `tag` and `gc`: what one does with a store."""
+"""`query`, `status`, `show`, `export`, `verify`, `tag` and `prune`: what one does with a store."""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
+import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from itertools import chain, repeat
@@ -14,8 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from islands.cli.options import Class, Json, TrustNetworks
+from islands.cli import completing
+from islands.cli.options import Class, Force, Json, TrustNetworks, warn_of_old
 from islands.cli.standard_streams import require_encodable
+from islands.cli.written_files import class_words, default_file, require_new
 from islands.errors import InputError, StoreNotFoundError
 from islands.texts import islands_command, level, percent
 
@@ -37,6 +41,9 @@ At = Annotated[
 
 _SHOWN = 200
 
+_WATCH_S = 2.0
+"""Seconds between two looks at a store that is watched."""
+
 
 class Format(StrEnum):
     """How a table is printed."""
@@ -44,6 +51,7 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+    MARKDOWN = "markdown"
     PARQUET = "parquet"
 
 
@@ -74,8 +82,14 @@ def status(
         ),
     ],
     as_json: Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on saying so until nobody writes; Ctrl-C ends it.")
+    ] = False,
 ) -> None:
     """Say where a run stands, and what to do next."""
+    if watch:
+        _watch(store, as_json)
+        return
     from dataclasses import asdict
 
     from islands.deploy import background
@@ -95,9 +109,35 @@ def status(
         print(json.dumps({"store": store, "job": job}) if as_json else _job_text(store, job))
         return
     if as_json:
-        print(json.dumps({**asdict(found), "job": job}))
+        print(json.dumps({**asdict(found), "settings": _unlike_defaults(store), "job": job}))
     else:
         print("\n".join([_status_text(found), *([_job_text(store, job)] if job else [])]))
+
+
+def _watch(store: str, as_json: bool) -> None:
+    """Draw the status of a store anew until nobody writes it any more."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from islands.store.status import read_status
+
+    if as_json or store.startswith(("http://", "https://")):
+        raise InputError("--watch is for a store and for people; `islands view` and --json are for programs")
+    with Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="visible") as live:
+        while True:
+            found = read_status(store)
+            live.update(Text(_status_text(found)), refresh=True)
+            if found.written_by is None:
+                return
+            time.sleep(_WATCH_S)
+
+
+def _unlike_defaults(store: str) -> dict[str, Any]:
+    from islands.experiments.configure import unlike_defaults
+    from islands.store.reader import StoreReader
+
+    return unlike_defaults(StoreReader(store).config)
 
 
 def _print_jobs(address: str, as_json: bool) -> None:
@@ -145,11 +185,21 @@ def query(
         Path | None, typer.Option("--out", metavar="FILE", help="Where --format parquet goes.")
     ] = None,
     at: At = None,
-    ready: Annotated[
+    preset: Annotated[
         str | None,
-        typer.Option("--ready", metavar="NAME", help="Ask best, worst, transfer or takeovers, without SQL."),
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="Ask best, worst, transfer or takeovers, without SQL.",
+            autocompletion=completing.presets,
+        ),
     ] = None,
+    ready: Annotated[str | None, typer.Option("--ready", hidden=True)] = None,
     schema: Annotated[bool, typer.Option("--schema", help="List tables and columns instead.")] = False,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open a prompt instead: one query after the other.")
+    ] = False,
+    force: Force = False,
 ) -> None:
     """Ask runs in SQL: "select class, name, confidence from elites where confidence > 0.99".
 
@@ -158,30 +208,52 @@ def query(
     A second column `name` of an answer is called `name_1`.
     """
     from islands.store.columns import TABLES
-    from islands.store.query import READY, Table, ask, named
-    from islands.store.reader import StoreReader
+    from islands.store.query import PRESETS, Table, ask, boxed
 
+    if ready is not None:
+        warn_of_old("--ready", "--preset")
+        preset = ready
     if schema:
         rows = [(name, column, text) for name, columns in TABLES.items() for column, text in columns.items()]
         _print_table(Table(("table", "column", "meaning"), rows), format_)
         return
     if (format_ is Format.PARQUET) != (out is not None):
         raise InputError("--format parquet and --out FILE go together: a Parquet file is not for a terminal")
-    if ready is not None and ready not in READY:
-        known = ", ".join(f"{name} ({text})" for name, (text, _) in READY.items())
-        raise InputError(f"no query is called {ready!r}; there are {known}")
-    *stores, sql = (*words, READY[ready][1]) if ready else words
+    if out is not None:
+        require_new(out, force)
+    if preset is not None and preset not in PRESETS:
+        known = ", ".join(f"{name} ({text})" for name, (text, _) in PRESETS.items())
+        raise InputError(f"no query is called {preset!r}; there are {known}")
+    if open_:
+        if preset is not None or out is not None:
+            raise InputError("--open asks for queries; leave out --preset and --out")
+        from islands.cli.prompt import ask_until_done
+
+        ask_until_done(_readers(words, at))
+        return
+    *stores, sql = (*words, PRESETS[preset][1]) if preset else words
     if not stores or (" " not in sql and Path(sql).is_dir()):
         raise InputError(
             f"a query is missing; `{islands_command('query', words[0], '--schema')}` lists what can be asked,"
-            f" `{islands_command('query', words[0], '--ready', 'best')}` asks a common question"
+            f" `{islands_command('query', words[0], '--preset', 'best')}` asks a common question"
         )
-    readers = {name: StoreReader(path, at) for name, path in named(list(map(Path, stores))).items()}
+    readers = _readers(stores, at)
+    if format_ is Format.TABLE and sys.stdout.isatty():
+        print(boxed(readers, sql, shutil.get_terminal_size().columns))
+        return
     answer = ask(readers, sql, out)
     if out is None:
         _print_table(answer, format_)
     else:
         print(f"wrote {out}: {len(answer.rows):,} rows")
+
+
+def _readers(stores: Sequence[str], at: str | None) -> dict[str, StoreReader]:
+    """Open stores, by the names that they have in SQL."""
+    from islands.store.query import named
+    from islands.store.reader import StoreReader
+
+    return {name: StoreReader(path, at) for name, path in named(list(map(Path, stores))).items()}
 
 
 def show(
@@ -194,7 +266,7 @@ def show(
     class_: Class = None,
     run: Annotated[int, typer.Option("--run", help="Run, counted from 0.")] = 0,
     size: Annotated[
-        int | None, typer.Option("--size", min=1, max=8192, help="Pixels.  [default: as scored]")
+        int | None, typer.Option("--size", min=1, max=8192, help="Pixels.", show_default="as scored")
     ] = None,
     sheet: Annotated[bool, typer.Option("--sheet", help="Draw many classes, or all cells of one.")] = False,
     classes: Annotated[
@@ -202,14 +274,15 @@ def show(
         typer.Option(
             "--classes",
             metavar="LIST",
-            help="For --sheet, such as 0-9,lion.  [default: the best, no genome twice]",
+            help="For --sheet, such as 0-9,lion.",
+            show_default="the best, no genome twice",
         ),
     ] = None,
     sort: Annotated[
-        Order | None, typer.Option("--sort", help="For --sheet: what comes first.  [default: confidence]")
+        Order | None, typer.Option("--sort", help="For --sheet: what comes first.", show_default="confidence")
     ] = None,
     top: Annotated[
-        int | None, typer.Option("--top", min=1, help="For --sheet: how many at most.  [default: 24]")
+        int | None, typer.Option("--top", min=1, help="For --sheet: how many at most.", show_default="24")
     ] = None,
     columns: Annotated[
         int | None, typer.Option("--columns", min=1, help="For --sheet: pictures a row.")
@@ -221,9 +294,15 @@ def show(
     terminal: Annotated[bool, typer.Option("--terminal", help="Draw here, in coloured blocks.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="A png; gif or webp animate the elite's ancestors."),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="A png; gif, webp or mp4 animate the elite's ancestors.",
+            show_default="named after store and class",
+        ),
     ] = None,
     at: At = None,
+    force: Force = False,
 ) -> None:
     """Draw an elite, its ancestors, its network, or a contact sheet of many; tell what a PNG of these is."""
     if Path(store).is_file():
@@ -249,7 +328,8 @@ def show(
         from islands.reports.sheets import contact_sheet
 
         listed = _listed(reader, run, classes, sort, top)
-        file = out or Path("sheet.png")
+        file = out or default_file(reader, "sheet", run=run)
+        require_new(file, force)
         picture = contact_sheet(reader, listed, run, columns=columns, dark=dark)
         chosen = ",".join(f"index:{each}" for each in listed)
         command = show_command(
@@ -262,7 +342,9 @@ def show(
     if sheet:
         if any(each is not None for each in (classes, sort, top)):
             raise InputError("--classes, --sort and --top are for a --sheet of many classes, without --class")
-        _save_cells(reader, run, index, out or Path(f"cells-{index}.png"), columns=columns, dark=dark)
+        file = out or default_file(reader, class_words(reader, index), "cells", run=run)
+        require_new(file, force)
+        _save_cells(reader, run, index, file, columns=columns, dark=dark)
         return
     picture = render_elite(reader, index, run, size)
     (elite,) = shown_elites(reader, run, [index])
@@ -272,13 +354,15 @@ def show(
         _print_blocks(picture)
         print(title)
         return
-    file = out or Path(f"{'network' if network else 'class'}-{index}.png")
+    kind = ("network",) if network else () if size is None else (size,)
+    file = out or default_file(reader, class_words(reader, index), *kind, run=run)
+    require_new(file, force)
     options = ("--network",) if network else () if size is None else ("--size", size)
     command = show_command(reader, run, "--class", f"index:{index}", *options)
     label = elite_label(reader, run, elite, command)
     if network:
         _save_network(reader, run, index, title, file, label)
-    elif file.suffix.lower() in (".gif", ".webp"):
+    elif file.suffix.lower() in (".gif", ".webp", ".mp4"):
         from islands.reports.lineage import save_lineage
 
         save_lineage(reader, run, index, file, size)
@@ -310,7 +394,7 @@ def export(
 def verify(
     store: Store,
     sample: Annotated[
-        int | None, typer.Option("--sample", min=1, help="Elites of each run to score.  [default: 100]")
+        int | None, typer.Option("--sample", min=1, help="Elites of each run to score.", show_default="100")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Score every elite.")] = False,
     at: At = None,
@@ -355,13 +439,18 @@ def tag(
     print(f"{name} is epoch {reader.epoch} of {store}")
 
 
-def gc(
-    store: Store,
-    keep: Annotated[
-        int | None,
-        typer.Option("--keep", min=1, help="Newest to keep.  [default: as configured]"),
-    ] = None,
-) -> None:
+Keep = Annotated[
+    int | None, typer.Option("--keep", min=1, help="Newest to keep.", show_default="as configured")
+]
+
+
+def gc(store: Store, keep: Keep = None) -> None:
+    """Do what `prune` does, under its old name."""
+    warn_of_old("`islands gc`", "`islands prune`")
+    prune(store, keep)
+
+
+def prune(store: Store, keep: Keep = None) -> None:
     """Forget old checkpoints, but for tagged ones, and free their space."""
     from islands.store.reader import StoreReader
     from islands.store.writer import StoreWriter
@@ -378,8 +467,9 @@ def _status_text(found: Status) -> str:
 
     from islands.store.schema import THRESHOLDS
 
+    settings = _unlike_defaults(found.store)
     state = "complete" if found.complete else "running" if found.written_by else "stopped"
-    cells = ", ".join(f"{count:,} at {level(THRESHOLDS[name])}" for name, count in found.cells_at.items())
+    sure = ", ".join(f"{count:,} at {level(THRESHOLDS[name])}" for name, count in found.cells_at.items())
     median, at_start = percent(found.median_confidence), percent(found.median_at_start)
     rows = {
         "store": found.store,
@@ -388,13 +478,15 @@ def _status_text(found: Status) -> str:
         "epoch": "none yet" if found.epoch is None else str(found.epoch),
         "generations": f"{found.generation:,} of {found.generations:,}",
         "confidence": f"median {median}; generation 0: {at_start}",
-        "cells": f"{cells} (of {found.cells} in {found.runs} runs)",
+        "classes": f"{sure} (of {found.cells:,} in {found.runs} run{'s' if found.runs > 1 else ''})",
         "QD score": f"{found.qd_score:,.2f} of {found.cells}, coverage {percent(found.coverage)}",
         "images scored": f"{found.evaluations:,}"
         + (f", {found.not_finite:,} of them skipped: no finite scores" if found.not_finite else ""),
         "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",
         "size on disk": decimal(found.bytes),
         "computed with": _conditions_text(found.conditions),
+        "settings": ", ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
+        or "those of the pipeline",
         "next": found.next,
     }
     return "\n".join(f"{name:<15}{value}" for name, value in rows.items())
@@ -491,6 +583,9 @@ def _print_table(table: Table, format_: Format) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.columns)
         writer.writerows(table.rows)
+    elif format_ is Format.MARKDOWN:
+        for row in (table.columns, ("---",) * len(table.columns), *table.rows):
+            print(f"| {' | '.join(_cell(value).replace('|', chr(92) + '|') for value in row)} |")
     else:
         _print_aligned(table)
 

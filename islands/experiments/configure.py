@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from islands.config import RunConfig, resolve
-from islands.experiments.catalogue import PIPELINES
+from islands.experiments.catalogue import KIND, PIPELINES
 
 
 def load_run_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunConfig:
@@ -63,3 +63,37 @@ def parameters_of(config: RunConfig) -> object:
     pipeline = PIPELINES.get(config.pipeline)
     schema = None if pipeline is None else pipeline.parameters
     return None if schema is None else schema.model_validate(config.parameters)
+
+
+def unlike_defaults(config: RunConfig) -> dict[str, Any]:
+    """Return the settings, by their keys, that are not what the pipeline sets or leaves to defaults.
+
+    No code is imported that a store names: what is not of Islands is compared with the pipeline `custom`.
+
+    Example:
+        >>> config = resolve_run_config({"pipeline": "mnist_cppn", "store": "runs/x", "seed": 1})
+        >>> unlike_defaults(config)
+        {'seed': 1}
+    """
+    name = config.pipeline if config.pipeline in KIND.built_in else _ANY
+    needed = {"network": {"name": "lenet-mnist"}, "encoding": {"name": "cppn"}} if name == _ANY else {}
+    usual = resolve_run_config({"pipeline": name, "store": config.store, **needed})
+    found = dict(_flat(config.model_dump(mode="json")))
+    expected = dict(_flat(usual.model_dump(mode="json")))
+    return {
+        key: value
+        for key, value in found.items()
+        if key not in ("pipeline", "parameters") and (key not in expected or expected[key] != value)
+    }
+
+
+_ANY = "custom"
+"""The pipeline that sets nothing but what it must."""
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import html
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from islands.observe import PROGRESS
+from islands.observe.lines import say, showing_phases
 from islands.texts import level, percent
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
     from islands.archipelago.progress import Observe, Progress
 
 PLAIN_INTERVAL_S = 5.0
 """Seconds between two plain lines, at least."""
+
+_SURE = 0.9
+"""The confidence from which on classes are counted."""
 
 
 class Style(StrEnum):
@@ -30,15 +37,24 @@ class Style(StrEnum):
 
 @contextmanager
 def observer(style: Style | None) -> Iterator[Observe]:
-    """Give a function to call with the progress; None chooses rich on a terminal, else plain."""
-    match style or (Style.RICH if sys.stderr.isatty() else Style.PLAIN):
+    """Give a function to call with the progress; None chooses rich on a terminal, else plain.
+
+    What runs say of their phases is shown as well, see `lines.begin`.
+    """
+    match style or (Style.RICH if _can_redraw() else Style.PLAIN):
         case Style.RICH:
-            with _rich() as observe:
-                yield observe
+            with _bar() as bar, showing_phases(bar.begin):
+                yield bar
         case Style.PLAIN:
-            yield _Plain()
+            with showing_phases(say):
+                yield _Plain()
         case Style.NONE:
             yield _ignore
+
+
+def _can_redraw() -> bool:
+    """Tell whether stderr is a terminal on which lines can be drawn anew."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 @contextmanager
@@ -49,7 +65,7 @@ def watching(progress: bool | None, observe: Observe | None) -> Iterator[Observe
         progress: whether to show it; None: in terminals and notebooks alone.
         observe: who else is told.
     """
-    with observer(_style(progress)) as show:
+    with _notebook() if _is_for_notebook(progress) else observer(_style(progress)) as show:
 
         def tell(found: Progress) -> None:
             show(found)
@@ -61,22 +77,32 @@ def watching(progress: bool | None, observe: Observe | None) -> Iterator[Observe
 
 def _style(progress: bool | None) -> Style | None:
     """Return how to show it, see `watching`; None as of `observer`."""
-    in_notebook = "ipykernel" in sys.modules
-    if not (in_notebook or sys.stderr.isatty() if progress is None else progress):
-        return Style.NONE
-    # Rich draws with the notebook's widgets, and nothing where they are not installed.
-    return Style.RICH if in_notebook and find_spec("ipywidgets") else None
+    return None if (sys.stderr.isatty() if progress is None else progress) else Style.NONE
+
+
+def _is_for_notebook(progress: bool | None) -> bool:
+    return progress is not False and "ipykernel" in sys.modules
 
 
 def _describe(progress: Progress) -> tuple[str, ...]:
+    """Return where a run stands, but for generations, in words."""
     import numpy as np
 
-    cells = progress.confidence
-    at = [f"{(cells >= np.float32(least)).sum():,} at {level(least)}" for least in (0.9, 0.99)]
+    best = progress.confidence
+    sure = int((best >= np.float32(_SURE)).sum())
+    of_runs = f" in {len(best)} runs" if len(best) > 1 else ""
     return (
-        # Before generation 0 is judged on all islands, most cells are not known.
-        *([f"median {percent(float(np.median(cells)))}, {', '.join(at)}"] if progress.epoch >= 0 else ()),
-        f"{progress.evaluations_per_second:,.0f} images/s, next commit in {progress.next_checkpoint_s:.0f} s",
+        # Before generation 0 is judged on all islands, most classes are not known.
+        *(
+            (
+                f"median {percent(float(np.median(best)))}",
+                f"{sure:,} of {best.size:,} classes{of_runs} at {level(_SURE)}",
+            )
+            if progress.epoch >= 0
+            else ()
+        ),
+        f"{progress.evaluations_per_second:,.0f} images/s",
+        f"commit in {progress.next_checkpoint_s:.0f} s",
         *([f"{progress.not_finite:,} images skipped: no finite scores"] if progress.not_finite else ()),
         *([f"{progress.losses} epochs repeated"] if progress.losses else ()),
         *([f"the commit failed {n} times and is tried again"] if (n := progress.commit_failures) else ()),
@@ -105,22 +131,78 @@ class _Plain:
             print(f"{PROGRESS}{line}", file=sys.stderr, flush=True)
 
 
+class _Shown:
+    """A bar that fills the width: the phase, or the generation and the times; below it the numbers."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        bar.add_task("starting", total=None, numbers="")
+        (self._task,) = bar.tasks
+
+    def begin(self, phase: str) -> None:
+        """Show what is done now, and for how long already."""
+        self._task.total = None
+        self._bar.update(self._task.id, description=phase, numbers="", refresh=True)
+
+    def __call__(self, progress: Progress) -> None:
+        done, total = max(progress.generation, 0), progress.generations
+        if self._task.total != total:
+            self._task.completed = done  # what was there before says nothing of the speed
+        self._bar.update(
+            self._task.id,
+            total=total,
+            completed=done,
+            description=f"generation {done:,} of {total:,}",
+            numbers=", ".join(_describe(progress)),
+        )
+
+
 @contextmanager
-def _rich() -> Iterator[Observe]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+def _notebook() -> Iterator[Observe]:
+    """Give a function that shows the progress in the cell of a notebook that runs; needs no widgets."""
+    from IPython.display import HTML, display
 
-    columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(8), TimeRemainingColumn())
-    with Bar(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
-        task = bar.add_task("starting", total=None)
+    shown = display(HTML(), display_id=True)
 
-        def observe(progress: Progress) -> None:
-            bar.update(
-                task,
-                completed=max(progress.epoch, 0),
-                total=progress.epochs,
-                description=",\n".join(_describe(progress)),
-            )
+    def begin(phase: str) -> None:
+        shown.update(HTML(f"<progress></progress> {html.escape(phase)}"))
 
+    def observe(progress: Progress) -> None:
+        done, total = max(progress.generation, 0), progress.generations
+        bar = f'<progress value="{done}" max="{total}" style="width:100%"></progress>'
+        text = f"generation {done:,} of {total:,}, {', '.join(_describe(progress))}"
+        shown.update(HTML(f"{bar}<br>{html.escape(text)}"))
+
+    with showing_phases(begin):
         yield observe
+
+
+@contextmanager
+def _bar() -> Iterator[_Shown]:
+    from rich.console import Console, RenderableType
+    from rich.progress import BarColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+    from rich.table import Column
+    from rich.text import Text
+
+    class Left(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            return Text() if task.total is None else super().render(task) + Text(" left")
+
+    class WithNumbers(Bar):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            yield from (Text(task.fields["numbers"]) for task in self.tasks if task.fields["numbers"])
+
+    with WithNumbers(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
+        TimeElapsedColumn(),
+        TextColumn("elapsed"),
+        Left(),
+        console=Console(stderr=True),
+        expand=True,
+        refresh_per_second=2,  # each costs milliseconds, which the driver has better uses for
+        speed_estimate_period=600,  # epochs may be minutes long
+    ) as bar:
+        yield _Shown(bar)

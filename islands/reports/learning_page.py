@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from islands.reports.figures import new_figure
+from islands.reports.style import new_figure
 from islands.transfers.learning import Arm, Comparison, Estimate, Price
 
 if TYPE_CHECKING:

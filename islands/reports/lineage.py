@@ -15,8 +15,11 @@ from islands.store.images import Picture, Studio
 from islands.store.reader import StoreReader
 from islands.texts import percent
 
-DRAWN = ("png", "svg", "pdf", "gif", "webp")
-SUFFIXES = (*DRAWN, "newick", "graphml", "json")
+MOVING = ("gif", "webp", "mp4")
+DRAWN = ("png", "svg", "pdf", *MOVING)
+NEWICK = ("nwk", "newick", "tree", "tre")
+"""As programs that read trees call them."""
+SUFFIXES = (*DRAWN, *NEWICK, "graphml", "json")
 
 
 def save_lineage(reader: StoreReader, run: int, class_: int | None, path: Path, size: int | None) -> None:
@@ -26,18 +29,18 @@ def save_lineage(reader: StoreReader, run: int, class_: int | None, path: Path, 
         reader: the store.
         run: counted from 0.
         class_: whose elite; None: the tree of all elites.
-        path: .png, .svg or .pdf for a strip of pictures (or the tree), .gif or .webp for an animation of an
-            elite's ancestors, .newick, .graphml or .json.
+        path: .png, .svg or .pdf for a strip of pictures (or the tree), .gif, .webp or .mp4 for an animation
+            of an elite's ancestors, .nwk (or .newick, .tree, .tre), .graphml or .json.
         size: of the animation's pictures; None: as they were scored.
 
     Raises:
         InputError: another suffix.
         StoreError: there is no such elite, or genomes of ancestors were not kept.
     """
-    known = SUFFIXES if class_ is not None else ("newick", "graphml")
+    known = SUFFIXES if class_ is not None else (*NEWICK, "graphml")
     suffix = require_suffix(path, known)
     genealogy = Genealogy(reader, run)
-    if suffix == "newick":
+    if suffix in NEWICK:
         path.write_text(newick(genealogy.tree(class_)) + "\n", encoding="utf-8")
     elif suffix == "graphml":
         import networkx
@@ -47,8 +50,12 @@ def save_lineage(reader: StoreReader, run: int, class_: int | None, path: Path, 
         chain = genealogy.chain(class_)
         if suffix == "json":
             path.write_text(json.dumps([as_json(ancestor, reader) for ancestor in chain], indent=1) + "\n")
-        elif suffix in ("gif", "webp"):
-            save_animation([picture for _, picture in drawn(reader, run, chain, size)], path)
+        elif suffix in MOVING:
+            save_animation(
+                [picture for _, picture in drawn(reader, run, chain, size)],
+                path,
+                captions=[caption(each, reader) for each in chain],
+            )
         else:
             _save_strip(reader, drawn(reader, run, chain), path)
 
@@ -70,6 +77,13 @@ def drawn(
             " launch with checkpoint.ancestors=genomes to keep them, or resume so to keep those to come"
         )
     return [(ancestor, picture) for ancestor, picture in pictures if picture is not None]
+
+
+def caption(ancestor: Ancestor, reader: StoreReader) -> str:
+    """Return a line that says when an ancestor came, and of what it was surest."""
+    best = ancestor.held[0]
+    name = reader.classes[best.class_]
+    return f"gen. {ancestor.generation:,}  {name[:20]}  {percent(best.confidence)}"
 
 
 def as_json(ancestor: Ancestor, reader: StoreReader) -> dict[str, Any]:

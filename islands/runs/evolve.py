@@ -14,6 +14,7 @@ from islands.archipelago.scorers import Scorers
 from islands.archipelago.scoring import Scoring
 from islands.config import RunConfig
 from islands.observe.interruptions import SIGNALS, answered
+from islands.observe.lines import begin
 from islands.store.writer import StoreWriter
 
 
@@ -39,6 +40,7 @@ def evolve(
     checkpoint = writer.load()
     if checkpoint is not None:
         archipelago.restore(checkpoint)
+    begin("judging generation 0" if checkpoint is None else f"going on from epoch {checkpoint.epoch}")
     with _stopped_by_signals(archipelago.stop):
         return archipelago.evolve()
 

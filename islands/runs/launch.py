@@ -14,6 +14,7 @@ from islands.archipelago.start import build_executor, build_scorers
 from islands.classifiers.catalogue import class_count
 from islands.config import RunConfig, WorkConfig
 from islands.migration.slices import class_slices
+from islands.observe.lines import begin
 from islands.observe.observers import observing
 from islands.runs.conditions import of_scorers, of_workers
 from islands.runs.evolve import evolve
@@ -34,6 +35,7 @@ def launch(config: RunConfig, observe: Observe = observe_nothing) -> StoreReader
     require_fit(config)
     require_free(config.store)
     train_missing([config.network, *config.held_out])
+    begin(starting(config))
     with closing(build_executor(config)) as executor:
         return run_in_store(config, executor, observe)
 
@@ -67,12 +69,21 @@ def run_in_store(config: RunConfig, executor: Executor, observe: Observe) -> Sto
 @contextmanager
 def scorers_for(config: RunConfig, source: NetworkFacts) -> Iterator[Scorers | None]:
     """Give the scorers of a configuration, and stop them in the end; see `build_scorers`."""
+    if config.held_out:
+        begin(f"loading {', '.join(network.label for network in config.held_out)}")
     scorers = build_scorers(config, source)
     try:
         yield scorers
     finally:
         if scorers is not None:
             scorers.close()
+
+
+def starting(config: WorkConfig) -> str:
+    """Return what it is called to start the workers."""
+    count, on_ray = config.workers.count, config.workers.executor == "ray"
+    workers = f" on {count} worker{'s' if count > 1 else ''} of Ray" if on_ray else ""
+    return f"loading {config.network.label}{workers}"
 
 
 def require_fit(config: WorkConfig) -> None:

@@ -16,11 +16,11 @@ from islands.config.changes import changes_meaning, may_change, on_its_engines, 
 from islands.config.own_code import own_code, require_same
 from islands.config.resolve import override_run_config
 from islands.errors import ConfigError, InputError, StoreExistsError
-from islands.observe.lines import say
+from islands.observe.lines import begin, say
 from islands.observe.observers import observing
 from islands.runs.conditions import note_conditions, of_scorers, of_workers
 from islands.runs.evolve import evolve
-from islands.runs.launch import launch, scorers_for
+from islands.runs.launch import launch, scorers_for, starting
 from islands.runs.trust import described, is_trusted
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter, require_free
@@ -108,6 +108,7 @@ def _go_on(
 ) -> StoreReader:
     train_missing([config.network, *config.held_out])
     at = reader.session.snapshot_id if goes_back else None
+    begin(starting(config))
     with (
         StoreWriter.open(config.store, break_lock=break_lock, at=at) as writer,
         closing(build_executor(config)) as executor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -73,22 +73,31 @@ def goal_switches(history: Mapping[str, npt.NDArray[Any]], class_count: int) -> 
 
     Columns `class`, `id` and `parents` are read, and `cell` where a class has several.
     """
+    rows, _ = _switches(history)
+    class_ = history["class"].astype(np.int64)
+    return GoalSwitches(
+        champions=np.bincount(class_, minlength=class_count),
+        switches=np.bincount(class_[rows], minlength=class_count),
+    )
+
+
+def _switches(
+    history: Mapping[str, npt.NDArray[Any]],
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """Return the rows of a run's history that are goal switches, and the ids of their parents, (n, 2)."""
     class_ = history["class"].astype(np.int64)
     within = history["cell"].astype(np.int64) if "cell" in history else np.zeros_like(class_)
     cell = class_ * (within.max(initial=0) + 1) + within
     # Stable: within a cell, takeovers stay in the order of time.
     order = np.argsort(cell, kind="stable")
     ids, parents = history["id"][order], history["parents"][order]
-    # The first champion of a cell follows nobody; what `roll` puts there is of another.
+    # The first elite of a cell follows nobody; what `roll` puts there is of another.
     follows = np.diff(cell[order], prepend=-1) == 0
     incumbents = np.roll(ids, 1)
     own = (parents == incumbents[:, None]).any(1)
     # Random genomes have no parents who could have held another class.
     switched = follows & ~own & (parents >= 0).any(1)
-    return GoalSwitches(
-        champions=np.bincount(class_, minlength=class_count),
-        switches=np.bincount(class_[order][switched], minlength=class_count),
-    )
+    return order[switched], parents[switched].astype(np.int64)
 
 
 class Genealogy:
@@ -168,6 +177,21 @@ class Genealogy:
         """Count takeovers and goal switches of every class."""
         history = {name: column[: self._taken] for name, column in self._rows.items()}
         return goal_switches(history, len(self.classes))
+
+    def switched(self) -> Iterator[tuple[int, int]]:
+        """Yield goal switches: the class that the parent was surest of, and the one that its child took."""
+        history = {name: column[: self._taken] for name, column in self._rows.items()}
+        rows, parents = _switches(history)
+        surest: dict[int, tuple[int, float]] = {}
+        for id_, class_, confidence in zip(
+            *(self._rows[name].tolist() for name in ("id", "class", "confidence")), strict=True
+        ):
+            if confidence > surest.get(id_, (0, -1.0))[1]:
+                surest[id_] = (class_, confidence)
+        for target, pair in zip(history["class"][rows].tolist(), parents.tolist(), strict=True):
+            known = next((surest[parent] for parent in pair if parent in surest), None)
+            if known is not None:
+                yield known[0], target
 
     def tree(self, class_: int | None = None) -> networkx.DiGraph[int]:
         """Return the elite of a class, or all elites, and what they descend from.

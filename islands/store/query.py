@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 
+from islands.config.explain import did_you_mean
 from islands.errors import InputError
 from islands.store.columns import TABLES, network_names, table, table_with
 from islands.store.reader import StoreReader
@@ -39,7 +42,7 @@ _RESERVED = frozenset({"temp", "system", "information_schema", "pg_catalog", "me
 _ALL_STORES = "all stores"
 """The schema of the tables that have the rows of several stores."""
 
-READY: Mapping[str, tuple[str, str]] = {
+PRESETS: Mapping[str, tuple[str, str]] = {
     "best": (
         "the 20 elites of highest confidence",
         "select run, class, name, confidence, generation from elites"
@@ -57,7 +60,7 @@ READY: Mapping[str, tuple[str, str]] = {
         " from scores group by network order by same_class desc, network",
     ),
     "takeovers": (
-        "the 20 cells that changed hands most often",
+        "the 20 classes whose elite changed most often",
         "select run, class, name, count(*) as takeovers, sum(claimed::int) as by_mail,"
         " max(generation) as last_generation, max(history.confidence) as confidence"
         " from history join classes using (class) group by run, class, name"
@@ -105,6 +108,42 @@ def ask(readers: Mapping[str, StoreReader], sql: str, parquet: Path | None = Non
         InputError: the SQL is wrong.
         StoreError: a store cannot be read.
     """
+    with _answering(readers, sql, parquet) as (connection, last):
+        if parquet is not None:
+            target = str(parquet).replace("'", "''")
+            connection.execute(f"create temp table answer as {last.query}")
+            connection.execute(f"copy answer to '{target}' (format parquet, use_tmp_file false)")
+            last = connection.extract_statements("from answer")[0]
+        answer = connection.execute(last)
+        columns = _numbered(column[0] for column in answer.description or ())
+        return Table(columns, answer.fetchall())
+
+
+def boxed(readers: Mapping[str, StoreReader], sql: str, width: int, rows: int = 40) -> str:
+    """Answer a query as DuckDB's own shell shows it: what does not fit is left out, and counted.
+
+    Args:
+        readers: see `ask`.
+        sql: see `query`.
+        width: characters of a line at most.
+        rows: shown at most.
+
+    Raises:
+        InputError: the SQL is wrong.
+        StoreError: a store cannot be read.
+    """
+    with _answering(readers, sql) as (connection, last), redirect_stdout(StringIO()) as said:
+        answer = connection.query(last.query)
+        if answer is not None:  # what sets something answers nothing
+            answer.show(max_width=width, max_rows=rows)
+        return said.getvalue().rstrip()
+
+
+@contextmanager
+def _answering(
+    readers: Mapping[str, StoreReader], sql: str, parquet: Path | None = None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, duckdb.Statement]]:
+    """Give a connection with the tables in which all but the last statement are done, and the last."""
     mentioned = set(re.findall(r"\w+", sql.lower()))
     with duckdb.connect() as connection:
         if parquet is not None:
@@ -119,14 +158,7 @@ def ask(readers: Mapping[str, StoreReader], sql: str, parquet: Path | None = Non
             *before, last = connection.extract_statements(sql)
             for statement in before:
                 connection.execute(statement)
-            if parquet is not None:
-                target = str(parquet).replace("'", "''")
-                connection.execute(f"create temp table answer as {last.query}")
-                connection.execute(f"copy answer to '{target}' (format parquet)")
-                last = connection.extract_statements("from answer")[0]
-            answer = connection.execute(last)
-            columns = _numbered(column[0] for column in answer.description or ())
-            return Table(columns, answer.fetchall())
+            yield connection, last
         except duckdb.Error as error:
             raise InputError(_explain(error, mentioned, readers)) from error
 
@@ -218,8 +250,17 @@ def _explain(error: duckdb.Error, mentioned: set[str], stores: Collection[str]) 
     if isinstance(error, duckdb.CatalogException):
         listed = ", ".join(map(_identifier, schemas(stores).values()))
         of = f"; each also in the schema of one store: {listed}" if len(stores) > 1 else ""
-        return f"{reason}; there are tables: {', '.join(TABLES)}{of}"
+        near = _near(r"Table with name (\w+)", reason, TABLES)
+        return f"{reason}{near}; there are tables: {', '.join(TABLES)}{of}"
     if isinstance(error, duckdb.BinderException):
-        known = (f"{name} ({', '.join(TABLES[name])})" for name in TABLES if name in mentioned)
-        return f"{reason}; there are columns: {'; '.join(known)}"
+        of_query = [name for name in TABLES if name in mentioned]
+        near = _near(r'column "?(\w+)', reason, [column for name in of_query for column in TABLES[name]])
+        known = (f"{name} ({', '.join(TABLES[name])})" for name in of_query)
+        return f"{reason}{near}; there are columns: {'; '.join(known)}"
     return reason
+
+
+def _near(pattern: str, reason: str, known: Iterable[str]) -> str:
+    """Ask whether a name was meant that is like the one which DuckDB did not find."""
+    found = re.search(pattern, reason)
+    return "" if found is None else did_you_mean(found[1], known)

@@ -23,6 +23,7 @@ from islands.config import NetworkConfig
 from islands.datasets.examples import InMemory
 from islands.datasets.mnist import MD5, Labelled, load_mnist
 from islands.files import write_whole
+from islands.observe.lines import begin
 from islands.texts import percent
 from islands.training.train import (
     BATCH,
@@ -76,6 +77,7 @@ def train_lenet(seed: int, epochs: int, data: Labelled) -> nn.Module:
 def train_missing(networks: Iterable[NetworkConfig]) -> None:
     """Train each LeNet that a network's name asks for, alone or as a member, unless it was trained before."""
     for seed in sorted({seed for network in networks for seed in missing_seeds(network)}):
+        begin(f"training lenet:{seed}, which takes a minute or two")
         train_into(trained_folder(seed), seed)
 
 

@@ -29,7 +29,9 @@ Capture = pytest.CaptureFixture[str]
 def progress(epoch: int) -> Progress:
     confidence = np.full((2, 10), 0.5, np.float32)
     return Progress(
-        epoch, 20, 10 * epoch, 200 * (epoch + 1), 123.4, confidence, 5.0, losses=2 if epoch == 20 else 0
+        *(epoch, 20, 10 * epoch, 200 * (epoch + 1), 123.4, confidence, 5.0),
+        losses=2 if epoch == 20 else 0,
+        generations=200,
     )
 
 
@@ -113,6 +115,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(
         run_commands, "status", lambda store, as_json: print(json.dumps([str(store), as_json]))
     )
+    monkeypatch.setattr(run_commands, "closing", lambda store, seconds: json.dumps([str(store), False]))
     return stand_in
 
 
@@ -153,18 +156,18 @@ class TestLaunch:
         lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("epoch")]
         assert lines == [
             # Before generation 0 is judged nothing is said of cells.
-            "epoch 0/20, generation 0, 0 images: 123 images/s, next commit in 5 s",
-            "epoch 20/20, generation 200, 4,200 images: median 50.00 %, 0 at 90 %, 0 at 99 %,"
-            " 123 images/s, next commit in 5 s, 2 epochs repeated",
+            "epoch 0/20, generation 0, 0 images: 123 images/s, commit in 5 s",
+            "epoch 20/20, generation 200, 4,200 images: median 50.00 %, 0 of 20 classes in 2 runs at 90 %,"
+            " 123 images/s, commit in 5 s, 2 epochs repeated",
         ]
 
     @pytest.mark.usefixtures("stage")
     def test_progress_rich(self, file: str, capfd: Capture) -> None:
         execute(["launch", file, "--progress", "rich"])
         last = capfd.readouterr().err.splitlines()[-3:]
-        assert last[0].startswith("epoch 20/20 ")
-        assert last[0].endswith("median 50.00 %, 0 at 90 %, 0 at 99 %,")
-        assert last[1].strip() == "123 images/s, next commit in 5 s,"
+        assert last[0].startswith("generation 200 of 200 ")
+        assert last[0].endswith(" left")
+        assert "".join(last[1:]).startswith("median 50.00 %, 0 of 20 classes in 2 runs at 90 %, 123 images/s")
 
     @pytest.mark.usefixtures("stage")
     def test_progress_none(self, file: str, capfd: Capture) -> None:

@@ -173,6 +173,11 @@ def test_a_single_run_ends_with_its_findings(tmp_path: Path, capsys: Capture) ->
     short = ["--set", "evolve.generations=10", "--set", "evolve.children=20"]
     assert execute(["launch", str(file), *short]) == 0
     out = capsys.readouterr().out
+    (verdicts,) = [line for line in out.splitlines() if line.startswith("verdicts")]
+    assert " not comparable" in verdicts
+    assert f"`islands findings {tmp_path}/run`" in verdicts
+    assert execute(["findings", f"{tmp_path}/run"]) == 0
+    out = capsys.readouterr().out
     assert "not comparable  the claim is about generation 50" in out
     assert "lenet-mnist: right on 99." in out
 

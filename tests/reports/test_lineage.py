@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import networkx
 import numpy as np
 import pytest
@@ -117,14 +117,38 @@ class TestCommand:
         assert len(frames) == len(drawn) > 1
         with Image.open(out) as image:
             pictures = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(image)]
-        # A GIF joins equal frames.
-        distinct = frames[:1] + [after for before, after in pairwise(frames) if (before != after).any()]
-        assert len(pictures) in (len(frames), len(distinct))
-        expected = frames if len(pictures) == len(frames) else distinct
-        for picture, frame in zip(pictures, expected, strict=True):
-            np.testing.assert_array_equal(picture, frame[:, :, 0])
+        captions = set()
+        for picture, frame in zip(pictures, frames, strict=True):
+            assert picture.shape == (8 * 28 + 20, 8 * 28)
+            np.testing.assert_array_equal(picture[: 8 * 28 : 8, ::8], frame[:, :, 0])
+            captions.add(picture[8 * 28 :].tobytes())
+        assert len(captions) == len(frames)  # each has a generation of its own
 
-    @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "json", "newick", "graphml"])
+    def test_a_video_is_one(self, evolved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
+        monkeypatch.setenv("PATH", str(tmp_path))
+        out = tmp_path / "lineage.mp4"
+        assert islands(["lineage", str(evolved), "--class", "9", "--out", str(out)]) == 0
+        video = imageio_ffmpeg.read_frames(str(out))
+        assert next(video)["size"] == (224, 244)
+        first = np.frombuffer(next(video), np.uint8).reshape(244, 224, 3)[:224:8, ::8].astype(int)
+        reader = StoreReader(evolved)
+        drawn = Studio(reader, 0).draw(Genealogy(reader, 0).chain(9)[0].id)
+        assert drawn is not None
+        assert np.abs(first - drawn).mean() < 12  # H.264 is not exact
+
+    def test_a_video_without_ffmpeg_is_refused(
+        self,
+        evolved: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert islands(["lineage", str(evolved), "--class", "9", "--out", str(tmp_path / "x.mp4")]) == 2
+        assert "x.mp4: videos need the program ffmpeg" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "json", "newick", "nwk", "tree", "graphml"])
     def test_it_is_written(self, evolved: Path, tmp_path: Path, suffix: str) -> None:
         out = tmp_path / f"lineage.{suffix}"
         assert islands(["lineage", str(evolved), "--class", "9", "--out", str(out)]) == 0
@@ -136,7 +160,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            (["--class", "9", "--out", "x.mp4"], ".gif"),
+            (["--class", "9", "--out", "x.avi"], ".gif"),
             (["--out", "x.png"], ".newick"),
             (["--class", "zebra"], "no class"),
             (["--class", "crane"], "2 classes"),

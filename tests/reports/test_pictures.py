@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from islands.reports.moving import in_blocks
 from islands.reports.network_drawing import FUNCTIONS, INPUTS, lay_out
 from islands.store.images import render_elite
 from islands.store.reader import StoreReader
+
+Capture = pytest.CaptureFixture[str]
 
 
 def test_functions_have_the_names_of_their_codes() -> None:
@@ -61,7 +64,7 @@ def test_show_draws_networks_animations_and_blocks(
     assert "</svg>" in (tmp_path / "network.svg").read_text()
     assert islands([*show, "--size", "40", "--out", str(tmp_path / "ancestors.webp")]) == 0
     with Image.open(tmp_path / "ancestors.webp") as image:
-        assert (image.size, image.is_animated) == ((40, 40), True)  # type: ignore[attr-defined]
+        assert (image.size, image.is_animated) == ((240, 260), True)  # type: ignore[attr-defined]
     capsys.readouterr()
     assert islands([*show, "--terminal"]) == 0
     assert "▀" in capsys.readouterr().out
@@ -77,10 +80,48 @@ def test_a_large_picture_is_the_same_as_a_small_one_and_sharper(evolved: Path, t
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_is_drawn(evolved: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("width", "inches"), [("single", 3.4), ("double", 7.0)])
+def test_every_figure_is_drawn(scored: Path, tmp_path: Path, name: str, width: str, inches: float) -> None:
     out = tmp_path / "figure.pdf"
-    assert islands(["figure", str(evolved), name, "--out", str(out)]) == 0
-    assert out.read_bytes().startswith(b"%PDF")
+    assert islands(["figure", str(scored), name, "--out", str(out), "--width", width]) == 0
+    data = out.read_bytes()
+    assert data.startswith(b"%PDF")
+    assert b"/Type3" not in data  # journals refuse it
+    (box,) = re.findall(rb"/MediaBox \[ ?0 0 ([\d.]+) ", data)
+    assert float(box) == pytest.approx(72 * inches, abs=1)
+
+
+def test_text_of_figures_stays_text(scored: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figure.svg"
+    assert islands(["figure", str(scored), "tree", "--out", str(out)]) == 0
+    assert ">lion<" in out.read_text() or "tench" in out.read_text()
+    assert islands(["figure", str(scored), "confidence", "--force", "--out", str(out)]) == 0
+    text = out.read_text()
+    assert "10 %" in text
+    assert "#0072b2" in text
+    assert "stroke-dasharray" in text  # the second run is told apart without colours
+
+
+def test_stores_are_compared(evolved: Path, scored: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "figure.svg"
+    assert islands(["figure", str(evolved), "compare", "--with", str(scored), "--out", str(out)]) == 0
+    assert islands(["figure", str(evolved), "tree", "--with", str(scored)]) == 2
+    assert "got 2 stores; the figure tree is of one" in capsys.readouterr().err
+
+
+def test_the_old_word_for_elites_warns(
+    evolved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert islands(["figure", str(evolved), "champions"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "wrote run-elites.pdf\n"
+    assert said.err.startswith("warning: the figure champions is now elites;")
+
+
+def test_what_a_figure_lacks_is_told(tmp_path: Path, evolved: Path, capsys: Capture) -> None:
+    assert islands(["figure", str(evolved), "transfer"]) == 2
+    assert "no scores of held-out networks; `islands score` adds them" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

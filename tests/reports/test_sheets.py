@@ -81,7 +81,7 @@ def test_classes_are_drawn_as_they_are_listed_unless_sorted(evolved: Path, tmp_p
     reader = StoreReader(evolved)
     show = ["show", str(evolved), "--sheet", "--classes", "3,1,2", "--dark"]
     for options, listed in (([], [3, 1, 2]), (["--sort", "class"], [1, 2, 3]), (["--top", "2"], [3, 1])):
-        assert islands([*show, *options, "--out", str(tmp_path / "x.png")]) == 0
+        assert islands([*show, *options, "--force", "--out", str(tmp_path / "x.png")]) == 0
         with Image.open(tmp_path / "x.png") as image:
             np.testing.assert_array_equal(np.asarray(image), contact_sheet(reader, listed, dark=True))
 

@@ -99,10 +99,10 @@ READS = {
     "show": ["--sheet"],
     "export": ["exported"],
     "lineage": ["--class", "3"],
-    "figure": ["champions"],
+    "figure": ["elites"],
     "report": [],
     "tag": ["first"],
-    "gc": ["--keep", "2"],
+    "prune": ["--keep", "2"],
     "score": ["--network", "linear-mnist", "--out", "scores.json"],
 }
 """Commands that look at a store and have no need of its networks."""
@@ -119,7 +119,7 @@ OTHERS = {
 
 
 def test_every_command_is_here() -> None:
-    names = {each.name or each.callback.__name__.replace("_", "-") for each in app.registered_commands}  # type: ignore[union-attr]
+    names = {each.name for each in app.registered_commands if not each.hidden}
     assert names == {*READS, *REFUSED, *OTHERS}
 
 

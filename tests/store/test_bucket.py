@@ -77,7 +77,7 @@ def test_what_was_committed_is_read_back(url: str) -> None:
 
 def test_old_commits_are_forgotten_and_freed(url: str) -> None:
     commit(url, epochs=4)
-    assert execute(["gc", url, "--keep", "2"]) == 0
+    assert execute(["prune", url, "--keep", "2"]) == 0
     assert [info.epoch for info in StoreReader(url).checkpoints()] == [2, 3]
     with StoreWriter.open(url) as writer:
         writer.commit(make_checkpoint(1, 4), complete=True)

@@ -141,7 +141,7 @@ class TestCommands:
         with Image.open(out) as image:
             tiles = [np.asarray(image)[172:300, x : x + 128] for x in range(8, 688, 136)]
         assert [(tile == 255).all() for tile in tiles] == [False] * 4 + [True]
-        assert islands(show) == 0
+        assert islands([*show, "--force"]) == 0
         with Image.open(out) as image:
             assert image.size == (8 + 3 * 136, 8 + 3 * 164)
 
@@ -171,7 +171,7 @@ class TestCommands:
         assert islands(["query", str(store), "--schema"]) == 0
         assert "median_confidence" in capsys.readouterr().out
         assert islands(["query", str(store)]) == 2
-        assert islands(["query", str(store), "--ready", "bets"]) == 2
+        assert islands(["query", str(store), "--preset", "bets"]) == 2
         assert "best" in capsys.readouterr().err
 
     def test_query_to_a_file(self, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

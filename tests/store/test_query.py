@@ -17,7 +17,7 @@ from islands.cli.main import execute
 from islands.errors import InputError, StoreError, StoreExistsError
 from islands.store import schema
 from islands.store.columns import TABLES, table
-from islands.store.query import READY, ask, named, query, schemas
+from islands.store.query import PRESETS, ask, named, query, schemas
 from islands.store.reader import StoreReader
 from islands.store.status import read_status
 from islands.store.writer import StoreWriter
@@ -116,10 +116,10 @@ class TestSeveralStores:
         paths = [tmp_path / "a" / "mnist-cppn", tmp_path / "b" / "MNIST cppn", tmp_path / "two"]
         assert list(named(paths)) == ["mnist_cppn", "mnist_cppn_2", "two"]
 
-    @pytest.mark.parametrize("name", READY)
+    @pytest.mark.parametrize("name", PRESETS)
     def test_common_questions(self, store: Path, large: Path, name: str) -> None:
-        one = query(store, READY[name][1])
-        several = ask({"a": StoreReader(store), "b": StoreReader(large)}, READY[name][1])
+        one = query(store, PRESETS[name][1])
+        several = ask({"a": StoreReader(store), "b": StoreReader(large)}, PRESETS[name][1])
         assert 0 < len(one.rows) <= len(several.rows) <= 20
 
 
@@ -303,7 +303,7 @@ class TestNetworksOfOneName:
         assert query(store, sql).rows == expected
         both = {"one": StoreReader(store), "two": StoreReader(store)}
         assert ask(both, sql).rows == [(*row[:2], 40) for row in expected]
-        assert {row[0] for row in query(store, READY["transfer"][1]).rows} > {row[0] for row in expected}
+        assert {row[0] for row in query(store, PRESETS["transfer"][1]).rows} > {row[0] for row in expected}
 
     def test_over_stores_too(self, store: Path, tmp_path: Path) -> None:
         readers = {}

@@ -80,7 +80,7 @@ class TestTags:
     def test_a_tagged_checkpoint_stays(self, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert execute(["tag", str(store), "start", "--at", "0"]) == 0
         grow(store, range(4, 12), keep=2)
-        assert execute(["gc", str(store), "--keep", "1"]) == 0
+        assert execute(["prune", str(store), "--keep", "1"]) == 0
         assert "2 can be read" in capsys.readouterr().out
         assert epochs_of(store) == [0, 11]
         assert_resumes(StoreReader(store, "start").checkpoint(), make_checkpoint(1, 0, runs=1))
@@ -117,14 +117,14 @@ class TestCommand:
     ) -> None:
         grow(store, range(4, 9), keep=None)
         grow(store, range(9, 10), keep=3)
-        assert execute(["gc", str(store)]) == 0
+        assert execute(["prune", str(store)]) == 0
         assert capsys.readouterr().out.startswith("forgot ")
         assert epochs_of(store) == [7, 8, 9]
 
     def test_gc_frees_the_space_of_forgotten_checkpoints(self, store: Path) -> None:
         grow(store, range(4, 16), keep=None)
         before = read_status(store).bytes
-        assert execute(["gc", str(store), "--keep", "1"]) == 0
+        assert execute(["prune", str(store), "--keep", "1"]) == 0
         assert read_status(store).bytes < before / 2
         assert_resumes(StoreReader(store).checkpoint(), make_checkpoint(1, 15, runs=1))
 
