@@ -26,7 +26,7 @@ FLOORS = (
     {"runs"},
     {"reports"},
     {"experiments"},
-    {"pipelines"},
+    {"pipelines", "cards"},
     {"deploy", "bench", "api", "asking", "testing"},
     {"cli", "ribs", "docs"},
 )
