@@ -21,10 +21,13 @@ INITIAL, CHILDREN, PER_EPOCH = 200, 40, 5
 """Random images of a run; images of a generation; generations of an epoch."""
 
 STEP = CHILDREN * PER_EPOCH
-LEAST, MOST = INITIAL + 5 * STEP, INITIAL + 99 * STEP
+LEAST, MOST = INITIAL + 9 * STEP, INITIAL + 99 * STEP
 """Images of a run at least, for any verdict, and at most."""
 
 RUNS = 5
+
+RANDOM = 1000
+"""Random images of each encoding, as a control."""
 
 _SMALL = 64
 """Pixels a side up to which images are evolved pixel by pixel, and above which by their low frequencies: a
