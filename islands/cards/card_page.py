@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from islands.cards.card import AttackResult, Card, ClassResult
+from islands.cards.card import AttackResult, Card, ClassResult, Noticed
 from islands.cards.making import NAME, Evidence
 from islands.cards.noticing import LEAST_REAL
 from islands.files import write_whole
@@ -57,6 +58,8 @@ def render(found: Evidence) -> str:
     orders = [_easiest_first(result) for result in card.attacks]
     drawn = dict(zip((reader.path for reader in found.readers), orders, strict=True))
     first = card.attacks[0]
+    # Where two sheets would have nearly all classes, one has all of them.
+    shown = _SHEET if card.network.classes > 2 * _SHEET else 2 * _SHEET
     return environment.from_string(web.joinpath("card.html").read_text("utf-8")).render(
         card=card,
         headline=_headline(card),
@@ -66,13 +69,14 @@ def render(found: Evidence) -> str:
         groups=[
             {
                 "title": result.title,
-                "easiest": _pictures(reader, result, drawn[reader.path][:_SHEET]),
-                "hardest": _pictures(reader, result, drawn[reader.path][_SHEET:][-_SHEET:]),
+                "easiest": _pictures(reader, result, drawn[reader.path][:shown]),
+                "hardest": _pictures(reader, result, drawn[reader.path][shown:][-_SHEET:]),
             }
             for result, reader in zip(card.attacks, found.readers, strict=True)
         ],
         rows=_rows(first, orders[0]),
         carried=list(_carried(card, found.readers)),
+        detected=[list(each) for _, each in groupby(_by_images(card), key=lambda each: each.images)],
         facts=_facts(card),
         data=as_script(
             {"attacks": [each.model_dump(mode="json", exclude={"classes"}) for each in card.attacks]}
@@ -168,6 +172,11 @@ def _carried(card: Card, readers: Sequence[StoreReader]) -> Iterator[dict[str, A
             "sure": sure["k"] / sure["n"],
             "sure_range": f"{percent(sure['low'])} to {percent(sure['high'])}",
         }
+
+
+def _by_images(card: Card) -> list[Noticed]:
+    order = list(dict.fromkeys(each.images for each in card.noticed))
+    return sorted(card.noticed, key=lambda each: order.index(each.images))
 
 
 def _facts(card: Card) -> list[tuple[str, str]]:

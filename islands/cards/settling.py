@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,6 +54,11 @@ class Wish:
         words += ["--seeds", budget.runs, "--images", budget.images]
         words += ["--seed", self.seed] if self.seed else []
         return islands_command(*words)
+
+
+def folder_of(network: NetworkConfig) -> Path:
+    """Return where the card of a network goes, unless told otherwise."""
+    return Path("cards") / re.sub(r"[^\w.-]+", "-", network.label).strip("-.")
 
 
 def named(network: NetworkConfig) -> str:

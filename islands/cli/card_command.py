@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -46,11 +45,11 @@ def card(
     """Say how NETWORK is fooled: how easily, in which classes, and by what; a page, JSON and a badge."""
     from islands.cards.card_page import write_page
     from islands.cards.making import make_card
-    from islands.cards.settling import Wish
+    from islands.cards.settling import Wish, folder_of
     from islands.config.resolve import read_networks
 
     (own,) = read_networks([network])
-    folder = out or Path("cards") / re.sub(r"[^\w.-]+", "-", own.label).strip("-.")
+    folder = out or folder_of(own)
     wish = Wish(
         network=own,
         folder=folder,

@@ -13,7 +13,7 @@ function profileSpec(attack) {
   const chance = random.images.map((images, at) => ({ images, share: random.profile[at], level: "random images" }));
   const x = { field: "images", type: "quantitative", scale: { type: "log", nice: false }, axis: { format: "~s", tickCount: 5, grid: false }, title: "images judged" };
   const y = (field) => ({ field, type: "quantitative", scale: { domain: [0, 1] }, axis: { format: ".0%", tickCount: 5 }, title: "classes fooled" });
-  const color = { field: "level", type: "nominal", scale: { domain: names }, legend: { orient: "bottom", title: "confidence" } };
+  const color = { field: "level", type: "nominal", scale: { domain: names }, legend: { orient: "bottom", title: "confidence", symbolOpacity: 1 } };
   return { height: 220, layer: [
     { data: { values: rows }, mark: { type: "area", opacity: 0.15 }, encoding: { x, y: y("low"), y2: { field: "high" }, color } },
     { data: { values: rows }, mark: { type: "line", strokeWidth: 2 }, encoding: { x, y: y("share"), color,
