@@ -64,6 +64,7 @@ def render(found: Evidence) -> str:
         card=card,
         headline=_headline(card),
         few=LEAST_REAL,
+        little=all(score.n50 is None for each in card.attacks for score in each.scores.values()),
         small=card.network.input_size <= _PIXELS,
         best=_pictures(found.readers[0], first, orders[0][:_SHEET]),
         groups=[

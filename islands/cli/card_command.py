@@ -67,3 +67,22 @@ def card(
         print(f"stopped; the same command goes on with what is in {folder}", file=sys.stderr)
         raise typer.Exit(130)
     print(found.card.as_text() if as_json else f"{found.card.summary()}\n{page}")
+
+
+def cards(
+    places: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Cards, or folders with cards in them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="HTML", help="Where the page goes.")] = Path(
+        "cards.html"
+    ),
+) -> None:
+    """Lay many cards side by side: one page with a table that sorts."""
+    from islands.cards.cards_table import read_cards, render_table
+    from islands.errors import InputError
+    from islands.files import write_whole
+
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; name a file for the page, such as {out / 'cards.html'}")
+    write_whole(out, render_table(read_cards(places)))
+    print(out)

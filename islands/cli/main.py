@@ -70,6 +70,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     score_commands.transfer,
     compare_command.compare,
     card_command.card,
+    card_command.cards,
     paper_commands.paper,
     without_panics(paper_commands.findings),
     without_panics(store_commands.tag),

@@ -109,7 +109,7 @@ READS = {
 REFUSED = {"verify": [], "transfer": [], "score": ["--network", "linear-mnist", "--ray"]}
 """Commands that would load what a store names, or join its cluster."""
 OTHERS = {
-    *("launch", "resume", "plan", "doctor", "bench", "compare", "card", "paper"),  # they run what they are given
+    *("launch", "resume", "plan", "doctor", "bench", "compare", "card", "cards", "paper"),  # they run what they are given
     *("cluster-file", "explain", "networks", "pipelines", "init", "version", "logs", "stop"),
     *("findings", "view"),  # below
     # What there is to choose from.

@@ -3,6 +3,10 @@
 
 const { attacks } = JSON.parse(document.getElementById("data").textContent);
 
+// Charts share an axis, so that attacks compare; where little was reached, it ends there.
+const most = Math.max(...attacks.flatMap((attack) => Object.values(attack.scores).map((score) => score.reached)));
+const highest = most > 0.4 ? 1 : Math.max(0.01, 1.25 * most);
+
 // attack -> curves of the share of classes over images, with the range of the runs, and of random images.
 function profileSpec(attack) {
   const names = Object.keys(attack.scores);
@@ -12,7 +16,7 @@ function profileSpec(attack) {
   const random = attack.random[attack.level];
   const chance = random.images.map((images, at) => ({ images, share: random.profile[at], level: "random images" }));
   const x = { field: "images", type: "quantitative", scale: { type: "log", nice: false }, axis: { format: "~s", tickCount: 5, grid: false }, title: "images judged" };
-  const y = (field) => ({ field, type: "quantitative", scale: { domain: [0, 1] }, axis: { format: ".0%", tickCount: 5 }, title: "classes fooled" });
+  const y = (field) => ({ field, type: "quantitative", scale: { domain: [0, highest], clamp: true }, axis: { format: "~%", tickCount: 5 }, title: "classes fooled" });
   const color = { field: "level", type: "nominal", scale: { domain: names }, legend: { orient: "bottom", title: "confidence", symbolOpacity: 1 } };
   return { height: 220, layer: [
     { data: { values: rows }, mark: { type: "area", opacity: 0.15 }, encoding: { x, y: y("low"), y2: { field: "high" }, color } },
