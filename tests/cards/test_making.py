@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -25,7 +24,6 @@ from islands.cards.images_to_fool import first_reached, images_to_half
 from islands.cards.making import Evidence
 from islands.cli.main import execute
 from islands.errors import InputError
-from islands.store.reader import StoreReader
 
 ROOT = Path(__file__).parents[2]
 Capture = pytest.CaptureFixture[str]
@@ -198,7 +196,7 @@ def test_few_pictures_are_said_to_be_few(tmp_path: Path, monkeypatch: pytest.Mon
     page = (tmp_path / "cards/linear-mnist/card.html").read_text()
     assert "at least 200 are needed" in page
     assert "no other network was named" in page
-    assert os.path.relpath(tmp_path) not in card.made.command
+    assert str(tmp_path) not in card.made.command
 
 
 NO_GRADIENTS = """
@@ -244,7 +242,3 @@ def test_a_budget_has_fewer_runs_before_it_has_too_few_images() -> None:
     with pytest.raises(InputError, match="--minutes: got 5, too few"):
         choose(speed(0.2), 5, None, None)
     assert choose(speed(0.2), 5, 2, 2345).images == 2200
-
-
-def test_readers_of_stores_are_what_they_were(folder: Path) -> None:
-    assert StoreReader(folder / "patterns").complete
