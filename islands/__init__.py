@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from islands import errors as errors
+    from islands.api import card as card
     from islands.api import evolve as evolve
     from islands.api import export as export
     from islands.api import launch as launch
@@ -48,9 +49,8 @@ if TYPE_CHECKING:
     from islands.search.choices import ParentsSettings as ParentsSettings
 
 _PLACES = {
-    **dict.fromkeys(
-        ("evolve", "export", "launch", "open", "report", "resume", "score", "transfer", "verify"), "api"
-    ),
+    **dict.fromkeys(("card", "evolve", "export", "launch", "open"), "api"),
+    **dict.fromkeys(("report", "resume", "score", "transfer", "verify"), "api"),
     "Archipelago": "asking.archipelago",
     "Asked": "asking.archipelago",
     "Classifier": "classifiers.contract",
@@ -91,6 +91,7 @@ __all__ = [
     "SelectionSettings",
     "TopologySettings",
     "__version__",
+    "card",
     "errors",
     "evolve",
     "export",

@@ -12,6 +12,7 @@ from islands.errors import InputError
 
 if TYPE_CHECKING:
     from islands.archipelago.progress import Observe
+    from islands.cards.card import Card
     from islands.classifiers.contract import Classifier
     from islands.config import RunConfig
     from islands.results import Results
@@ -363,6 +364,76 @@ def report(store: Place, file: Place = "report.html", *, at: str | int | None = 
     page = Path(_place(file))
     write_report(StoreReader(_place(store), at), page)
     return page
+
+
+def card(
+    network: Network,
+    *,
+    against: Sequence[Network] = (),
+    pictures: Place | None = None,
+    minutes: float = 5.0,
+    seeds: int | None = None,
+    images: int | None = None,
+    seed: int = 0,
+    out: Place | None = None,
+    progress: bool | None = None,
+    observe: Observe | None = None,
+) -> Card:
+    """Say how a network is fooled: how easily, in which classes, and by what; page and badge are written too.
+
+    Args:
+        network: that is attacked; see `Network`.
+        against: others that are shown the images.
+        pictures: a folder of real pictures, with a folder for each class; None: those at hand.
+        minutes: about how long it may take.
+        seeds: runs of each attack; None: five, or what the time allows.
+        images: of each run, in place of `minutes`; 2,000 or more.
+        seed: of the runs.
+        out: a folder, from which the same call goes on; None: `cards/NETWORK`.
+        progress: whether to say how it gets on; None: in terminals and notebooks.
+        observe: called with a `Progress` about once an epoch.
+
+    Returns:
+        What `card.json` holds.
+
+    Raises:
+        InputError: something does not fit, or the time is too short for any verdict.
+        KeyboardInterrupt: a signal stopped it; the same call goes on.
+        IslandsError: a run failed; what was done before stands.
+
+    Example:
+        >>> card = islands.card("linear-mnist", seeds=1, images=2000, progress=False)
+        >>> card.real.accuracy > 0.9  # on test digits
+        True
+    """
+    from islands.cards.card_page import write_page
+    from islands.cards.making import make_card
+    from islands.cards.settling import Wish, folder_of
+    from islands.config.resolve import read_networks
+    from islands.observe.display import watching
+    from islands.observe.lines import say
+
+    others = _listed("against", against, least=0)
+    own, *rest = read_networks(
+        [each if isinstance(each, str) else json.dumps(dict(each)) for each in (network, *others)]
+    )
+    folder = folder_of(own) if out is None else Path(_place(out))
+    wish = Wish(
+        network=own,
+        folder=folder,
+        against=tuple(rest),
+        pictures=None if pictures is None else Path(_place(pictures)),
+        minutes=minutes,
+        runs=seeds,
+        images=images,
+        seed=seed,
+    )
+    with watching(progress, observe) as tell:
+        found = make_card(wish, tell, say=(lambda _: None) if progress is False else say)
+    if found is None:
+        raise KeyboardInterrupt
+    write_page(found, folder)
+    return found.card
 
 
 def _place(place: Place) -> str:

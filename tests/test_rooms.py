@@ -27,7 +27,7 @@ FLOORS = (
     {"reports"},
     {"results"},
     {"experiments"},
-    {"pipelines"},
+    {"pipelines", "cards"},
     {"deploy", "bench", "api", "asking", "testing"},
     {"cli", "ribs", "docs"},
 )

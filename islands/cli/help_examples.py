@@ -47,6 +47,11 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
         "islands transfer runs/lenet-pair/a runs/lenet-pair/b",
         "islands transfer runs/mnist-cppn --threshold 0.9 --figure matrix.pdf",
     ),
+    "card": (
+        "islands card lenet-mnist --minutes 1",
+        "islands card efficientnet-lite0 --against mobilenet_v2 --pictures pictures/",
+    ),
+    "cards": ("islands cards cards/", "islands cards cards/ --out networks.html"),
     "verify": ("islands verify runs/mnist-cppn", "islands verify runs/mnist-cppn --all"),
     "findings": ("islands findings runs/mnist-cppn", "islands findings runs/mnist-cppn runs/mnist-direct"),
     "init": ("islands init experiments", "islands init experiments --full"),

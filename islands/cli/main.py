@@ -17,6 +17,7 @@ from islands.cli import (
     asset_commands,
     background_commands,
     bench_command,
+    card_command,
     cluster_commands,
     compare_command,
     config_commands,
@@ -86,6 +87,8 @@ _PANELS: Mapping[str, tuple[Callable[..., None], ...]] = {
     "Judge": (
         score_commands.score,
         score_commands.transfer,
+        card_command.card,
+        card_command.cards,
         without_panics(store_commands.verify),
         without_panics(paper_commands.findings),
     ),

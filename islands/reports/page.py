@@ -56,7 +56,7 @@ def render(data: dict[str, Any] | None) -> str:
     return template.render(
         title="Islands" if data is None else f"{data['finding']} · {data['network']}",
         style=web.joinpath("page.css").read_text("utf-8"),
-        libraries=_libraries(),
+        libraries=libraries(),
         scripts=[web.joinpath(f"{name}.js").read_text("utf-8") for name in _SCRIPTS],
         data="null" if data is None else as_script(data),
     )
@@ -69,7 +69,8 @@ def as_script(data: dict[str, Any]) -> str:
 
 
 @cache
-def _libraries() -> list[str]:
+def libraries() -> list[str]:
+    """Return the scripts that charts need, in order."""
     vendor = files("islands.reports").joinpath("web", "vendor")
     return [
         vendor.joinpath(f"{name}.min.js").read_text("utf-8") for name in ("vega", "vega-lite", "vega-embed")

@@ -190,6 +190,10 @@ class StoreReader:
             # Stores of old have no such number: there were none.
             return int(self._described(run).get("not_finite", 0))
 
+    def digest(self, run: int) -> str:
+        """Return the sha256 of everything that a run has at this checkpoint; equal ones have equal bits."""
+        return str(self._described(run)["digest"])
+
     @cached_property
     def layout(self) -> CellLayout:
         """How the cells of a class lie: one in the paper."""

@@ -109,7 +109,8 @@ READS = {
 REFUSED = {"verify": [], "transfer": [], "score": ["--network", "linear-mnist", "--ray"]}
 """Commands that would load what a store names, or join its cluster."""
 OTHERS = {
-    *("launch", "resume", "plan", "doctor", "bench", "compare", "paper"),  # they run what they are given
+    # They run, or read, what they are given.
+    *("launch", "resume", "plan", "doctor", "bench", "compare", "card", "cards", "paper"),
     *("cluster-file", "explain", "networks", "pipelines", "init", "version", "logs", "stop"),
     *("findings", "view"),  # below
     # What there is to choose from.

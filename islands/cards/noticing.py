@@ -1,0 +1,139 @@
+"""Whether evolved images can be told from real pictures: detectors on the elites of each attack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from islands.cards.card import Noticed
+from islands.cards.detectors import NEEDS, Fitted, Seen, all_scores, auroc, fit, noticed
+from islands.cards.evolving import Attack
+from islands.cards.last_features import features_of
+from islands.cards.real_level import Pictures, logits_of
+from islands.classifiers.contract import Classifier
+from islands.errors import DataError, NetworkError
+from islands.store.images import render_all, stored_encoding
+from islands.store.reader import StoreReader
+from islands.transfers.learning import estimate
+
+LEAST_REAL = 200
+"""Real pictures without which there is no quantile of 5 % to speak of."""
+
+_SURE = 0.5
+"""Confidence of the elites that are looked at: what the network does not believe in needs no detector."""
+
+_SAMPLE = 200
+"""Elites of a run at most, and random images."""
+
+
+def notice(
+    classifier: Classifier,
+    attacks: Sequence[Attack],
+    readers: Sequence[StoreReader],
+    pictures: Pictures,
+    missing: dict[str, str],
+) -> tuple[Noticed, ...]:
+    """Return what each detector notices of each attack's elites, and of random images.
+
+    Where there are twice as many real pictures as are needed, half of them teach the detectors that have to
+    learn, and the other half are looked at.
+
+    Args:
+        classifier: that was attacked.
+        attacks: on it.
+        readers: their stores.
+        pictures: real ones.
+        missing: takes why some detectors are not there.
+
+    Raises:
+        DataError: there are too few real pictures.
+    """
+    count = len(pictures.labels)
+    if count < LEAST_REAL:
+        raise DataError(
+            f"there are {count} real pictures, and at least {LEAST_REAL} are needed to say which are the "
+            f"5 % that look least real, {2 * LEAST_REAL} for detectors that learn; give more with --pictures"
+        )
+    looks = _Looks(classifier, missing)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(count))
+    taught, looked_at = order[:0], order
+    if count >= 2 * LEAST_REAL:
+        taught, looked_at = order[: count // 2], order[count // 2 :]
+    else:
+        missing["features"] = (
+            f"of {count} real pictures none are left to learn from: {2 * LEAST_REAL} are needed"
+        )
+    fitted = fit(looks.at(pictures.images[taught]), pictures.labels[taught.numpy()]) if len(taught) else None
+    real = all_scores(looks.at(pictures.images[looked_at]), fitted)
+    groups = []
+    for attack, reader in zip(attacks, readers, strict=True):
+        found = [_elites(reader, run) for run in range(reader.runs)]
+        if runs := [looks.at(images) for images in found if images is not None]:
+            groups.append((attack.title, runs))
+    groups += [
+        (f"random {attack.title}", [looks.at(_random(reader))])
+        for attack, reader in zip(attacks, readers, strict=True)
+        if attack.access == "black box"
+    ]
+    return tuple(
+        _noticed(detector, images, runs, fitted, real[detector])
+        for detector in real
+        for images, runs in groups
+    )
+
+
+class _Looks:
+    """Asks the network, for features as long as it has some."""
+
+    def __init__(self, classifier: Classifier, missing: dict[str, str]) -> None:
+        self._classifier, self._missing = classifier, missing
+        self._has_features = True
+
+    def at(self, images: Tensor) -> Seen:
+        """Return what the network makes of images."""
+        features = None
+        if self._has_features:
+            try:
+                features = features_of(self._classifier, images)
+            except NetworkError as error:
+                self._has_features = False
+                self._missing["features"] = str(error)
+        return Seen(logits_of(self._classifier, images), features)
+
+
+def _noticed(
+    detector: str, images: str, runs: Sequence[Seen], fitted: Fitted | None, real: np.ndarray
+) -> Noticed:
+    scores = [all_scores(run, fitted)[detector] for run in runs]
+    return Noticed(
+        detector=detector,
+        needs=NEEDS[detector],
+        images=images,
+        n=sum(map(len, scores)),
+        real=len(real),
+        noticed=estimate(np.array([noticed(each, real) for each in scores])),
+        auroc=estimate(np.array([auroc(each, real) for each in scores])),
+    )
+
+
+def _elites(reader: StoreReader, run: int) -> Tensor | None:
+    """Return elites that the network is sure of; None: there are none."""
+    ids = reader.elite_columns(run, "id")["id"]
+    sure = np.greater_equal(reader.confidence(run), _SURE)
+    filled = np.flatnonzero(np.greater_equal(ids, 0) & sure)
+    if len(filled) > _SAMPLE:
+        filled = np.sort(np.random.default_rng(run).choice(filled, _SAMPLE, replace=False))
+    if not len(filled):
+        return None
+    pictures = render_all(reader, run, filled.tolist())
+    return torch.stack([torch.from_numpy(picture).permute(2, 0, 1) for picture in pictures])
+
+
+def _random(reader: StoreReader) -> Tensor:
+    encoding = stored_encoding(reader)
+    genomes = encoding.random(_SAMPLE, torch.Generator().manual_seed(reader.config.seed))
+    with torch.inference_mode():
+        return encoding.render(genomes).clone()
