@@ -13,7 +13,9 @@ import numpy.typing as npt
 from islands.config import RunConfig
 from islands.encodings.settings import CppnSettings
 from islands.evolution.elites import Arrays
+from islands.reports.growth import collect_growth
 from islands.reports.network_drawing import connections_of, lay_out
+from islands.reports.takeovers import collect_takeovers
 from islands.store.columns import network_names, table
 from islands.store.genealogy import Ancestor, Genealogy
 from islands.store.reader import StoreReader
@@ -129,6 +131,8 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "lineages": _lineages(rows, source),
         "networks": _networks(reader, list(genomes.values())),
         "held_out": _held_out(reader, rows),
+        "takeovers": collect_takeovers(reader),
+        "growth": collect_growth(reader, source),
         "islands": _islands(runs),
         "migrations": _migrations(reader),
         "config": reader.config.model_dump(mode="json"),
@@ -196,7 +200,7 @@ def _band(runs: list[_Run], k: int) -> dict[str, float] | None:
 
 def _curves(runs: list[_Run], per_epoch: int) -> dict[str, Any]:
     epochs = len(runs[0].curves)
-    fine, coarse = _sample(epochs, _CURVE_POINTS), _sample(epochs, _CLASS_CURVE_POINTS)
+    fine, coarse = sample(epochs, _CURVE_POINTS), sample(epochs, _CLASS_CURVE_POINTS)
     quartiles = [np.quantile(run.curves[fine], (0.25, 0.5, 0.75), axis=1) for run in runs]
     return {
         "generations": (fine * per_epoch).tolist(),
@@ -210,7 +214,7 @@ def _curves(runs: list[_Run], per_epoch: int) -> dict[str, Any]:
 def _statistics(runs: list[_Run], config: RunConfig) -> dict[str, Any]:
     """Return the statistics of each run over images, and those of its archive now; None: of no elites."""
     epochs = len(runs[0].curves)
-    shown = _sample(epochs, _CURVE_POINTS)
+    shown = sample(epochs, _CURVE_POINTS)
     ends = [run.ends._asdict() for run in runs]
     return {
         "evaluations": np.array(images_by_epoch(config, epochs))[shown].tolist(),
@@ -237,7 +241,7 @@ def _log_odds(confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return logits
 
 
-def _sample(count: int, most: int) -> npt.NDArray[np.intp]:
+def sample(count: int, most: int) -> npt.NDArray[np.intp]:
     """Return `most` of 0 to count - 1 at most, evenly spread, the first and the last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.intp))
 
@@ -268,7 +272,7 @@ def _lineages(rows: list[tuple[_Run, int]], pictures: Pictures) -> dict[str, Any
         chain = run.genealogy.chain_ids(class_)[:-1]
         lengths.append(len(chain))
         strip = []
-        for at in _sample(len(chain), _STRIP) if chain else ():
+        for at in sample(len(chain), _STRIP) if chain else ():
             key = (run.number, chain[at])
             if key not in places:
                 picture = pictures.ancestor(*key) if drawn < _STRIP_PICTURES else None

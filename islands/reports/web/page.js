@@ -8,7 +8,7 @@ let data = null, order = [], shown = 0, current = -1, opener = null;
 
 function drawAll() {
   $("main").hidden = false;
-  drawOverview(); fillFilters(); filter(); drawCharts(); drawThresholds(); drawStatistics(); drawTransfer(); drawExchange(); drawProvenance();
+  drawOverview(); fillFilters(); filter(); drawCharts(); drawThresholds(); drawStatistics(); drawTakeovers(data); drawTransfer(); drawExchange(); drawProvenance();
 }
 
 function drawOverview() {
@@ -192,7 +192,7 @@ function drawProvenance() {
 
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
-  if (data) drawCharts();
+  if (data) { drawCharts(); drawTakeoverCharts(data); }
 }
 
 function listen() {
