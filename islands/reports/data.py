@@ -13,6 +13,7 @@ import numpy.typing as npt
 from islands.config import RunConfig
 from islands.encodings.settings import CppnSettings
 from islands.evolution.elites import Arrays
+from islands.reports.exchange import collect_topology
 from islands.reports.growth import collect_growth
 from islands.reports.network_drawing import connections_of, lay_out
 from islands.reports.takeovers import collect_takeovers
@@ -133,6 +134,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "held_out": _held_out(reader, rows),
         "takeovers": collect_takeovers(reader),
         "growth": collect_growth(reader, source),
+        "topology": collect_topology(reader),
         "islands": _islands(runs),
         "migrations": _migrations(reader),
         "config": reader.config.model_dump(mode="json"),

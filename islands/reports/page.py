@@ -21,7 +21,7 @@ from islands.reports.data import collect
 from islands.store.images import Picture, Studio, as_image
 from islands.store.reader import StoreReader
 
-_SCRIPTS = ("charts", "painting", "closer", "elite", "takeovers", "page")
+_SCRIPTS = ("charts", "painting", "closer", "elite", "takeovers", "exchange", "page")
 _STYLES = ("page", "sections")
 _FEW = 1200
 _LARGE_SIDE, _SMALL_SIDE, _STRIP_SIDE = 256, 128, 56

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def folder(evolved: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two stores of the same classes and one of others, the third within a further folder."""
     folder = tmp_path_factory.mktemp("several")
     shutil.copytree(evolved, folder / "first")
-    small = {"initial": 10, "children": 10}
+    small: dict[str, Any] = {"initial": 10, "children": 10}
     scores = np.random.default_rng(0).random((28 * 28, len(NAMES)))
     archipelago = islands.Archipelago(NAMES, size=28, channels=1, encoding="direct", **small, seed=1)
     for _ in range(3):
