@@ -213,6 +213,8 @@ async function follow() {
       const state = await ask("state.json");
       $("live").classList.remove("lost");
       $("live").textContent = state.text;
+      $("pace").hidden = !state.pace;
+      $("pace").textContent = state.pace;
       if (state.checkpoint !== null && state.checkpoint !== seen) {
         data = await ask("data.json");
         seen = state.checkpoint;
