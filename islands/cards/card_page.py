@@ -80,13 +80,16 @@ def render(found: Evidence) -> str:
         detected=[list(each) for _, each in groupby(_by_images(card), key=lambda each: each.images)],
         facts=_facts(card),
         data=as_script(
-            {"attacks": [each.model_dump(mode="json", exclude={"classes"}) for each in card.attacks]}
+            {
+                "name": card.name,
+                "attacks": [each.model_dump(mode="json", exclude={"classes"}) for each in card.attacks],
+            }
         ),
         style=style.joinpath("page.css").read_text("utf-8"),
         own_style=web.joinpath("card.css").read_text("utf-8"),
         libraries=libraries(),
         scripts=[
-            style.joinpath("charts.js").read_text("utf-8"),
+            *(style.joinpath(f"{name}.js").read_text("utf-8") for name in ("elements", "charts")),
             web.joinpath("card.js").read_text("utf-8"),
         ],
     )

@@ -125,19 +125,28 @@ def figure(
 
 
 def report(
-    store: Store,
+    stores: Annotated[
+        list[str], typer.Argument(metavar="STORE...", help="The folders of runs, or their s3:// URLs.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="The page.  [default: STORE's name + .html]")
     ] = None,
     at: At = None,
 ) -> None:
-    """Write one HTML file that shows everything; it opens anywhere, offline."""
-    from islands.reports.page import write_report
+    """Write one HTML file that shows everything; it opens anywhere, offline. Several stores: side by side."""
+    from islands.reports.several import names_of, write_several
     from islands.store.reader import StoreReader
 
-    reader = StoreReader(store, at)
-    file = out or Path(f"{reader.path.name}.html")
-    size = write_report(reader, file)
+    names = names_of(stores)
+    readers = {name: StoreReader(store, at) for name, store in zip(names, stores, strict=True)}
+    if len(stores) == 1:
+        from islands.reports.page import write_report
+
+        file = out or Path(f"{names[0]}.html")
+        size = write_report(readers[names[0]], file)
+    else:
+        file = out or Path(f"{'-and-'.join(name.replace('/', '-') for name in names[:3])}.html")
+        size = write_several(readers, file)
     print(f"wrote {file}: {size / 1e6:,.1f} MB")
 
 

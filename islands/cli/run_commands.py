@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,6 +41,9 @@ def launch(
     progress: ProgressStyle = None,
     as_json: Json = False,
     detach: Detach = False,
+    view: Annotated[
+        bool, typer.Option("--view", help="Serve the live page beside the run, and say its address.")
+    ] = False,
 ) -> None:
     """Start the experiment that FILE describes: one run, or several, and the other stages of its pipeline."""
     from islands.experiments.configure import load_run_config
@@ -49,6 +52,11 @@ def launch(
     from islands.experiments.catalogue import PIPELINES
 
     pipeline = PIPELINES[config.pipeline]
+    if view and (detach or pipeline.is_several or config.ray.is_job_server):
+        raise InputError(
+            "--view: this run is not one that goes on in this terminal;"
+            f" look at it with {islands_command('view', config.store)}"
+        )
     if config.ray.is_job_server and config.workers.executor == "ray":
         from islands.deploy import jobs
 
@@ -68,7 +76,12 @@ def launch(
     from islands.runs import launch as operation
     from islands.store.location import Location
 
-    with stdout_for_result(), observer(progress) as observe, _answering(config.store, _NOTHING_WRITTEN):
+    with (
+        stdout_for_result(),
+        _viewing(config.store) if view else nullcontext(),
+        observer(progress) as observe,
+        _answering(config.store, _NOTHING_WRITTEN),
+    ):
         reader = operation.launch(config, observe)
     if reader.complete and pipeline.findings is not None and Location.of(config.store).is_local:
         from islands.experiments.runner import run_experiment
@@ -76,6 +89,12 @@ def launch(
         with stdout_for_result():
             run_experiment(config)
     _report(reader, as_json, began)
+
+
+def _viewing(store: str) -> AbstractContextManager[None]:
+    from islands.reports.server import serving
+
+    return serving(store, lambda address: say(f"live page: {address}"))
 
 
 def _run_experiment(config: RunConfig, progress: Style | None, as_json: bool, began: float) -> None:

@@ -20,7 +20,7 @@ from islands.cli import completing
 from islands.cli.options import Class, Force, Json, TrustNetworks, warn_of_old
 from islands.cli.standard_streams import require_encodable
 from islands.cli.written_files import class_words, default_file, require_new
-from islands.errors import InputError, StoreNotFoundError
+from islands.errors import InputError, StoreError, StoreNotFoundError
 from islands.texts import islands_command, level, percent
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def status(
     store: Annotated[
         str,
         typer.Argument(
-            metavar="STORE", help="The folder of a run, its s3:// URL, or http://HOST:8265: jobs."
+            metavar="STORE",
+            help="The folder of a run, one that holds several, an s3:// URL, or http://HOST:8265: jobs.",
         ),
     ],
     as_json: Json = False,
@@ -86,7 +87,7 @@ def status(
         bool, typer.Option("--watch", help="Go on saying so until nobody writes; Ctrl-C ends it.")
     ] = False,
 ) -> None:
-    """Say where a run stands, and what to do next."""
+    """Say where a run stands, and what to do next; of a folder of runs, where each stands."""
     if watch:
         _watch(store, as_json)
         return
@@ -105,7 +106,10 @@ def status(
     except StoreNotFoundError:
         # The store of a job may lie where only the cluster sees it.
         if job is None:
-            raise
+            if not Path(store).is_dir():
+                raise
+            _print_folder(Path(store), as_json)
+            return
         print(json.dumps({"store": store, "job": job}) if as_json else _job_text(store, job))
         return
     if as_json:
@@ -138,6 +142,52 @@ def _unlike_defaults(store: str) -> dict[str, Any]:
     from islands.store.reader import StoreReader
 
     return unlike_defaults(StoreReader(store).config)
+
+
+def _print_folder(folder: Path, as_json: bool) -> None:
+    """Print a line for each store in a folder; one that cannot be read says why in its place."""
+    from dataclasses import asdict
+
+    from islands.store.query import Table
+    from islands.store.status import read_status, stores_in
+
+    stores = stores_in(folder)
+    if not stores:
+        raise StoreNotFoundError(f"{folder} is no store, and there is none in it")
+    found: list[Status | str] = []
+    for each in stores:
+        try:
+            found.append(read_status(each))
+        except StoreError as error:
+            found.append(str(error).partition("\n")[0])
+    names = [str(each.relative_to(folder)) for each in stores]
+    if as_json:
+        rows = [
+            {"store": str(store), "error": status} if isinstance(status, str) else asdict(status)
+            for store, status in zip(stores, found, strict=True)
+        ]
+        print(json.dumps(rows))
+        return
+    head = ("name", "network", "epoch", "images", "median", f"at {level(0.9)}", "state")
+    _print_aligned(Table(head, [_folder_row(*each) for each in zip(names, found, strict=True)]))
+
+
+def _folder_row(name: str, found: Status | str) -> tuple[str, ...]:
+    if isinstance(found, str):
+        return (name, "", "", "", "", "", f"cannot be read: {found}")
+    return (
+        name,
+        found.network,
+        f"{0 if found.epoch is None else found.epoch} of {found.epochs}",
+        f"{found.evaluations:,}",
+        "" if found.epoch is None else percent(found.median_confidence),
+        f"{found.cells_at['cells_90']:,} of {found.cells:,}",
+        _state(found),
+    )
+
+
+def _state(found: Status) -> str:
+    return "complete" if found.complete else "running" if found.written_by else "stopped"
 
 
 def _print_jobs(address: str, as_json: bool) -> None:
@@ -297,7 +347,7 @@ def show(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="A png; gif, webp or mp4 animate the elite's ancestors.",
+            help="A png; gif, webp or mp4 animate ancestors, of an elite or of a --sheet.",
             show_default="named after store and class",
         ),
     ] = None,
@@ -330,6 +380,9 @@ def show(
         listed = _listed(reader, run, classes, sort, top)
         file = out or default_file(reader, "sheet", run=run)
         require_new(file, force)
+        if file.suffix.lower() in (".gif", ".webp", ".mp4"):
+            _save_growth(reader, run, listed, file, columns=columns, dark=dark)
+            return
         picture = contact_sheet(reader, listed, run, columns=columns, dark=dark)
         chosen = ",".join(f"index:{each}" for each in listed)
         command = show_command(
@@ -468,7 +521,7 @@ def _status_text(found: Status) -> str:
     from islands.store.schema import THRESHOLDS
 
     settings = _unlike_defaults(found.store)
-    state = "complete" if found.complete else "running" if found.written_by else "stopped"
+    state = _state(found)
     sure = ", ".join(f"{count:,} at {level(THRESHOLDS[name])}" for name, count in found.cells_at.items())
     median, at_start = percent(found.median_confidence), percent(found.median_at_start)
     rows = {
@@ -535,6 +588,24 @@ def _listed(
         return choose(reader, run, (sort or Order.CONFIDENCE).value, top or TOP)
     listed = find_range(reader.classes, classes)
     return (listed if sort is None else arrange(reader, run, listed, sort.value))[:top]
+
+
+def _save_growth(
+    reader: StoreReader, run: int, classes: Sequence[int], file: Path, *, columns: int | None, dark: bool
+) -> None:
+    """Write how the elites of `classes` came to be, as an animation of sheets."""
+    from islands.reports.growth import growth_sheets
+    from islands.reports.moving import save_animation
+
+    filled = reader.elite_columns(run, "id")["id"]
+    sheets = growth_sheets(
+        reader, [each for each in classes if filled[each] >= 0], run, columns=columns, dark=dark
+    )
+    save_animation(sheets, file, _GROWTH_MS)
+    print(f"wrote {file}: the ancestors of {len(classes)} classes of run {run} in {len(sheets)} steps")
+
+
+_GROWTH_MS = 500
 
 
 def _save_cells(

@@ -14,8 +14,11 @@ from islands.config import RunConfig
 from islands.encodings.settings import CppnSettings
 from islands.evolution.elites import Arrays
 from islands.reports.ancestry import Program, collect_lineages
+from islands.reports.exchange import collect_topology
+from islands.reports.growth import collect_growth
 from islands.reports.network_drawing import connections_of, lay_out
 from islands.reports.scales import evenly, log_odds
+from islands.reports.takeovers import collect_takeovers
 from islands.store.columns import network_names, table
 from islands.store.genealogy import Genealogy
 from islands.store.reader import StoreReader
@@ -136,6 +139,9 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         ),
         "networks": _networks(reader, list(genomes.values())),
         "held_out": _held_out(reader, rows),
+        "takeovers": collect_takeovers(reader),
+        "growth": collect_growth(reader, source),
+        "topology": collect_topology(reader),
         "islands": _islands(runs),
         "migrations": _migrations(reader),
         "config": reader.config.model_dump(mode="json"),

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.resources import files
@@ -22,7 +22,11 @@ from islands.reports.data import collect
 from islands.store.images import Picture, Studio, as_image
 from islands.store.reader import StoreReader
 
-_SCRIPTS = ("charts", "painting", "closer", "descent", "saving", "elite", "address", "page")
+_SCRIPTS = (
+    *("elements", "charts", "painting", "closer", "descent", "saving", "elite"),
+    *("takeovers", "exchange", "address", "page"),
+)
+_STYLES = ("page", "sections")
 _FEW = 1200
 _LARGE_SIDE, _SMALL_SIDE, _STRIP_SIDE = 256, 128, 112
 _LOSSLESS_SIDE = 64
@@ -48,16 +52,23 @@ def write_report(reader: StoreReader, path: Path) -> int:
 
 def render(data: dict[str, Any] | None) -> str:
     """Return the page, with its data inside; None: it asks its server for them."""
+    title = "Islands" if data is None else f"{data['finding']} · {data['network']}"
+    return fill("page", title, scripts=_SCRIPTS, styles=_STYLES, data=data)
+
+
+def fill(
+    template: str, title: str, *, scripts: Sequence[str], styles: Sequence[str], data: dict[str, Any] | None
+) -> str:
+    """Return a template of `web` with all that it needs inside; scripts and styles come in their order."""
     from jinja2 import Environment, StrictUndefined
 
     web = files("islands.reports").joinpath("web")
     environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string(web.joinpath("page.html").read_text("utf-8"))
-    return template.render(
-        title="Islands" if data is None else f"{data['finding']} · {data['network']}",
-        style=web.joinpath("page.css").read_text("utf-8"),
+    return environment.from_string(web.joinpath(f"{template}.html").read_text("utf-8")).render(
+        title=title,
+        style="".join(web.joinpath(f"{name}.css").read_text("utf-8") for name in styles),
         libraries=libraries(),
-        scripts=[web.joinpath(f"{name}.js").read_text("utf-8") for name in _SCRIPTS],
+        scripts=[web.joinpath(f"{name}.js").read_text("utf-8") for name in scripts],
         data="null" if data is None else as_script(data),
     )
 
@@ -80,9 +91,10 @@ def libraries() -> list[str]:
 class Embedded:
     """Pictures inside the page: as scored where they are small, else as WebP, smaller the more there are."""
 
-    def __init__(self, reader: StoreReader) -> None:
+    def __init__(self, reader: StoreReader, count: int | None = None) -> None:
+        """Of `count` pictures on the page; None: one for each class of each run."""
         self._studios = [Studio(reader, run) for run in range(reader.runs)]
-        count = reader.runs * len(reader.classes)
+        count = count or reader.runs * len(reader.classes)
         self._side = _LARGE_SIDE if count <= _FEW else _SMALL_SIDE
         self._most = _BUDGET // count
 

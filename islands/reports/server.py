@@ -10,8 +10,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from islands.errors import InputError, StoreError
+from islands.errors import InputError, StoreError, StoreNotFoundError
 from islands.evolution.elites import Arrays
 from islands.reports.data import collect
+from islands.reports.pace import budget, changed, pace
 from islands.reports.page import render
 from islands.store.images import Studio, write_png
 from islands.store.reader import StoreReader
@@ -60,22 +61,30 @@ class Snapshot:
         text: where the run stood.
         data: what the page shows, JSON.
         studios: of each run.
+        pace: how fast the run gets on, and what its last commit changed; empty: not known.
+        reader: of the checkpoint; None: there is no store yet.
     """
 
     checkpoint: str | None
     text: str
     data: bytes
     studios: list[Studio]
+    pace: str = ""
+    reader: StoreReader | None = None
 
     @classmethod
-    def of(cls, reader: StoreReader) -> Snapshot:
-        """Read what the page shows of a store."""
+    def of(cls, reader: StoreReader, before: StoreReader | None = None) -> Snapshot:
+        """Read what the page shows of a store, whose checkpoint before was read by `before`."""
         if reader.epoch is None:
             return cls(None, "waiting for the first checkpoint", b"null", [])
         links = Linked(reader)
         data = {**collect(reader, lambda _: links), "live": True}
         text = f"generation {data['generation']:,} of {data['generations']:,}"
-        return cls(reader.session.snapshot_id, text, json.dumps(data).encode(), links.studios)
+        told = [changed(before, reader)]
+        if not reader.complete:
+            told.insert(0, pace(reader.checkpoints(), budget(reader)))
+        said = "; ".join(filter(None, told))
+        return cls(reader.session.snapshot_id, text, json.dumps(data).encode(), links.studios, said, reader)
 
     def picture(self, run: int, id_: int) -> bytes | None:
         """Return a PNG of what was scored; None where there is no such genome, or it cannot be read."""
@@ -90,7 +99,7 @@ class Snapshot:
 
 
 class LiveServer:
-    """Serves one store; `refresh` takes a new checkpoint in.
+    """Serves one store, which may be about to exist; `refresh` takes a new checkpoint in.
 
     Args:
         location: of the store.
@@ -105,9 +114,12 @@ class LiveServer:
     def __init__(self, location: Path | str, host: str, port: int) -> None:
         self._location = location
         self._trouble: str | None = None
-        reader = StoreReader(location)
-        self._is_written = reader.writer is not None
-        self.snapshot = Snapshot.of(reader)
+        self._is_written = False
+        self.snapshot = Snapshot(None, f"waiting for a store at {location}", b"null", [])
+        with suppress(StoreNotFoundError):
+            reader = StoreReader(location)
+            self._is_written = reader.writer is not None
+            self.snapshot = Snapshot.of(reader)
         self.token = None if _is_loopback(host) else secrets.token_urlsafe(24)
         try:
             self._http = _Http((host, port), _Handler)
@@ -127,11 +139,14 @@ class LiveServer:
         """Read the store again if there is a new checkpoint; what cannot be read leaves the old one."""
         try:
             reader = StoreReader(self._location)
-            if reader.epoch is not None and reader.session.snapshot_id != self.snapshot.checkpoint:
-                self.snapshot = Snapshot.of(reader)
+            is_new = reader.session.snapshot_id != self.snapshot.checkpoint
+            if is_new and (reader.epoch is not None or self.snapshot.checkpoint is None):
+                self.snapshot = Snapshot.of(reader, self.snapshot.reader)
             self._is_written = reader.writer is not None
             self._trouble = None
         except StoreError as error:
+            if self.snapshot.checkpoint is None and isinstance(error, StoreNotFoundError):
+                return
             self._trouble = str(error).partition(";")[0]
 
     @property
@@ -139,7 +154,8 @@ class LiveServer:
         """What the page asks for again and again, JSON."""
         doing = ", being written" if self._is_written else ""
         text = self._trouble or self.snapshot.text + doing
-        return json.dumps({"checkpoint": self.snapshot.checkpoint, "text": text}).encode()
+        told = {"checkpoint": self.snapshot.checkpoint, "text": text, "pace": self.snapshot.pace}
+        return json.dumps(told).encode()
 
     def close(self) -> None:
         """Stop answering."""
@@ -151,6 +167,35 @@ class LiveServer:
     def page(self) -> bytes:
         """The page, which asks for its data."""
         return render(None).encode()
+
+
+@contextmanager
+def serving(location: Path | str, announce: Callable[[str], None]) -> Iterator[None]:
+    """Serve a store on a free port of this machine while something else goes on in the foreground.
+
+    Args:
+        location: of the store, which may be about to exist.
+        announce: called with the address to open.
+
+    Raises:
+        InputError: no port can be listened at.
+    """
+    server = LiveServer(location, "127.0.0.1", 0)
+    stopped = threading.Event()
+
+    def follow() -> None:
+        while not stopped.wait(_REFRESH_S):
+            server.refresh()
+
+    thread = threading.Thread(target=follow, name="live-store", daemon=True)
+    thread.start()
+    try:
+        announce(server.address)
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+        server.close()
 
 
 def serve(location: Path | str, host: str, port: int, announce: Callable[[str], None]) -> None:

@@ -76,7 +76,7 @@ def contact_sheet(
     tiles = [
         Tile(pictures.get(each), reader.classes[each], float(stored["confidence"][each])) for each in classes
     ]
-    return _grid(tiles, columns or _columns(len(classes)), dark=dark)
+    return draw_grid(tiles, columns, dark=dark)
 
 
 def cell_sheet(
@@ -106,7 +106,7 @@ def cell_sheet(
         for within, cell in enumerate(layout.of(range(class_, class_ + 1)))
     ]
     across = layout.places * (measures[-1].bins if measures else 1)
-    return _grid(tiles, columns or across, dark=dark)
+    return draw_grid(tiles, columns or across, dark=dark)
 
 
 class Tile(NamedTuple):
@@ -114,10 +114,12 @@ class Tile(NamedTuple):
 
     picture: Picture | None
     name: str
-    confidence: float
+    confidence: float | None
 
 
-def _grid(tiles: Sequence[Tile], across: int, *, dark: bool) -> Picture:
+def draw_grid(tiles: Sequence[Tile], columns: int | None, *, dark: bool) -> Picture:
+    """Draw tiles, one or more, in rows: uint8 (H, W, 3); see `contact_sheet` for `columns`."""
+    across = columns or _columns(len(tiles))
     down = math.ceil(len(tiles) / across)
     paper, ink = ("black", "white") if dark else ("white", "black")
     sheet = Image.new("RGB", (_GAP + across * (_TILE + _GAP), _GAP + down * (_TILE + _CAPTION + _GAP)), paper)
@@ -127,7 +129,8 @@ def _grid(tiles: Sequence[Tile], across: int, *, dark: bool) -> Picture:
         y = _GAP + place // across * (_TILE + _CAPTION + _GAP)
         if tile.picture is not None:
             sheet.paste(_thumbnail(tile.picture), (x, y))
-        caption = f"{_shorten(tile.name)}\n{percent(tile.confidence)}"
+        confidence = "" if tile.confidence is None else percent(tile.confidence)
+        caption = f"{_shorten(tile.name)}\n{confidence}"
         draw.multiline_text((x, y + _TILE + 1), caption, ink, ImageFont.load_default(10), spacing=1)
     return np.asarray(sheet)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from islands.store.location import is_store_folder
 from islands.store.reader import StoreReader
 from islands.store.schema import THRESHOLDS
 from islands.texts import islands_command
@@ -24,6 +26,7 @@ class Status:
         runs: independent archives.
         cells: classes times runs.
         epoch: of the latest checkpoint; None before the first.
+        epochs: the last epoch of the budget.
         generation: likewise; 0 before the first.
         generations: the budget.
         complete: whether the budget is spent.
@@ -48,6 +51,7 @@ class Status:
     runs: int
     cells: int
     epoch: int | None
+    epochs: int
     generation: int
     generations: int
     complete: bool
@@ -64,6 +68,24 @@ class Status:
     bytes: int
     conditions: tuple[dict[str, Any], ...]
     next: str
+
+
+def stores_in(folder: Path) -> list[Path]:
+    """Return the stores in a folder and in the folders within it, in the order of their names.
+
+    What lies within a store is its own; links are not followed, and `_DEEPEST` folders are looked into.
+    """
+    found: list[Path] = []
+    for name, folders, _ in os.walk(folder):
+        place = Path(name)
+        if is_store_folder(place):
+            found.append(place)
+        deep = is_store_folder(place) or len(place.relative_to(folder).parts) == _DEEPEST
+        folders[:] = [] if deep else sorted(each for each in folders if not each.startswith("."))
+    return sorted(found)
+
+
+_DEEPEST = 4
 
 
 def read_status(location: Path | str) -> Status:
@@ -87,6 +109,7 @@ def read_status(location: Path | str) -> Status:
         runs=reader.runs,
         cells=cells,
         epoch=reader.epoch,
+        epochs=reader.config.evolve.epochs,
         generation=reader.generation if reader.epoch is not None else 0,
         generations=reader.config.evolve.generations,
         complete=reader.complete,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +25,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from islands.errors import InputError, StoreError
+from islands.errors import InputError
+from islands.reports.pace import changed, pace
 from islands.reports.server import LiveServer
+from islands.store.checkpoints import CheckpointInfo
 from islands.store.images import render_elite
 from islands.store.reader import StoreReader
 from islands.store.writer import StoreWriter
@@ -125,13 +130,77 @@ def test_other_names_do_not_reach_loopback(evolved: Path) -> None:
         assert fetch(server.address, {"Host": "localhost:1"})[0] == 200
 
 
-def test_a_taken_port_and_a_missing_store_are_told(evolved: Path, tmp_path: Path) -> None:
+def test_a_taken_port_is_told(evolved: Path) -> None:
     with closing(LiveServer(evolved, "127.0.0.1", 0)) as server:
         port = int(server.address.rstrip("/").rpartition(":")[2])
         with pytest.raises(InputError, match="--port"):
             LiveServer(evolved, "127.0.0.1", port)
-    with pytest.raises(StoreError, match="no store"):
-        LiveServer(tmp_path / "none", "127.0.0.1", 0)
+
+
+def test_it_waits_for_a_store_and_says_what_is_new(evolution: Evolution, tmp_path: Path) -> None:
+    store = tmp_path / "run"
+    with closing(LiveServer(store, "127.0.0.1", 0)) as server:
+        server.refresh()
+        told = json.loads(fetch(f"{server.address}state.json")[1])
+        assert told == {"checkpoint": None, "text": f"waiting for a store at {store}", "pace": ""}
+        with new_store(store) as writer:
+            server.refresh()
+            assert json.loads(server.state)["text"] == "waiting for the first checkpoint, being written"
+            writer.commit(evolution.commits[0], complete=False)
+            server.refresh()
+            assert json.loads(server.state)["pace"] == ""
+            writer.commit(evolution.commits[3], complete=False)
+            server.refresh()
+        said = json.loads(server.state)["pace"]
+        assert re.fullmatch(
+            r"[\d,]+ images/s, [\d,]+ \w+ left; since the last commit \d+ cells taken, median .* % to .* %",
+            said,
+        )
+        first, last = (StoreReader(store, evolution.commits[at].epoch) for at in (0, 3))
+        assert changed(first, last) in said
+        ids = [[each.cell_columns(run, "id")["id"] for run in range(2)] for each in (first, last)]
+        assert f" {(np.array(ids[0]) != np.array(ids[1])).sum()} cells taken" in said
+        assert changed(last, last) == ""
+
+
+def test_what_is_left_is_told_by_the_last_commits() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    commits = [
+        CheckpointInfo(str(at), at, start + timedelta(seconds=10 * at), "", 0.0, 1000 * at, ())
+        for at in range(4)
+    ]
+    assert pace(commits, 33_000) == "100 images/s, 5 minutes left"
+    assert pace(commits[:1], 33_000) == ""
+
+
+@pytest.mark.slow
+def test_a_launch_with_a_page(tmp_path: Path) -> None:
+    """The page is there before the store is, and until the run ends."""
+    store = tmp_path / "run"
+    settings = [f"store={store}", "workers.executor=in-process", "evolve.generations=2000"]
+    words = [word for each in settings for word in ("--set", each)]
+    command = [sys.executable, "-m", "islands", "launch", "cluster/local.yaml", "--view", *words]
+    process = subprocess.Popen(
+        [*command, "--progress", "plain"],
+        cwd=CHECKOUT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        line = next(line for line in process.stderr if "live page: " in line)
+        address = line.split("live page: ")[1].strip()
+        assert fetch(address)[0] == 200
+        for _ in range(300):
+            if json.loads(fetch(f"{address}state.json")[1])["checkpoint"] is not None:
+                break
+            time.sleep(0.2)
+        assert json.loads(fetch(f"{address}data.json")[1])["network"] == "lenet-mnist"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert StoreReader(store).epoch is not None
 
 
 def test_a_store_that_cannot_be_read_leaves_the_page_as_it_was(evolved: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 // The card: profiles of images to fool, and the colours of the page. All else is in its HTML.
 "use strict";
 
-const { attacks } = JSON.parse(document.getElementById("data").textContent);
+const { attacks, name } = JSON.parse(document.getElementById("data").textContent), fileStem = () => name;
 
 // Charts share an axis, so that attacks compare; where little was reached, it ends there.
 const most = Math.max(...attacks.flatMap((attack) => Object.values(attack.scores).map((score) => score.reached)));

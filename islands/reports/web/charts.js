@@ -126,3 +126,12 @@ function classesSpec(data) {
     encoding: { x: { field: "from", type: "quantitative" }, x2: { field: "to" } } });
   return { height: 220, layer };
 }
+
+// Gives a chart's figure its button, once.
+function saveChart(place, view) {
+  const figure = place.closest("figure"), name = place.id.replace("chart-", "");
+  figure.querySelector(".save")?.remove();
+  const button = make("button", { type: "button", class: "quiet save", "aria-label": `Save as SVG: ${figure.querySelector("figcaption").textContent}` }, "SVG");
+  button.addEventListener("click", async () => saveFile(`${fileStem()}-${name}.svg`, new Blob([await view.toSVG()], { type: "image/svg+xml" })));
+  figure.prepend(button);
+}

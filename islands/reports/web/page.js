@@ -3,12 +3,12 @@
 
 const FIRST = 120, BEST = 8;
 const POLL_MS = 2000;
-const $ = (id) => document.getElementById(id);
+const $ = (id) => document.getElementById(id), fileStem = () => data.store;
 let data = null, order = [], shown = 0, current = -1, opened = -1, opener = null, between = null;
 
 function drawAll() {
   $("main").hidden = false;
-  drawOverview(); fillFilters(); filter(); drawCharts(); drawThresholds(); drawStatistics(); drawTransfer(); drawExchange(); drawProvenance();
+  drawOverview(); fillFilters(); filter(); drawCharts(); drawThresholds(); drawStatistics(); drawTakeovers(data); drawTransfer(); drawExchange(data); drawProvenance();
   document.querySelectorAll("nav, .scroll").forEach(cue);
 }
 
@@ -114,7 +114,7 @@ function card(at) {
   const button = make("button", { type: "button", class: "card", "aria-label": `${name}, ${percent(elites.confidence[at])}${data.runs > 1 ? `, run ${elites.run[at]}` : ""}` },
     make("img", { src: data.pictures[elites.genome[at]], alt: "", loading: "lazy", decoding: "async", class: crisp(data), width: 132, height: 132 }),
     make("span", { class: "name", title: name }, name),
-    make("span", { class: "value" }, `${percent(elites.confidence[at])}${data.runs > 1 ? ` · run ${elites.run[at]}` : ""}`), meter(elites.confidence[at]));
+    make("span", { class: "value" }, islandMark(data, at), `${percent(elites.confidence[at])}${data.runs > 1 ? ` · run ${elites.run[at]}` : ""}`), meter(elites.confidence[at]));
   button.addEventListener("click", () => { opener = button; open(at); });
   return make("li", {}, button);
 }
@@ -203,16 +203,6 @@ function drawTransfer() {
   $("transfer-body").replaceChildren(...[first, ...(asked.length > 1 ? [second] : [])].map((each) => make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": each.caption.textContent, style: "margin-bottom:2rem" }, each)));
 }
 
-function drawExchange() {
-  const islands = [...new Set(data.islands.map((each) => each.island))].sort((a, b) => a - b);
-  const made = table(make("table", {}, make("caption", {}, "Elites by the island that made them")), ["run", ...islands.map((island) => `island ${island}`)],
-    Array.from({ length: data.runs }, (_, run) => [run, ...islands.map((island) => count(data.islands.find((each) => each.run === run && each.island === island)?.elites ?? 0))]));
-  const rows = data.migrations.map((each) => [`${each.kind === "claim" ? "claims" : "migrants"} from ${each.sender} to ${each.receiver}`, count(each.sent), count(each.accepted), shaded(each.accepted / each.sent)]);
-  const moved = rows.length ? table(make("table", {}, make("caption", {}, "Mail between islands, all runs: claims take cells, migrants become parents")), ["", "received", "accepted", "share"], rows)
-    : make("p", { class: "note" }, "No mail has been received: there is one island a run, or too few epochs were done.");
-  $("exchange-body").replaceChildren(make("div", { class: "columns" }, ...[made, moved].map((each) => make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": (each.caption ?? each).textContent }, each))));
-}
-
 function drawProvenance() {
   const origin = data.provenance, lines = (value, indent) => Object.entries(value).flatMap(([key, each]) => (each !== null && typeof each === "object" && !Array.isArray(each)
     ? [`${indent}${key}:`, ...lines(each, `${indent}  `)] : [`${indent}${key}: ${JSON.stringify(each)}`]));
@@ -226,7 +216,7 @@ function drawProvenance() {
 
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
-  if (data) drawCharts();
+  if (data) { drawCharts(); drawTakeoverCharts(data); drawMail(data); }
 }
 
 function listen() {
@@ -267,6 +257,8 @@ async function follow() {
       const state = await ask("state.json");
       $("live").classList.remove("lost");
       $("live").textContent = state.text;
+      $("pace").hidden = !state.pace;
+      $("pace").textContent = state.pace;
       if (state.checkpoint !== null && state.checkpoint !== seen) {
         const first = data === null;
         data = await ask("data.json");

@@ -1,12 +1,6 @@
 // What can be taken from the page: copies, pictures, tables, charts.
 "use strict";
 
-function saveFile(name, content) {
-  const link = make("a", { href: URL.createObjectURL(content), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-}
-
 // Where a browser has no clipboard, as on pages without TLS, the oldest way is tried.
 async function copyText(text) {
   if (navigator.clipboard) { await navigator.clipboard.writeText(text); return; }
@@ -56,15 +50,6 @@ function csvOf(data, elites) {
   const rows = elites.map((at) => [data.classes[data.elites.class[at]], ...columns.map((name) => data.elites[name][at]),
     ...networks.flatMap(({ scores }) => (scores[at] ? scores[at].slice(0, 3) : ["", "", ""]))]);
   return [head, ...rows].map((row) => `${row.map((each) => cell(String(each))).join(",")}\r\n`).join("");
-}
-
-// Gives a chart's figure its button, once.
-function saveChart(place, view) {
-  const figure = place.closest("figure"), name = place.id.replace("chart-", "");
-  figure.querySelector(".save")?.remove();
-  const button = make("button", { type: "button", class: "quiet save", "aria-label": `Save as SVG: ${figure.querySelector("figcaption").textContent}` }, "SVG");
-  button.addEventListener("click", async () => saveFile(`${data.store}-${name}.svg`, new Blob([await view.toSVG()], { type: "image/svg+xml" })));
-  figure.prepend(button);
 }
 
 // Says on which sides a row that scrolls goes on; style sheets fade these.
