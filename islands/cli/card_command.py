@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from islands.cli.options import Json, ProgressStyle
+from islands.cli.options import Force, Json, ProgressStyle
 from islands.cli.run_commands import stdout_for_result
 from islands.observe.display import observer
 
@@ -76,13 +76,16 @@ def cards(
     out: Annotated[Path, typer.Option("--out", metavar="HTML", help="Where the page goes.")] = Path(
         "cards.html"
     ),
+    force: Force = False,
 ) -> None:
     """Lay many cards side by side: one page with a table that sorts."""
     from islands.cards.cards_table import read_cards, render_table
+    from islands.cli.written_files import require_new
     from islands.errors import InputError
     from islands.files import write_whole
 
     if out.is_dir():
         raise InputError(f"{out} is a folder; name a file for the page, such as {out / 'cards.html'}")
+    require_new(out, force)
     write_whole(out, render_table(read_cards(places)))
     print(out)

@@ -129,9 +129,11 @@ def report(
         list[str], typer.Argument(metavar="STORE...", help="The folders of runs, or their s3:// URLs.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="The page.  [default: STORE's name + .html]")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="The page.", show_default="STORE's name + .html"),
     ] = None,
     at: At = None,
+    force: Force = False,
 ) -> None:
     """Write one HTML file that shows everything; it opens anywhere, offline. Several stores: side by side."""
     from islands.reports.several import names_of, write_several
@@ -143,9 +145,11 @@ def report(
         from islands.reports.page import write_report
 
         file = out or Path(f"{names[0]}.html")
+        require_new(file, force)
         size = write_report(readers[names[0]], file)
     else:
         file = out or Path(f"{'-and-'.join(name.replace('/', '-') for name in names[:3])}.html")
+        require_new(file, force)
         size = write_several(readers, file)
     print(f"wrote {file}: {size / 1e6:,.1f} MB")
 
@@ -165,5 +169,5 @@ def view(
         store,
         host,
         port,
-        lambda address: print(f"serving {store} at {address}  (Ctrl-C ends it)", flush=True),
+        lambda address, state: print(f"serving {store} at {address}  (Ctrl-C ends it)\n{state}", flush=True),
     )

@@ -49,5 +49,5 @@ def require_new(file: Path, force: bool) -> None:
     Raises:
         InputError: it is there already, and `force` is not given.
     """
-    if file.exists() and not force:
+    if file.is_file() and not force:
         raise InputError(f"{file} exists and is left as it is; --force writes over it, or name another file")

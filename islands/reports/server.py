@@ -198,14 +198,14 @@ def serving(location: Path | str, announce: Callable[[str], None]) -> Iterator[N
         server.close()
 
 
-def serve(location: Path | str, host: str, port: int, announce: Callable[[str], None]) -> None:
+def serve(location: Path | str, host: str, port: int, announce: Callable[[str, str], None]) -> None:
     """Serve a store until Ctrl-C.
 
     Args:
         location: of the store.
         host: see `LiveServer`.
         port: see `LiveServer`.
-        announce: called with the address to open, once it answers.
+        announce: called with the address to open, once it answers, and where the run stands.
 
     Raises:
         InputError: see `LiveServer`.
@@ -215,7 +215,7 @@ def serve(location: Path | str, host: str, port: int, announce: Callable[[str], 
     stopped = threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
     try:
-        announce(server.address)
+        announce(server.address, server.snapshot.text)
         while not stopped.wait(_REFRESH_S):
             server.refresh()
     finally:

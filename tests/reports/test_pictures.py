@@ -132,7 +132,6 @@ def test_what_a_figure_lacks_is_told(tmp_path: Path, evolved: Path, capsys: Capt
         (["report", "STORE", "--out", "."], "is a folder"),
         (["report", "none"], "no store"),
         (["report", "STORE", "--at", "99"], "no checkpoint 99"),
-        (["view", "none"], "no store"),
         (["view", "STORE", "--host", "192.0.2.1"], "--host"),
     ],
 )
