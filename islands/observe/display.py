@@ -81,7 +81,9 @@ def _style(progress: bool | None) -> Style | None:
 
 
 def _is_for_notebook(progress: bool | None) -> bool:
-    return progress is not False and "ipykernel" in sys.modules
+    # That a kernel's package is imported says nothing: debuggers and tests import it, too.
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return progress is not False and getattr(shell, "kernel", None) is not None
 
 
 def _describe(progress: Progress) -> tuple[str, ...]:

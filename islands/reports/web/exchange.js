@@ -25,8 +25,8 @@ function drawExchange(data) {
     return;
   }
   const claims = rows.filter((row) => row.kind === "claim"), migrants = rows.filter((row) => row.kind === "migrant"), part = (some) => percent(sumOf(some, (row) => row.accepted) / Math.max(1, sumOf(some, (row) => row.sent)));
-  const choice = make("select", { id: "mail-kind" }, ...[["claim", "claims: they take cells"], ["migrant", "migrants: they become parents"]].map(([value, text]) => make("option", { value }, text)));
-  const measure = make("select", { id: "mail-measure" }, ...[["accepted", "accepted"], ["sent", "received"]].map(([value, text]) => make("option", { value }, text)));
+  const choice = make("select", { id: "mail-kind", "aria-label": "Kind of mail" }, ...[["claim", "claims: they take cells"], ["migrant", "migrants: they become parents"]].map(([value, text]) => make("option", { value }, text)));
+  const measure = make("select", { id: "mail-measure", "aria-label": "What is counted" }, ...[["accepted", "accepted"], ["sent", "received"]].map(([value, text]) => make("option", { value }, text)));
   for (const each of [choice, measure]) each.addEventListener("input", () => drawMail(data));
   const per = Array.from({ length: islands }, (_, island) => {
     const [first, last] = data.topology.classes[island], to = rows.filter((row) => row.receiver === island), from = rows.filter((row) => row.sender === island);
