@@ -182,6 +182,7 @@ def test_a_point_opens_its_elite(page: Page) -> None:
     expect(page.locator("#elite")).to_be_visible()
     assert page.evaluate("opened") == 3
     page.keyboard.press("Escape")
+    expect(page).not_to_have_url(re.compile("elite="))
     page.fill("#one-class", "lion")
     page.locator("#chart-curves .mark-symbol.role-mark path").last.click()
     expect(page.locator("#elite-title")).to_have_text("lion")
