@@ -62,6 +62,18 @@ def percent(share: float) -> str:
     return f"{100 * share:.{decimals}f} %"
 
 
+def duration(seconds: float) -> str:
+    """Return a time for people.
+
+    >>> [duration(each) for each in (3.14, 75, 7300, 200_000)]
+    ['3.1 seconds', '75 seconds', '2.0 hours', '2.3 days']
+    """
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.1f} {unit}"
+    return f"{seconds:,.0f} seconds" if seconds >= 10 else f"{seconds:.1f} seconds"
+
+
 def level(share: float) -> str:
     """Return a share that somebody chose, such as a threshold, with the digits that it has.
 

@@ -127,5 +127,6 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, namespaces: None) -> None
     surroundings = {"HOME": str(home), "TMPDIR": str(tmp_path), "ISLANDS_CACHE": "", "XDG_CACHE_HOME": ""}
     done = run(command, tmp_path, **surroundings)
     assert done.returncode == 0, done.stderr
+    assert "right on" in (tmp_path / "run" / "findings.txt").read_text()
     assert "verdicts" in done.stdout
     assert StoreReader(tmp_path / "run").complete

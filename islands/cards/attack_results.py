@@ -12,6 +12,7 @@ import torch
 from islands.cards.card import AttackResult, ClassResult
 from islands.cards.evolving import INITIAL, Attack, improvements
 from islands.cards.images_to_fool import Improvements, first_reached, geometric_mean, profile, score
+from islands.classifiers.apart import one_thread
 from islands.classifiers.contract import Classifier
 from islands.store.images import stored_encoding
 from islands.store.reader import StoreReader
@@ -95,7 +96,8 @@ def random_images(reader: StoreReader, classifier: Classifier, count: int) -> Im
     for rows in torch.arange(count).split(_BATCH):
         with torch.inference_mode():
             images = encoding.render(genomes.take(rows)).clone()
-        found.append(classifier.predict(images.to(classifier.device)).probabilities.cpu())
+        with one_thread():
+            found.append(classifier.predict(images.to(classifier.device)).probabilities.cpu())
     probabilities = torch.cat(found).numpy()
     before = np.vstack([np.zeros_like(probabilities[:1]), np.maximum.accumulate(probabilities)[:-1]])
     rows, classes = np.nonzero(probabilities > before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from islands.cards.card import AttackResult, Card, ClassResult, Noticed
 from islands.cards.making import NAME, Evidence
 from islands.cards.noticing import LEAST_REAL
 from islands.files import write_whole
-from islands.reports.page import as_script, data_uri, libraries
+from islands.reports.page import data_uri, fill, libraries
 from islands.store.images import render_all
 from islands.store.reader import StoreReader
 from islands.texts import level, percent
@@ -42,25 +41,25 @@ def write_page(found: Evidence, folder: Path) -> Path:
 
 def render(found: Evidence) -> str:
     """Return the page."""
-    from jinja2 import Environment, StrictUndefined
-
     card = found.card
-    web, style = files("islands.cards").joinpath("web"), files("islands.reports").joinpath("web")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.globals.update(
+    orders = [_easiest_first(result) for result in card.attacks]
+    drawn = dict(zip((reader.path for reader in found.readers), orders, strict=True))
+    first = card.attacks[0]
+    # Where two sheets would have nearly all classes, one has all of them.
+    shown = _SHEET if card.network.classes > 2 * _SHEET else 2 * _SHEET
+    return fill(
+        "card",
+        f"{card.name} · islands card",
+        packages=("islands.cards",),
+        styles=("page", "card"),
+        scripts=("elements", "charts", "card"),
+        libraries=libraries(),
         percent=percent,
         number=lambda value: f"{value:,.0f}",
         level_name=_level_name,
         yaml=lambda settings: yaml.safe_dump(settings, sort_keys=False),
         interval=_interval,
         numbers=_numbers,
-    )
-    orders = [_easiest_first(result) for result in card.attacks]
-    drawn = dict(zip((reader.path for reader in found.readers), orders, strict=True))
-    first = card.attacks[0]
-    # Where two sheets would have nearly all classes, one has all of them.
-    shown = _SHEET if card.network.classes > 2 * _SHEET else 2 * _SHEET
-    return environment.from_string(web.joinpath("card.html").read_text("utf-8")).render(
         card=card,
         headline=_headline(card),
         few=LEAST_REAL,
@@ -79,19 +78,10 @@ def render(found: Evidence) -> str:
         carried=list(_carried(card, found.readers)),
         detected=[list(each) for _, each in groupby(_by_images(card), key=lambda each: each.images)],
         facts=_facts(card),
-        data=as_script(
-            {
-                "name": card.name,
-                "attacks": [each.model_dump(mode="json", exclude={"classes"}) for each in card.attacks],
-            }
-        ),
-        style=style.joinpath("page.css").read_text("utf-8"),
-        own_style=web.joinpath("card.css").read_text("utf-8"),
-        libraries=libraries(),
-        scripts=[
-            *(style.joinpath(f"{name}.js").read_text("utf-8") for name in ("elements", "charts")),
-            web.joinpath("card.js").read_text("utf-8"),
-        ],
+        data={
+            "name": card.name,
+            "attacks": [each.model_dump(mode="json", exclude={"classes"}) for each in card.attacks],
+        },
     )
 
 

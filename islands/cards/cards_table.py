@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from islands.cards.card import AttackResult, Card
 from islands.cards.making import NAME
 from islands.errors import InputError
+from islands.reports.page import fill
 from islands.texts import percent
 
 COLUMNS = (
@@ -36,19 +36,17 @@ def read_cards(places: Sequence[Path]) -> list[Card]:
 
 def render_table(cards: Sequence[Card]) -> str:
     """Return the page of a table, one row for each card and attack."""
-    from jinja2 import Environment, StrictUndefined
-
-    web, style = files("islands.cards").joinpath("web"), files("islands.reports").joinpath("web")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.from_string(web.joinpath("cards.html").read_text("utf-8")).render(
+    return fill(
+        "cards",
+        f"Cards of {len(cards)} networks",
+        packages=("islands.cards",),
+        styles=("page", "card"),
+        scripts=("cards",),
         rows=[_row(card, attack) for card in cards for attack in card.attacks],
         cards=cards,
         columns=COLUMNS,
         unlike=len({(card.made.images, card.made.runs) for card in cards}) > 1,
         counts=sorted({card.network.classes for card in cards}),
-        style=style.joinpath("page.css").read_text("utf-8"),
-        own_style=web.joinpath("card.css").read_text("utf-8"),
-        script=web.joinpath("cards.js").read_text("utf-8"),
     )
 
 

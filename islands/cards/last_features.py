@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from islands.classifiers.apart import one_thread
 from islands.classifiers.contract import Classifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.errors import NetworkError
@@ -33,7 +34,7 @@ def features_of(classifier: Classifier, images: Tensor) -> npt.NDArray[np.float3
     found = []
     handles = [layer.register_forward_hook(keep) for layer in layers]
     try:
-        with torch.no_grad():
+        with one_thread(), torch.no_grad():
             for batch in images.split(_BATCH):
                 last.clear()
                 pixels = batch.to(classifier.device).to(torch.float32) / 255

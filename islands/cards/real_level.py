@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from islands.cards.images_to_fool import LEAST_RIGHT, rho5
+from islands.classifiers.apart import one_thread
 from islands.classifiers.contract import Classifier
 from islands.datasets.real import real_images
 from islands.errors import DataError, InputError
@@ -132,7 +133,9 @@ def calibration_error(sure: npt.NDArray[np.floating], right: npt.NDArray[np.bool
 
 def logits_of(classifier: Classifier, images: Tensor) -> npt.NDArray[np.float32]:
     """Return what a network gives for uint8 images (n, channels, H, W): (n, K) float32."""
-    found = [classifier.predict(batch.to(classifier.device)).logits.cpu() for batch in images.split(_BATCH)]
+    with one_thread():
+        batches = (batch.to(classifier.device) for batch in images.split(_BATCH))
+        found = [classifier.predict(batch).logits.cpu() for batch in batches]
     return torch.cat(found).numpy()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from islands.cli.store_commands import Store
+from islands.cli.options import Store
 from islands.errors import InputError, IslandsError
 from islands.texts import islands_command
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from islands.texts import islands_command, level, percent
+from islands.texts import duration, islands_command, level, percent
 
 if TYPE_CHECKING:
     from islands.store.status import Status
@@ -38,18 +38,6 @@ def closing_of_several(folder: Path, seconds: float) -> str:
     """Return the last screen of an experiment of several runs."""
     rows = {"experiment": f"complete after {duration(seconds)}, in {folder}", **_verdicts(folder)}
     return _aligned(rows, [islands_command("findings", folder)])
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people.
-
-    >>> [duration(each) for each in (3.14, 75, 7300, 200_000)]
-    ['3.1 seconds', '75 seconds', '2.0 hours', '2.3 days']
-    """
-    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:,.1f} {unit}"
-    return f"{seconds:,.0f} seconds" if seconds >= 10 else f"{seconds:.1f} seconds"
 
 
 def _more(found: Status) -> list[str]:

@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from islands.cli import completing
-from islands.cli.options import Class, Force, Json, warn_of_old
-from islands.cli.store_commands import At, Store
+from islands.cli.options import At, Class, Force, Json, Store, warn_of_old
 from islands.cli.written_files import default_file, require_new
 from islands.texts import percent
 
@@ -66,7 +65,7 @@ def lineage(
     if as_json:
         from islands.reports.lineage import as_json as ancestor_as_json
 
-        takeovers = int(switches.champions.sum())
+        takeovers = int(switches.takeovers.sum())
         # `champions` is the old word for takeovers, and goes with the next release.
         counts = {
             "takeovers": takeovers,
@@ -83,7 +82,7 @@ def lineage(
             f"{percent(best.confidence):>12}  {best.class_} ({reader.classes[best.class_]}){others}"
         )
     print(
-        f"run {run}: {switches.champions.sum():,} takeovers, {percent(switches.share)} of them"
+        f"run {run}: {switches.takeovers.sum():,} takeovers, {percent(switches.share)} of them"
         " by children of another class's elite (goal switches)"
     )
 
@@ -141,10 +140,10 @@ def report(
 
     names = names_of(stores)
     readers = {name: StoreReader(store, at) for name, store in zip(names, stores, strict=True)}
-    if len(stores) == 1:
+    if len(names) == 1:
         from islands.reports.page import write_report
 
-        file = out or Path(f"{names[0]}.html")
+        file = out or default_file(readers[names[0]], suffix="html")
         require_new(file, force)
         size = write_report(readers[names[0]], file)
     else:

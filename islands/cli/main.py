@@ -25,8 +25,11 @@ from islands.cli import (
     list_commands,
     look_commands,
     paper_commands,
+    query_command,
     run_commands,
     score_commands,
+    show_command,
+    status_command,
     store_commands,
 )
 from islands.cli.help_examples import shown
@@ -76,9 +79,9 @@ _PANELS: Mapping[str, tuple[Callable[..., None], ...]] = {
         paper_commands.paper,
     ),
     "Look": (
-        without_panics(store_commands.status),
-        without_panics(store_commands.query),
-        without_panics(store_commands.show),
+        without_panics(status_command.status),
+        without_panics(query_command.query),
+        without_panics(show_command.show),
         without_panics(look_commands.lineage),
         without_panics(look_commands.figure),
         without_panics(look_commands.report),

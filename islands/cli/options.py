@@ -10,6 +10,13 @@ from islands.cli import completing
 from islands.observe.display import Style
 from islands.observe.lines import say
 
+Store = Annotated[str, typer.Argument(metavar="STORE", help="The folder of a run, or its s3:// URL.")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at", metavar="EPOCH", help="An earlier checkpoint: its epoch, nearest:EPOCH, its tag or id."
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from islands.cli.background_commands import announce, watch
-from islands.cli.closing import closing, closing_of_several, duration
-from islands.cli.options import Detach, Json, Overrides, ProgressStyle
-from islands.cli.store_commands import Store, status
+from islands.cli.closing import closing, closing_of_several
+from islands.cli.options import Detach, Json, Overrides, ProgressStyle, Store
+from islands.cli.status_command import status
 from islands.errors import InputError, StoreError
 from islands.observe.display import Style, observer
 from islands.observe.interruptions import answered
 from islands.observe.lines import say
-from islands.texts import islands_command
+from islands.texts import duration, islands_command
 
 if TYPE_CHECKING:
     from islands.config import RunConfig

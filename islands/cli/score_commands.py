@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from islands.cli import completing
-from islands.cli.options import Force, Json, TrustNetworks
-from islands.cli.store_commands import At
+from islands.cli.options import At, Force, Json, TrustNetworks
 from islands.cli.written_files import require_new
 from islands.errors import InputError
 from islands.texts import percent

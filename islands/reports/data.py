@@ -140,7 +140,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "networks": _networks(reader, list(genomes.values())),
         "held_out": _held_out(reader, rows),
         "takeovers": collect_takeovers(reader),
-        "growth": collect_growth(reader, source),
+        "growth": collect_growth(reader, runs[0].genealogy, source.ancestor),
         "topology": collect_topology(reader),
         "islands": _islands(runs),
         "migrations": _migrations(reader),
@@ -160,7 +160,7 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
 def _summary(runs: list[_Run]) -> dict[str, float]:
     confidence = np.concatenate([run.confidence for run in runs])
     switches = [run.genealogy.goal_switches() for run in runs]
-    champions = sum(int(each.champions.sum()) for each in switches)
+    takeovers = sum(int(each.takeovers.sum()) for each in switches)
     return {
         "median": float(np.median(confidence)),
         "mean": float(confidence.mean(dtype=np.float64)),
@@ -168,8 +168,7 @@ def _summary(runs: list[_Run]) -> dict[str, float]:
         "cells": int(sum((run.ids >= 0).sum() for run in runs)),
         "genomes": int(sum(len(np.unique(run.ids[run.ids >= 0])) for run in runs)),
         "evaluations": sum(run.evaluations for run in runs),
-        "champions": champions,
-        "goal_switches": sum(int(each.switches.sum()) for each in switches) / max(1, champions),
+        "goal_switches": sum(int(each.switches.sum()) for each in switches) / max(1, takeovers),
     }
 
 

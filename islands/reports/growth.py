@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,14 +15,6 @@ from islands.store.reader import StoreReader
 
 _FRAMES = 16
 _SHOWN = 24
-
-
-class Pictures(Protocol):
-    """Gives the source of a small picture of an ancestor; None where its genome was not kept."""
-
-    def ancestor(self, run: int, id_: int) -> str | None:
-        """Return the source, see `islands.reports.data.Pictures`."""
-        ...
 
 
 class Frame(NamedTuple):
@@ -86,8 +78,15 @@ def growth_sheets(
     ]
 
 
-def collect_growth(reader: StoreReader, pictures: Pictures) -> dict[str, Any] | None:
+def collect_growth(
+    reader: StoreReader, genealogy: Genealogy, picture: Callable[[int, int], str | None]
+) -> dict[str, Any] | None:
     """Return what the page shows of the growth of run 0's best; None: no genomes of ancestors are kept.
+
+    Args:
+        reader: the store.
+        genealogy: of run 0.
+        picture: gives the source of a small picture of an ancestor, by run and id.
 
     Raises:
         StoreError: the store cannot be read, or has no checkpoint yet.
@@ -95,7 +94,7 @@ def collect_growth(reader: StoreReader, pictures: Pictures) -> dict[str, Any] | 
     if reader.ancestor_table(0) is None:
         return None
     classes = choose(reader, 0, "confidence", _SHOWN)
-    steps = frames(Genealogy(reader, 0), classes)
+    steps = frames(genealogy, classes)
     places: dict[int, int] = {}
     ancestors: list[dict[str, Any]] = []
     for ancestor in (each for step in steps for each in step.ancestors if each is not None):
@@ -106,7 +105,7 @@ def collect_growth(reader: StoreReader, pictures: Pictures) -> dict[str, Any] | 
                 {
                     "class": best.class_,
                     "confidence": round(best.confidence, 8),
-                    "picture": pictures.ancestor(0, ancestor.id),
+                    "picture": picture(0, ancestor.id),
                 }
             )
     return {

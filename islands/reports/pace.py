@@ -8,7 +8,7 @@ import numpy as np
 
 from islands.store.checkpoints import CheckpointInfo
 from islands.store.reader import StoreReader
-from islands.texts import percent
+from islands.texts import duration, percent
 
 _RECENT = 5
 
@@ -29,14 +29,7 @@ def pace(checkpoints: Sequence[CheckpointInfo], images: int) -> str:
         return ""
     rate = scored / seconds
     left = max(0, images - recent[-1].evaluations) / rate
-    return f"{rate:,.0f} images/s, {_in_words(left)} left"
-
-
-def _in_words(seconds: float) -> str:
-    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:,.0f} {unit}"
-    return f"{seconds:,.0f} seconds"
+    return f"{rate:,.0f} images/s, {duration(left)} left"
 
 
 def budget(reader: StoreReader) -> int:

@@ -53,27 +53,51 @@ def write_report(reader: StoreReader, path: Path) -> int:
 def render(data: dict[str, Any] | None) -> str:
     """Return the page, with its data inside; None: it asks its server for them."""
     title = "Islands" if data is None else f"{data['finding']} · {data['network']}"
-    return fill("page", title, scripts=_SCRIPTS, styles=_STYLES, data=data)
+    return fill("page", title, scripts=_SCRIPTS, styles=_STYLES, data=data, libraries=libraries())
 
 
 def fill(
-    template: str, title: str, *, scripts: Sequence[str], styles: Sequence[str], data: dict[str, Any] | None
+    template: str,
+    title: str,
+    *,
+    scripts: Sequence[str],
+    styles: Sequence[str],
+    data: Any = None,
+    libraries: Sequence[str] = (),
+    packages: Sequence[str] = (),
+    **values: Any,
 ) -> str:
-    """Return a template of `web` with all that it needs inside; scripts and styles come in their order."""
-    from jinja2 import Environment, StrictUndefined
+    """Return a page: a template that extends `base.html`, with all that it needs inside.
 
-    web = files("islands.reports").joinpath("web")
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    return environment.from_string(web.joinpath(f"{template}.html").read_text("utf-8")).render(
+    Args:
+        template: its name, without `.html`.
+        title: of the page.
+        scripts: names without `.js`, in their order.
+        styles: names without `.css`, likewise.
+        data: for the scripts; None: they have none, or ask for it.
+        libraries: scripts that come before.
+        packages: whose folders `web` are looked through before the report's own.
+        values: what the template shows.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    loader = ChoiceLoader([PackageLoader(package, "web") for package in (*packages, "islands.reports")])
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+
+    def read(name: str) -> str:
+        return loader.get_source(environment, name)[0]
+
+    return environment.get_template(f"{template}.html").render(
         title=title,
-        style="".join(web.joinpath(f"{name}.css").read_text("utf-8") for name in styles),
-        libraries=libraries(),
-        scripts=[web.joinpath(f"{name}.js").read_text("utf-8") for name in scripts],
-        data="null" if data is None else as_script(data),
+        style="".join(read(f"{name}.css") for name in styles),
+        scripts=[read(f"{name}.js") for name in scripts],
+        data=as_script(data),
+        libraries=libraries,
+        **values,
     )
 
 
-def as_script(data: dict[str, Any]) -> str:
+def as_script(data: Any) -> str:
     """Return JSON that can stand inside a script element: nothing in it can end the element."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from islands.config.changes import differences
 from islands.errors import InputError
-from islands.reports.page import Embedded, fill
+from islands.reports.page import Embedded, fill, libraries
 from islands.reports.scales import evenly
 from islands.store.columns import network_names
 from islands.store.location import Location
@@ -40,7 +40,7 @@ def write_several(readers: Mapping[str, StoreReader], path: Path) -> int:
         raise InputError(f"{path} is a folder; name a file for the report, such as {path / 'report.html'}")
     data = collect_several(readers, lambda reader, count: Embedded(reader, count).elites)
     scripts, styles = ("elements", "charts", "elite", "several"), ("page", "several")
-    page = fill("several", data["finding"], scripts=scripts, styles=styles, data=data)
+    page = fill("several", data["finding"], scripts=scripts, styles=styles, data=data, libraries=libraries())
     return path.write_text(page, encoding="utf-8")
 
 

@@ -55,17 +55,17 @@ class GoalSwitches:
     were.
 
     Attributes:
-        champions: (K,) int64, how often a cell was taken.
+        takeovers: (K,) int64, how often a cell was taken.
         switches: (K,) int64, how often by a child of which no parent held that cell just before.
     """
 
-    champions: npt.NDArray[np.int64]
+    takeovers: npt.NDArray[np.int64]
     switches: npt.NDArray[np.int64]
 
     @property
     def share(self) -> float:
         """Of all takeovers, 0 to 1."""
-        return float(self.switches.sum() / max(1, self.champions.sum()))
+        return float(self.switches.sum() / max(1, self.takeovers.sum()))
 
 
 def goal_switches(history: Mapping[str, npt.NDArray[Any]], class_count: int) -> GoalSwitches:
@@ -76,7 +76,7 @@ def goal_switches(history: Mapping[str, npt.NDArray[Any]], class_count: int) -> 
     rows, _ = _switches(history)
     class_ = history["class"].astype(np.int64)
     return GoalSwitches(
-        champions=np.bincount(class_, minlength=class_count),
+        takeovers=np.bincount(class_, minlength=class_count),
         switches=np.bincount(class_[rows], minlength=class_count),
     )
 

@@ -63,7 +63,7 @@ class TestGenealogy:
                 switches[row["class"]] += incumbents[row["class"]] not in row["parents"]
             incumbents[row["class"]] = row["id"]
         found = Genealogy(StoreReader(evolved), 0).goal_switches()
-        assert (found.champions.tolist(), found.switches.tolist()) == (champions, switches)
+        assert (found.takeovers.tolist(), found.switches.tolist()) == (champions, switches)
         assert found.share == sum(switches) / sum(champions)
         assert 0 < found.share < 1
 

@@ -51,6 +51,16 @@ def view(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
 
 
 @pytest.mark.slow
+def test_a_store_that_is_not_there_is_told(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "islands", "view", str(tmp_path / "rnu"), "--port", "0"]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(f"serving {tmp_path / 'rnu'} at http://127.0.0.1:")
+        assert process.stdout.readline() == f"waiting for a store at {tmp_path / 'rnu'}\n"
+        process.kill()
+
+
+@pytest.mark.slow
 def test_a_new_checkpoint_appears_by_itself(
     view: tuple[subprocess.Popen[str], Path], evolution: Evolution, browser: Browser
 ) -> None:
@@ -153,7 +163,7 @@ def test_it_waits_for_a_store_and_says_what_is_new(evolution: Evolution, tmp_pat
             server.refresh()
         said = json.loads(server.state)["pace"]
         assert re.fullmatch(
-            r"[\d,]+ images/s, [\d,]+ \w+ left; since the last commit \d+ cells taken, median .* % to .* %",
+            r"[\d,]+ images/s, [\d,.]+ \w+ left; since the last commit \d+ cells taken, median .* % to .* %",
             said,
         )
         first, last = (StoreReader(store, evolution.commits[at].epoch) for at in (0, 3))
@@ -169,7 +179,7 @@ def test_what_is_left_is_told_by_the_last_commits() -> None:
         CheckpointInfo(str(at), at, start + timedelta(seconds=10 * at), "", 0.0, 1000 * at, ())
         for at in range(4)
     ]
-    assert pace(commits, 33_000) == "100 images/s, 5 minutes left"
+    assert pace(commits, 33_000) == "100 images/s, 5.0 minutes left"
     assert pace(commits[:1], 33_000) == ""
 
 

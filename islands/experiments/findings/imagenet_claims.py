@@ -189,7 +189,7 @@ def switched_goals(archives: Archives, networks: tuple[Tested, ...] = ()) -> Fin
     count = archives.confidence.shape[1]
     found = [goal_switches(history, count) for history in archives.history]
     switches = np.array([each.switches for each in found], np.int64).reshape(-1, count)
-    champions = np.array([each.champions for each in found], np.int64).reshape(-1, count)
+    champions = np.array([each.takeovers for each in found], np.int64).reshape(-1, count)
     value = float(switches.sum() / champions.sum()) if champions.any() else None
     lasted = archives.generations >= GENERATIONS_OF_SWITCHES
     effect = effects.median(

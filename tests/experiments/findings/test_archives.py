@@ -24,7 +24,7 @@ def history(*rows: tuple[int, int, int]) -> Rows:
 
 def counted(*rows: tuple[int, int, int]) -> tuple[int, int]:
     found = goal_switches(history(*rows), 4)
-    return int(found.switches.sum()), int(found.champions.sum())
+    return int(found.switches.sum()), int(found.takeovers.sum())
 
 
 def test_a_child_of_its_own_champion_is_no_switch() -> None:
