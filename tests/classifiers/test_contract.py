@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -103,7 +103,7 @@ def files() -> TemporaryDirectory[str]:
     return folder
 
 
-@cache
+@lru_cache(maxsize=4)  # tests of one network follow one another, in whatever order: see `scope` below
 def load(name: str, view: View, engine: EngineName = "auto") -> Classifier:
     return load_anew(name, view, engine)
 
@@ -131,8 +131,8 @@ def noise(classifier: Classifier, n: int, size: int) -> Tensor:
     return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("engine", ["torch", "auto"])
-@pytest.mark.parametrize(("name", "view", "size"), TIERED)
+@pytest.mark.parametrize("engine", ["torch", "auto"], scope="module")
+@pytest.mark.parametrize(("name", "view", "size"), TIERED, scope="module")
 class TestEveryClassifier:
     """The contract of `Classifier`."""
 
