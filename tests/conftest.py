@@ -39,8 +39,8 @@ LONG = (
 )
 """Files that take a minute or more, longest first: begun last, they would end long after all others."""
 
-SHARE_FIXTURES = {"reports"}
-"""Folders whose tests share a store and a browser."""
+SHARE_FIXTURES = {"cards", "reports"}
+"""Folders whose tests share stores and a browser."""
 
 
 def examples(few: int) -> int:

@@ -10,6 +10,8 @@ from playwright.sync_api import Browser
 from islands.cards.card_page import render
 from islands.cards.making import Evidence
 
+pytestmark = pytest.mark.slow
+
 SECTIONS = ["How easily", "Which classes", "Do they carry over", "Can it be noticed", "How this was made"]
 
 

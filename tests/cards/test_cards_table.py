@@ -13,6 +13,9 @@ from islands.cli.main import execute
 Capture = pytest.CaptureFixture[str]
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def shelf(made: Evidence, tmp_path: Path) -> Path:
     """The card of LeNet, and one of a network of its kind that takes more images."""

@@ -25,6 +25,8 @@ from islands.cards.making import Evidence
 from islands.cli.main import execute
 from islands.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 Capture = pytest.CaptureFixture[str]
 

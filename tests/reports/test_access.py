@@ -20,6 +20,8 @@ from islands.reports.server import LiveServer
 from islands.store.reader import StoreReader
 from tests.reports.opening import opened_page
 
+pytestmark = pytest.mark.slow
+
 WIDE, PHONE = {"width": 1300, "height": 900}, {"width": 390, "height": 800}
 
 
