@@ -470,7 +470,7 @@ def _evolve_here(config: RunConfig, classifier: Classifier, observe: Observe) ->
     from islands.archipelago.executor import InProcessExecutor
     from islands.archipelago.host import assemble
     from islands.runs.launch import run_in_store
-    from islands.store.writer import require_free
+    from islands.store.creation import require_free
 
     require_free(config.store)
     workers = config.workers

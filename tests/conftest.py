@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -90,3 +92,20 @@ def s3() -> Iterator[dict[str, str]]:
     """A server that speaks S3, with an empty bucket: the environment that its clients need."""
     with s3_server() as values:
         yield values
+
+
+@pytest.fixture(autouse=True)
+def no_modules_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test imports from files that it wrote is forgotten: another's may have the same name."""
+    before = {*sys.modules}
+    yield
+    written = str(tmp_path_factory.getbasetemp())
+    for name in sys.modules.keys() - before:
+        if any(place.startswith(written) for place in _places(sys.modules[name])):
+            del sys.modules[name]
+
+
+def _places(module: ModuleType) -> list[str]:
+    # Not by `getattr`: of what it has not, some of PyTorch's modules make something up.
+    said = vars(module)
+    return [*said.get("__path__", []), said.get("__file__") or ""]

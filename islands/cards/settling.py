@@ -82,7 +82,8 @@ def settled(
         budget = _kept(path, subject, wish)
         say(f"going on with {path}: {budget.runs} runs of {budget.images:,} images for each attack")
         return budget
-    if wish.folder.exists() and any(wish.folder.iterdir()):
+    # What a killed process has not finished to write is hidden.
+    if wish.folder.exists() and any(not each.name.startswith(".") for each in wish.folder.iterdir()):
         raise InputError(f"{wish.folder} is not empty and holds no card; name another folder with --out")
     say("measuring how fast this machine is")
     speed = _measured(wish, classifier, chosen)

@@ -20,8 +20,8 @@ from islands.memory import peak_memory
 from islands.runs.diagnosis import Diagnosis, diagnose_drawing, diagnose_held_out, diagnose_source
 from islands.runs.plan import genomes_of
 from islands.runs.sizes import EPOCHS_BETWEEN, SizeBasis, driver_bytes, guessed, store_bytes
+from islands.store.creation import require_free
 from islands.store.location import Location
-from islands.store.writer import require_free
 
 
 class _Networks(NamedTuple):

@@ -18,8 +18,9 @@ from islands.observe.lines import begin
 from islands.observe.observers import observing
 from islands.runs.conditions import of_scorers, of_workers
 from islands.runs.evolve import evolve
+from islands.store.creation import require_free
 from islands.store.reader import StoreReader
-from islands.store.writer import StoreWriter, remove_if_empty, require_free
+from islands.store.writer import StoreWriter, remove_if_empty
 from islands.training.digits import train_missing
 
 _log = logging.getLogger(__name__)

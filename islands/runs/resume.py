@@ -22,8 +22,9 @@ from islands.runs.conditions import note_conditions, of_scorers, of_workers
 from islands.runs.evolve import evolve
 from islands.runs.launch import launch, scorers_for, starting
 from islands.runs.trust import described, is_trusted
+from islands.store.creation import require_free
 from islands.store.reader import StoreReader
-from islands.store.writer import StoreWriter, require_free
+from islands.store.writer import StoreWriter
 from islands.texts import islands_command
 from islands.training.digits import train_missing
 

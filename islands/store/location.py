@@ -17,6 +17,15 @@ SCHEMES = ("s3", "gs", "az")
 SNAPSHOTS = "snapshots"
 """The folder of a store that has a file for each commit."""
 
+REFS = "refs"
+"""The folder that names the commits: without it the rest cannot be read."""
+
+LOCK = "LOCK"
+"""The file that whoever writes to a store on a disk has locked."""
+
+BEGUN = ".begun"
+"""The folder within that of a store in which the store is made; hidden from whoever looks for stores."""
+
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):/{1,2}(?P<bucket>[^/]+)/*(?P<prefix>.*?)/*")
 
 
@@ -109,7 +118,13 @@ class Location:
 
 def is_store_folder(folder: Path) -> bool:
     """Tell whether a folder is laid out as a store is: as Icechunk lays out a repository."""
-    return all((folder / part).is_dir() for part in (SNAPSHOTS, "refs"))
+    return all((folder / part).is_dir() for part in (SNAPSHOTS, REFS))
+
+
+def is_begun_folder(folder: Path) -> bool:
+    """Tell whether a store is being made in a folder, or was until its process was killed."""
+    names = {child.name for child in folder.iterdir()} if folder.is_dir() else set()
+    return REFS not in names and (BEGUN in names or names == {LOCK})
 
 
 def _s3(bucket: str, prefix: str) -> icechunk.Storage:

@@ -13,11 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from islands.errors import StoreLockedError
-from islands.store.location import Location
+from islands.store.location import LOCK, Location
 from islands.store.owner import Owner, has_open, is_alive, is_alive_here, parse, this_process
 from islands.texts import islands_command
 
-LOCK = "LOCK"
 GUARD = "LOCK.guard"
 """Locked while the branch moves, and while the lock is broken: never both at once."""
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import icechunk
 import zarr
-from zarr.errors import BaseZarrError
+from zarr.errors import BaseZarrError, GroupNotFoundError
 
 from islands.errors import StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
-from islands.store.location import Location, is_store_folder
+from islands.store.location import Location, is_begun_folder, is_store_folder
 from islands.store.schema import READABLE
 from islands.texts import islands_command
 
@@ -59,6 +59,11 @@ def exists(location: Location) -> bool:
         ) from error
 
 
+def is_begun(repository: icechunk.Repository) -> bool:
+    """Tell whether a store is being made in a repository, or was until its process was killed."""
+    return next(iter(repository.ancestry(branch="main"))).parent_id is None
+
+
 def open_repository(location: Location | Path) -> icechunk.Repository:
     """Open the repository at `location`.
 
@@ -71,6 +76,8 @@ def open_repository(location: Location | Path) -> icechunk.Repository:
         raise StoreNotFoundError(
             f"there is no store at {location}; check the path, or `islands launch` to make one"
         )
+    if location.is_local and is_begun_folder(location.path):
+        raise _begun(location)
     if location.is_local and not is_store_folder(location.path):
         raise StoreNotFoundError(
             f"{location} is not an Islands store; expected a directory made by `islands launch`"
@@ -83,12 +90,15 @@ def open_root(path: Location | Path, session: icechunk.Session, mode: Any = "r")
     """Open the root group of a session and check that its schema is ours.
 
     Raises:
-        StoreNotFoundError: the repository was made by another program.
+        StoreNotFoundError: the repository is empty, or was made by another program.
         StoreVersionError: another schema version.
         StoreDamagedError: it cannot be read.
     """
     with reading(path, "the root group"):
-        root = zarr.open_group(session.store, mode=mode, zarr_format=3)
+        try:
+            root = zarr.open_group(session.store, mode=mode, zarr_format=3)
+        except GroupNotFoundError:
+            raise _begun(path) from None
     require_schema(path, root)
     return root
 
@@ -172,6 +182,12 @@ def reading(path: Location | Path, what: str) -> Iterator[None]:
             f"{path} is damaged: {what} cannot be read ({_reason(error)}); go on from an earlier checkpoint"
             f" ({islands_command('resume', path, '--at', 'EPOCH')}), or restore the directory from a copy"
         ) from error
+
+
+def _begun(path: Location | Path) -> StoreNotFoundError:
+    return StoreNotFoundError(
+        f"{path} was begun, and nothing is in it yet; launch it again, or choose another store"
+    )
 
 
 def _passes(error: BaseException) -> bool:

@@ -6,11 +6,8 @@ import logging
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,20 +17,18 @@ import icechunk
 import numpy as np
 
 from islands.config import RunConfig
-from islands.config.own_code import fingerprints, own_code
-from islands.errors import StoreDamagedError, StoreError, StoreExistsError
+from islands.errors import StoreDamagedError, StoreError
 from islands.evolution.checkpoint import Checkpoint
 from islands.evolution.scores import HeldOutScores
 from islands.store import schema
 from islands.store.bucket_lock import BucketLock
 from islands.store.checkpoints import find_checkpoints
-from islands.store.groups import create_store, write_checkpoint, write_scores
+from islands.store.creation import make_store
+from islands.store.groups import write_checkpoint, write_scores
 from islands.store.location import Location
 from islands.store.lock import StoreLock, locked
 from islands.store.reader import StoreReader
 from islands.store.repository import (
-    create_repository,
-    exists,
     open_repository,
     open_root,
     reading,
@@ -41,14 +36,11 @@ from islands.store.repository import (
 )
 from islands.store.retention import commits_between_sweeps, forget, free, left_tag, tag_once, try_to_free
 from islands.store.waiting import wait_for
-from islands.texts import islands_command
 
 _log = logging.getLogger(__name__)
 
 _MARK = "mark"
 """In the metadata of a commit, by which its writer knows it again."""
-
-_PACKAGES = ("islands", "torch", "numpy", "zarr", "icechunk", "ray")
 
 
 class StoreWriter:
@@ -94,22 +86,12 @@ class StoreWriter:
             StoreExistsError: something is there already.
             StoreLockedError: another process is making it.
         """
-        require_free(location)
         path = Location.of(location)
         with writing(path):
-            if path.is_local:
-                path.path.mkdir(parents=True, exist_ok=True)
-            # Icechunk wants the directory empty, so the lock comes second.
-            repository = create_repository(path)
-            writer = cls(path, _lock(path, repository), repository)
-            try:
-                writer._create_groups(config, classes, fingerprint, {"channels": channels, "size": size})
-                writer._keep = config.checkpoint.keep
-            except BaseException:
-                writer.close()
-                if path.is_local:  # nothing is in it, and it would be in the way of the next launch
-                    shutil.rmtree(path.path, ignore_errors=True)
-                raise
+            writer = cls(
+                path, *make_store(path, config, classes, fingerprint, {"channels": channels, "size": size})
+            )
+        writer._keep = config.checkpoint.keep
         return writer
 
     @classmethod
@@ -414,45 +396,6 @@ class StoreWriter:
     ) -> None:
         self.close()
 
-    def _create_groups(
-        self, config: RunConfig, classes: Sequence[str], fingerprint: str, image: dict[str, int]
-    ) -> None:
-        session = self._repository.writable_session("main")
-        attributes = {
-            "schema_version": schema.SCHEMA_VERSION,
-            "versions": {name: _version(name) for name in _PACKAGES},
-            "config": config.model_dump(mode="json"),
-            "fingerprint": fingerprint,
-            "code": fingerprints(own_code(config)),
-            "git_commit": _git_commit(),
-            "seed": config.seed,
-            "image": image,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "stages": {schema.STAGE: {"complete": False, "epoch": None}},
-        }
-        layout = config.evolution.layout
-        wait_for(create_store(session.store, classes, layout, config.runs, attributes))
-        self._tip = session.commit("created")
-
-
-def require_free(location: Path | str) -> None:
-    """Check that a store can be made at `location`; touches nothing.
-
-    Raises:
-        StoreExistsError: something is there already.
-    """
-    place = Location.of(location)
-    advice = f"choose another store, remove it, or `{islands_command('resume', place)}`"
-    if not place.is_local:
-        if exists(place):
-            raise StoreExistsError(f"{place} is a store already; {advice}")
-        return
-    path = place.path
-    if path.is_dir() and any(path.iterdir()):
-        raise StoreExistsError(f"{path} is not empty; {advice}")
-    if path.exists() and not path.is_dir():
-        raise StoreExistsError(f"{path} is a file; choose another store")
-
 
 def remove_if_empty(location: Path | str) -> None:
     """Remove a store on a disk that nobody writes to and that has no checkpoint, if there is one."""
@@ -478,19 +421,3 @@ def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
         "median_confidence": float(np.median(confidence)),
         "evaluations": sum(run.evaluations for run in checkpoint.runs),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # a checkout that runs without being installed
-        return None
-
-
-def _git_commit() -> str | None:
-    command = ("git", "rev-parse", "HEAD")
-    try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

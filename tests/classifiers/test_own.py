@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -316,15 +316,6 @@ class TestImports:
     USES = (
         "\nfrom utils import outputs\ndef build():\n    from utils.late import x\n    return Net(outputs())\n"
     )
-
-    @pytest.fixture(autouse=True)
-    def modules_of_its_own(self) -> Iterator[None]:
-        """What a test imports, and leaves for the rest of a program, is forgotten before the next test."""
-        before = {**sys.modules}
-        yield
-        for name in sys.modules.keys() - before.keys():
-            if name.partition(".")[0] in ("utils", "tests", "pipelines", "cluster", "report"):
-                del sys.modules[name]
 
     def folder(self, path: Path, outputs: int) -> str:
         (path / "utils").mkdir(parents=True)

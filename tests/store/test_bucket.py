@@ -18,11 +18,13 @@ from islands.errors import StoreError, StoreExistsError, StoreLockedError, Store
 from islands.experiments.configure import load_run_config
 from islands.runs.launch import launch
 from islands.runs.resume import resume
+from islands.store.creation import require_free
 from islands.store.location import Location
 from islands.store.query import query
 from islands.store.reader import StoreReader
+from islands.store.repository import create_repository
 from islands.store.status import read_status
-from islands.store.writer import StoreWriter, require_free
+from islands.store.writer import StoreWriter
 from tests.store.comparing import assert_same
 from tests.store.object_storage import BUCKET, environment
 from tests.store.samples import FINGERPRINT, make_checkpoint, make_config, make_names
@@ -89,6 +91,15 @@ def test_a_store_is_not_overwritten(url: str) -> None:
     create(url).close()
     with pytest.raises(StoreExistsError, match="islands resume s3://"):
         require_free(url)
+
+
+def test_a_process_killed_while_it_makes_a_store_is_in_nobodys_way(url: str) -> None:
+    create_repository(Location.of(url))
+    require_free(url)
+    with pytest.raises(StoreNotFoundError, match="was begun"):
+        StoreReader(url)
+    commit(url)
+    assert StoreReader(url).epoch == 1
 
 
 @pytest.mark.parametrize(

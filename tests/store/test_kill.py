@@ -16,7 +16,11 @@ import icechunk
 import pytest
 
 from islands.config import CheckpointConfig
+from islands.errors import StoreExistsError, StoreLockedError, StoreNotFoundError
+from islands.store.location import BEGUN
+from islands.store.lock import StoreLock
 from islands.store.reader import StoreReader
+from islands.store.status import stores_in
 from islands.store.writer import StoreWriter
 from tests.store.comparing import assert_resumes
 from tests.store.samples import make_checkpoint, make_config, make_store
@@ -48,8 +52,33 @@ def write(path: Path) -> None:
         writer.commit(make_checkpoint(1, 4, runs=1), complete=True)
 
 
+_STEPS_OF_MAKING: tuple[tuple[Any, str], ...] = (
+    (Path, "mkdir"),
+    (os, "pwrite"),
+    (icechunk.Repository, "create"),
+    (icechunk.Session, "commit"),
+    (Path, "rename"),
+    (Path, "rmdir"),
+)
+"""Everything by which a store is made; the groups in it count with their commit."""
+
+
+def make(path: Path) -> None:
+    """Make a store, and leave it."""
+    make_store(path, runs=1).close()
+
+
 def write_and_die(path: Path, last: int) -> None:
     """Do `write`, but be killed before step number `last`, counted from 0."""
+    _die(lambda: write(path), _STEPS, last)
+
+
+def make_and_die(path: Path, last: int) -> None:
+    """Do `make`, likewise."""
+    _die(lambda: make(path), _STEPS_OF_MAKING, last)
+
+
+def _die(work: Callable[[], None], at: tuple[tuple[Any, str], ...], last: int) -> None:
     steps = iter(range(last))
 
     def counted(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,9 +89,9 @@ def write_and_die(path: Path, last: int) -> None:
 
         return call
 
-    for owner, name in _STEPS:
+    for owner, name in at:
         setattr(owner, name, counted(getattr(owner, name)))
-    write(path)
+    work()
 
 
 _KILL_AT_EVERY_STEP = """
@@ -113,6 +142,44 @@ def test_every_step_may_be_the_last(template: Path, tmp_path: Path) -> None:
         assert reader.complete == (reader.epoch == 4)
     assert epochs == sorted(epochs), "what was committed was lost again"
     assert set(epochs) == {3, 4}
+
+
+def test_making_may_end_at_any_step(tmp_path: Path) -> None:
+    """What is left is no store, and is in nobody's way; or it is a whole store."""
+    process = "import sys; from pathlib import Path; from tests.store.test_kill import make_and_die\n"
+    made = []
+    for step in range(100):
+        path = tmp_path / str(step) / "run"
+        command = [sys.executable, "-c", f"{process}make_and_die(Path(sys.argv[1]), {step})", str(path)]
+        ended = subprocess.run(command, cwd=ROOT, check=False, timeout=60).returncode
+        if ended == 0:
+            break
+        assert ended == -signal.SIGKILL
+        made.append(path in stores_in(tmp_path))
+        if made[-1]:
+            assert StoreReader(path).epoch is None
+        else:
+            with pytest.raises(StoreNotFoundError):
+                StoreReader(path)
+            make(path)
+        write(path)
+        assert StoreReader(path).complete
+        assert not (path / BEGUN).exists() or made[-1]
+    assert len(made) > 8
+    assert made == sorted(made)
+    assert set(made) == {False, True}
+
+
+def test_two_do_not_make_one_store(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    path.mkdir()
+    lock = StoreLock(path)
+    with pytest.raises(StoreLockedError, match=f"process {os.getpid()}"):
+        make(path)
+    lock.release()
+    make(path)
+    with pytest.raises(StoreExistsError):
+        make(path)
 
 
 def test_a_writer_goes_on_after_any_step(template: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import icechunk
 import pytest
 import zarr
 
-from islands.errors import StoreDamagedError, StoreError, StoreNotFoundError, StoreVersionError
+from islands.errors import StoreError, StoreNotFoundError, StoreVersionError
 from islands.store.reader import StoreReader
 from islands.store.repository import create_repository, open_repository
 from islands.store.writer import StoreWriter
@@ -107,8 +107,8 @@ class TestErrors:
 
 
 def test_repository_never_initialised(tmp_path: Path) -> None:
-    """A store killed before its first commit is damaged, not a crash."""
+    """A store killed before its first commit is empty, not a crash."""
     repository = create_repository(tmp_path / "run")
     assert isinstance(repository, icechunk.Repository)
-    with pytest.raises(StoreDamagedError, match="root group"):
+    with pytest.raises(StoreNotFoundError, match="was begun, and nothing is in it yet"):
         StoreReader(tmp_path / "run")
