@@ -36,6 +36,10 @@ warnings.filterwarnings(
 atexit.register(time.sleep, 0.05)
 
 
+_FIRST_COMMIT = "1CECHNKREP0F1RSTCMT0"
+"""The commit with nothing in it by which every repository begins, in both formats of Icechunk's."""
+
+
 def create_repository(location: Location | Path) -> icechunk.Repository:
     """Create an empty repository at `location`."""
     # Icechunk 2.x can write the format that 1.x reads, which is all that Python 3.11 has.
@@ -61,7 +65,7 @@ def exists(location: Location) -> bool:
 
 def is_begun(repository: icechunk.Repository) -> bool:
     """Tell whether a store is being made in a repository, or was until its process was killed."""
-    return next(iter(repository.ancestry(branch="main"))).parent_id is None
+    return bool(repository.lookup_branch("main") == _FIRST_COMMIT)
 
 
 def open_repository(location: Location | Path) -> icechunk.Repository:
@@ -98,7 +102,9 @@ def open_root(path: Location | Path, session: icechunk.Session, mode: Any = "r")
         try:
             root = zarr.open_group(session.store, mode=mode, zarr_format=3)
         except GroupNotFoundError:
-            raise _begun(path) from None
+            if session.snapshot_id == _FIRST_COMMIT:
+                raise _begun(path) from None
+            raise  # damaged
     require_schema(path, root)
     return root
 
