@@ -1,12 +1,17 @@
-"""One way to write a file: whole or not at all, whenever the process is killed or the power fails."""
+"""One way to write a file or to fill a folder: whole or not at all, whenever the process is killed."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+BEGUN = ".begun"
+"""The hidden folder within one that is being filled, see `filling`; it stays where that was cut off."""
 
 
 def write_whole(path: Path, data: bytes | str, *, durable: bool = True) -> None:
@@ -39,3 +44,27 @@ def write_whole_by(path: Path, write: Callable[[IO[bytes]], object], *, durable:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def filling(folder: Path, last: str) -> Iterator[Path]:
+    """Let the block fill a hidden folder, whose parts are then put into `folder`.
+
+    What a process that was killed meanwhile has left is replaced.
+
+    Args:
+        folder: that is filled; made if need be.
+        last: the part by which one knows that all others are there.
+    """
+    unfinished = folder / BEGUN
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    for part in sorted(unfinished.iterdir(), key=lambda part: part.name == last):
+        shutil.rmtree(folder / part.name, ignore_errors=True)
+        part.rename(folder / part.name)
+    unfinished.rmdir()

@@ -46,5 +46,11 @@ PIPELINE = Pipeline(
             "mobilenet": {"name": "torchvision:mobilenet_v2@IMAGENET1K_V1"},
         }
     ),
+    laptop={
+        "network": {"precision": "bfloat16"},
+        "encoding": {"size": 224},
+        "evolve": {"generations": 250},
+        "workers": {"count": 1, "threads": 2},
+    },
     findings=findings,
 )

@@ -83,5 +83,6 @@ PIPELINE = Pipeline(
         "evolve": {"initial": 100, "children": 100, "generations": 100, "generations_per_epoch": 20},
         "parameters": {"epochs": 3},
     },
+    laptop={},
     findings=findings,
 )

@@ -84,5 +84,12 @@ PIPELINE = Pipeline(
         "evolve": {"initial": 20 * SEED, "children": 20, "generations": 100, "generations_per_epoch": 20},
         "workers": {"count": 1, "threads": 2},
     },
+    laptop={
+        "runs": 1,
+        "network": {"precision": "bfloat16"},
+        "encoding": {"size": 224},
+        "evolve": {"generations": 200},
+        "workers": {"count": 1, "threads": 2},
+    },
     findings=findings,
 )

@@ -54,5 +54,11 @@ PIPELINE = Pipeline(
         "evolve": {"initial": 200, "children": 20, "generations": 120, "generations_per_epoch": 20},
         "workers": {"count": 1, "threads": 2},
     },
+    laptop={
+        "network": {"precision": "bfloat16"},
+        "encoding": {"size": 224},
+        "evolve": {"generations": 1000},
+        "workers": {"count": 1, "threads": 2},
+    },
     findings=findings,
 )

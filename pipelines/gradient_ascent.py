@@ -88,5 +88,9 @@ PIPELINE = Pipeline(
         "parameters": {"imagenet_classes": 2, "starts": 1},
         "workers": {"count": 1, "threads": 2},
     },
+    laptop={
+        "parameters": {"imagenet_classes": 5, "starts": 3},
+        "workers": {"count": 1, "threads": 2},
+    },
     findings=findings,
 )

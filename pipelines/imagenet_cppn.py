@@ -60,5 +60,12 @@ PIPELINE = Pipeline(
         "evolve": {"initial": 200, "children": 20, "generations": 300, "generations_per_epoch": 20},
         "workers": {"count": 1, "threads": 2},
     },
+    # As many images as a run of the paper has, each seen once.
+    laptop={
+        "runs": 1,
+        "network": {"view": "whole", "precision": "bfloat16"},
+        "encoding": {"size": 224},
+        "workers": {"count": 1, "threads": 2},
+    },
     findings=findings,
 )

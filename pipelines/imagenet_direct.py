@@ -58,5 +58,12 @@ PIPELINE = Pipeline(
         "evolve": {"initial": 200, "children": 20, "generations": 600, "generations_per_epoch": 20},
         "workers": {"count": 1, "threads": 2},
     },
+    laptop={
+        "runs": 1,
+        "network": {"view": "whole", "precision": "bfloat16"},
+        "encoding": {"size": 224},
+        "evolve": {"generations": 4000},
+        "workers": {"count": 1, "threads": 2},
+    },
     findings=findings,
 )

@@ -82,5 +82,6 @@ PIPELINE = Pipeline(
     stages=("train", "test", "label-only"),
     parameters=LabelOnlyParameters,
     small={"parameters": {"queries": 10_000, "repeats": 7, "surrogate_images": 5}},
+    laptop={},
     findings=findings,
 )

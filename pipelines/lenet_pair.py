@@ -30,6 +30,8 @@ def findings(evidence: Evidence) -> list[Finding]:
     )
 
 
+_ALL_IMAGES = {"evolve": {"initial": 200, "children": 200, "generations": 200}}
+
 PIPELINE = Pipeline(
     name="lenet_pair",
     summary="Patterns for two LeNets of different seeds, each shown to the other.",
@@ -43,6 +45,7 @@ PIPELINE = Pipeline(
     stages=("train", "evolve", "transfer", "test"),
     variants=crossed({"a": {"name": "lenet-mnist"}, "b": {"name": "lenet:1"}}),
     small={"evolve": {"generations": 40}},
-    full={"evolve": {"initial": 200, "children": 200, "generations": 200}},
+    laptop=_ALL_IMAGES,
+    full=_ALL_IMAGES,
     findings=findings,
 )

@@ -49,6 +49,7 @@ PIPELINE = Pipeline(
     },
     stages=("train", "evolve", "test"),
     small={"runs": 10},
+    laptop={"runs": 50},
     full={"runs": 50},
     findings=findings,
 )

@@ -120,5 +120,6 @@ PIPELINE = Pipeline(
         "evolve": {"initial": 100, "children": 100, "generations": 100, "generations_per_epoch": 20},
         "parameters": {"training_images": 6000, "garbage_images": 1000, "epochs": 5},
     },
+    laptop={},
     findings=findings,
 )

@@ -54,5 +54,6 @@ PIPELINE = Pipeline(
     },
     stages=("fetch", "test"),
     small={},
+    laptop={},
     findings=findings,
 )

@@ -93,5 +93,12 @@ PIPELINE = Pipeline(
         "evolve": {"initial": 200, "children": 20, "generations": 100, "generations_per_epoch": 25},
         "parameters": {"images": 20, "threshold": 0.2},
     },
+    laptop={
+        "runs": 1,
+        "network": {"view": "whole"},
+        "encoding": {"size": 224},
+        "evolve": {"generations": 250},
+        "workers": {"count": 1, "threads": 2},
+    },
     findings=findings,
 )

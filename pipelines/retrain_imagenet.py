@@ -85,5 +85,19 @@ PIPELINE = Pipeline(
             "learning_rate": 0.02,
         },
     },
+    laptop={
+        "runs": 50,
+        "evolve": {"initial": 100, "children": 50, "generations": 50},
+        "parameters": {
+            "architecture": "torchvision:mobilenet_v2",
+            "start": "IMAGENET1K_V1",
+            "size": 64,
+            "training_images": 5000,
+            "test_images": 2000,
+            "epochs": 4,
+            "batch": 50,
+            "learning_rate": 0.02,
+        },
+    },
     findings=findings,
 )

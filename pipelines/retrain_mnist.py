@@ -125,5 +125,6 @@ PIPELINE = Pipeline(
             "epochs": 5,
         },
     },
+    laptop={},
     findings=findings,
 )

@@ -59,5 +59,6 @@ PIPELINE = Pipeline(
         },
     },
     small={"runs": 10, "evolve": {"generations": 50}},
+    laptop={},
     findings=findings,
 )

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -128,12 +128,14 @@ def pipelines(as_json: Json = False) -> None:
 
 def _as_json(pipeline: Pipeline) -> dict[str, Any]:
     """Return what is data in a pipeline."""
+    from islands.experiments.pipeline import Budget
+
     schema = pipeline.parameters
     return {
         **{name: getattr(pipeline, name) for name in ("name", "summary", "paper", "settings", "stages")},
         "variants": pipeline.variants,
         "parameters": None if schema is None else schema.model_json_schema(),
-        "small": pipeline.small,
+        **{budget: pipeline.laid_over(budget) for budget in get_args(Budget)},
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from islands.experiments.findings.verdicts import Finding
 from islands.extensions.sections import Section
@@ -12,6 +12,9 @@ from islands.extensions.sections import Section
 if TYPE_CHECKING:
     from islands.experiments.findings.evidence import Evidence
 
+
+Budget = Literal["small", "laptop", "full"]
+"""small: a demonstration, half an hour of two cores; laptop: hours of them; full: the paper's."""
 
 EVOLVING = frozenset({"fetch", "train", "evolve", "test"})
 """Stages whose results are in the stores of runs, or follow from them."""
@@ -48,8 +51,15 @@ class Pipeline:
     small: Mapping[str, Any] | None = None
     """Laid over `settings` by `islands paper --budget small`: a minute or two of two cores. None: the
     experiment has no small form."""
+    laptop: Mapping[str, Any] | None = None
+    """The same by `--budget laptop`: the paper's size where two cores have it in an hour or two."""
     full: Mapping[str, Any] = field(default_factory=dict)
     """The same by `--budget full`: what a launch has less of than the paper."""
+
+    def laid_over(self, budget: Budget) -> Mapping[str, Any] | None:
+        """Return what is laid over `settings` by a budget; None: the experiment has no such form."""
+        return {"small": self.small, "laptop": self.laptop, "full": self.full}[budget]
+
     findings: Callable[[Evidence], Sequence[Finding]] | None = None
     """Computes the closing table from stores and results alone, so that it can be computed again offline."""
 

@@ -14,10 +14,11 @@ import icechunk
 from islands.config import RunConfig
 from islands.config.own_code import fingerprints, own_code
 from islands.errors import StoreExistsError
+from islands.files import filling
 from islands.store import schema
 from islands.store.bucket_lock import BucketLock
 from islands.store.groups import create_store
-from islands.store.location import BEGUN, REFS, Location, is_begun_folder
+from islands.store.location import REFS, Location, is_begun_folder
 from islands.store.lock import StoreLock, locked, read_holder
 from islands.store.repository import create_repository, exists, is_begun, open_repository
 from islands.store.waiting import wait_for
@@ -89,15 +90,9 @@ def _in_folder(
         lock.release()
         raise _exists(location, "is not empty")
     try:
-        # Icechunk begins in an empty folder, and this one has the lock.
-        unfinished = folder / BEGUN
-        shutil.rmtree(unfinished, ignore_errors=True)
-        fill(create_repository(unfinished))
-        # Without its references it is no store: they come last.
-        for part in sorted(unfinished.iterdir(), key=lambda part: part.name == REFS):
-            shutil.rmtree(folder / part.name, ignore_errors=True)
-            part.rename(folder / part.name)
-        unfinished.rmdir()
+        # Without its references it is no store. Icechunk begins in an empty folder, and ours has the lock.
+        with filling(folder, last=REFS) as unfinished:
+            fill(create_repository(unfinished))
         return lock, open_repository(location)
     except BaseException:
         lock.release()

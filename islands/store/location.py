@@ -10,6 +10,7 @@ from pathlib import Path
 import icechunk
 
 from islands.errors import StoreError
+from islands.files import BEGUN
 
 SCHEMES = ("s3", "gs", "az")
 """Amazon S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
@@ -22,9 +23,6 @@ REFS = "refs"
 
 LOCK = "LOCK"
 """The file that whoever writes to a store on a disk has locked."""
-
-BEGUN = ".begun"
-"""The folder within that of a store in which the store is made; hidden from whoever looks for stores."""
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):/{1,2}(?P<bucket>[^/]+)/*(?P<prefix>.*?)/*")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -20,7 +20,8 @@ from islands.experiments import runner
 from islands.experiments.catalogue import PIPELINES
 from islands.experiments.configure import parameters_of, variants_of
 from islands.experiments.items import Items
-from islands.experiments.paper import Budget, configure, experiments
+from islands.experiments.paper import configure, experiments
+from islands.experiments.pipeline import Budget
 from islands.experiments.runner import run_experiment
 from islands.experiments.stages import retrain
 from islands.runs import launch
@@ -50,7 +51,7 @@ PARAMETERS: Mapping[str, Mapping[str, int]] = {
     "gradient_ascent": {"imagenet_classes": 20, "starts": 5},
 }
 
-EVERY = [(name, budget) for budget in ("small", "full") for name in experiments(budget)]
+EVERY = [(name, budget) for budget in get_args(Budget) for name in experiments(budget)]
 
 
 def spent(config: RunConfig) -> tuple[int, int, int, int, int]:
@@ -67,6 +68,19 @@ def test_the_full_budget_is_at_least_the_papers(name: str, tmp_path: Path) -> No
         assert all(ours >= theirs for ours, theirs in zip(spent(each), PAPER[name], strict=True))
 
 
+@pytest.mark.parametrize("name", ["mnist_direct", "mnist_cppn", "lenet_pair", "retrain_mnist"])
+def test_a_laptop_has_the_papers_digits(name: str, tmp_path: Path) -> None:
+    laptop, full = (configure(name, budget, tmp_path) for budget in ("laptop", "full"))
+    assert spent(laptop) == spent(full)
+    assert parameters_of(laptop) == parameters_of(full)
+
+
+def test_a_laptop_sees_a_run_of_the_papers_images_once(tmp_path: Path) -> None:
+    config = configure("imagenet_cppn", "laptop", tmp_path)
+    assert spent(config)[1:4] == PAPER["imagenet_cppn"][1:4]
+    assert (config.runs, config.network.view) == (1, "whole")
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_so_are_its_parameters(name: str, tmp_path: Path) -> None:
     parameters = parameters_of(configure(name, "full", tmp_path))
@@ -80,9 +94,9 @@ def test_retraining_on_pictures_adds_as_many_images_as_the_paper(tmp_path: Path)
     assert 9000 <= wanted <= 2 * 10 * config.runs
 
 
-@pytest.mark.parametrize("name", experiments("small"))
-def test_the_full_budget_is_at_least_the_small_one(name: str, tmp_path: Path) -> None:
-    small, full = (configure(name, budget, tmp_path) for budget in ("small", "full"))
+@pytest.mark.parametrize(("name", "budget"), [each for each in EVERY if each[1] != "full"])
+def test_the_full_budget_is_at_least_a_smaller_one(name: str, budget: Budget, tmp_path: Path) -> None:
+    small, full = (configure(name, each, tmp_path) for each in (budget, "full"))
     assert all(more >= less for more, less in zip(spent(full), spent(small), strict=True))
     few, many = (dict(parameters_of(each) or {}) for each in (small, full))  # type: ignore[call-overload]
     for key, value in few.items():

@@ -17,7 +17,7 @@ import pytest
 
 from islands.config import CheckpointConfig
 from islands.errors import StoreExistsError, StoreLockedError, StoreNotFoundError
-from islands.store.location import BEGUN
+from islands.files import BEGUN
 from islands.store.lock import StoreLock
 from islands.store.reader import StoreReader
 from islands.store.status import stores_in
