@@ -166,7 +166,10 @@ def _workers_text(workers: Sequence[WorkerHealth]) -> str:
     """Say how each worker got on until the last checkpoint, a line each."""
     from islands.store.health import tell
 
-    lines = [f"{each.worker}: {', '.join(each[1:])}" for each in tell(workers, datetime.now(UTC))]
+    lines = [
+        f"{each.worker}: {each.islands}, {each.rate}, {each.lost}, last epoch {each.last}"
+        for each in tell(workers, datetime.now(UTC))
+    ]
     return f"\n{'':<15}".join(lines)
 
 

@@ -11,13 +11,13 @@ from islands.texts import duration
 
 
 class Told(NamedTuple):
-    """A worker in words: its number, its islands, its rate, what was lost, and when it was heard of."""
+    """A worker in words: its number, its islands, its rate, what was lost, and when its last epoch ended."""
 
     worker: str
     islands: str
     rate: str
     lost: str
-    heard: str
+    last: str
 
 
 def tell(workers: Sequence[WorkerHealth], now: datetime) -> list[Told]:
@@ -27,7 +27,7 @@ def tell(workers: Sequence[WorkerHealth], now: datetime) -> list[Told]:
         >>> from datetime import UTC, datetime
         >>> worker = WorkerHealth(0, ((0, 1), (0, 3)), 51.25, 2, 1, "2026-05-01T12:00:00+00:00")
         >>> tell([worker], datetime(2026, 5, 1, 12, 0, 9, tzinfo=UTC))[0][1:]
-        ('run 0: 1, 3', '51.2 images/s', '2 epochs lost, 1 restart', 'heard of 9.0 seconds ago')
+        ('run 0: 1, 3', '51.2 images/s', '2 epochs lost, 1 restart', '9.0 seconds ago')
     """
     return [
         Told(
@@ -35,7 +35,7 @@ def tell(workers: Sequence[WorkerHealth], now: datetime) -> list[Told]:
             _islands(each.islands) or "none yet",
             f"{each.images_per_second:,.1f} images/s",
             _lost(each.lost_epochs, each.restarts),
-            _heard([each], now),
+            _last([each], now),
         )
         for each in workers
     ]
@@ -47,7 +47,9 @@ def in_short(workers: Sequence[WorkerHealth], now: datetime) -> str:
         return ""
     rate = sum(each.images_per_second for each in workers)
     lost = _lost(sum(each.lost_epochs for each in workers), sum(each.restarts for each in workers))
-    return f"{_counted(len(workers), 'worker')}: {rate:,.1f} images/s, {lost}, {_heard(workers, now)}"
+    return (
+        f"{_counted(len(workers), 'worker')}: {rate:,.1f} images/s, {lost}, last epoch {_last(workers, now)}"
+    )
 
 
 def _islands(keys: Sequence[tuple[int, int]]) -> str:
@@ -63,12 +65,12 @@ def _lost(epochs: int, restarts: int) -> str:
     return f"{_counted(epochs, 'epoch')} lost, {_counted(restarts, 'restart')}"
 
 
-def _heard(workers: Sequence[WorkerHealth], now: datetime) -> str:
+def _last(workers: Sequence[WorkerHealth], now: datetime) -> str:
     times = [datetime.fromisoformat(each.heard) for each in workers if each.heard is not None]
     if not times:
-        return "not heard of yet"
+        return "none yet"
     # A clock may be set back.
-    return f"heard of {duration(max(0.0, (now - max(times)).total_seconds()))} ago"
+    return f"{duration(max(0.0, (now - max(times)).total_seconds()))} ago"
 
 
 def _counted(count: int, what: str) -> str:

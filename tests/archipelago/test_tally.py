@@ -58,8 +58,8 @@ def test_a_store_keeps_it_and_the_status_says_it(tmp_path: Path) -> None:
         writer.commit(replace(make_checkpoint(1, 1), workers=HEALTH), complete=False)
     assert StoreReader(tmp_path / "run").checkpoints()[-1].workers == HEALTH
     text = _status_text(read_status(tmp_path / "run"))
-    assert "workers        0: run 0: 1; run 1: 0, 2, 1,234.6 images/s, nothing lost, heard of " in text
-    assert "               1: none yet, 0.0 images/s, 3 epochs lost, 1 restart, not heard of yet" in text
+    assert "workers        0: run 0: 1; run 1: 0, 2, 1,234.6 images/s, nothing lost, last epoch " in text
+    assert "               1: none yet, 0.0 images/s, 3 epochs lost, 1 restart, last epoch none yet" in text
 
 
 def test_scores_that_come_later_leave_it(tmp_path: Path) -> None:
@@ -72,6 +72,6 @@ def test_scores_that_come_later_leave_it(tmp_path: Path) -> None:
 
 def test_words() -> None:
     assert in_short((), NOW) == ""
-    said = "2 workers: 1,234.6 images/s, 3 epochs lost, 1 restart, heard of 30 seconds ago"
+    said = "2 workers: 1,234.6 images/s, 3 epochs lost, 1 restart, last epoch 30 seconds ago"
     assert in_short(HEALTH, NOW) == said
-    assert tell(HEALTH, NOW - timedelta(hours=1))[0].heard == "heard of 0.0 seconds ago"
+    assert tell(HEALTH, NOW - timedelta(hours=1))[0].last == "0.0 seconds ago"

@@ -24,7 +24,7 @@ from islands.store.reader import StoreReader
 WIDE, PHONE = (1300, 1020), (390, 844)
 SHOWN = (745, 585)
 GAP = 10
-QUALITY = 70
+QUALITY = 60
 ON_WALL = 110
 """Pixels of an image on the wall."""
 
@@ -40,7 +40,7 @@ def photograph_pair(browser: Browser, address: str, out: Path) -> None:
         with Image.open(io.BytesIO(view)) as image:
             small = image.convert("RGB").resize(SHOWN, Image.Resampling.LANCZOS)
         sheet.paste(small, (number * (SHOWN[0] + GAP), 0))
-    sheet.quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
+    sheet.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
 
 
 def photograph_report(browser: Browser, address: str, folder: Path) -> None:
@@ -69,6 +69,7 @@ def photograph_live(browser: Browser, address: str, folder: Path) -> None:
     for name, size in (("live", WIDE), ("live-phone", PHONE)):
         with opened(browser, address, size) as page:
             page.locator("#workers summary").click()
+            page.evaluate("document.activeElement.blur()")
             save(page, folder / f"{name}.webp")
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,7 +153,7 @@ def test_it_waits_for_a_store_and_says_what_is_new(evolution: Evolution, tmp_pat
     with closing(LiveServer(store, "127.0.0.1", 0)) as server:
         server.refresh()
         told = json.loads(fetch(f"{server.address}state.json")[1])
-        nothing = {"checkpoint": None, "pace": "", "health": "", "workers": []}
+        nothing: dict[str, Any] = {"checkpoint": None, "pace": "", "health": "", "workers": []}
         assert told == {**nothing, "text": f"waiting for a store at {store}"}
         with new_store(store) as writer:
             server.refresh()
@@ -164,7 +165,7 @@ def test_it_waits_for_a_store_and_says_what_is_new(evolution: Evolution, tmp_pat
             server.refresh()
         told = json.loads(server.state)
         assert re.fullmatch(
-            r"1 worker: [\d,.]+ images/s, nothing lost, heard of [\d,.]+ \w+ ago", told["health"]
+            r"1 worker: [\d,.]+ images/s, nothing lost, last epoch [\d,.]+ \w+ ago", told["health"]
         )
         assert told["workers"][0][:2] == ["0", "run 0: 0, 1, 2; run 1: 0, 1, 2"]
         said = told["pace"]

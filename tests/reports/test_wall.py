@@ -65,8 +65,8 @@ def test_all_images_hang_on_it_in_the_order_of_the_gallery(
             run, class_ = page.evaluate("at => [data.elites.run[at], data.elites.class[at]]", at)
             left, top, side = page.evaluate("number => tileBox(...placeOf(number))", number)
             # Above the label.
-            got = shown[top : top + 3 * side // 4, left : left + side].mean((0, 1))
-            expected = render_elite(reader, class_, run, size=256)[:192].mean((0, 1))
+            got = shown[top : top + side // 2, left : left + side].mean((0, 1))
+            expected = render_elite(reader, class_, run, size=256)[:128].mean((0, 1))
             np.testing.assert_allclose(got, expected, atol=12)
 
 

@@ -264,7 +264,7 @@ async function follow() {
       $("pace").textContent = state.pace;
       $("workers").hidden = !state.health;
       $("health").textContent = state.health;
-      table($("workers-table"), ["worker", "islands", "rate", "lost", "heard of"], state.workers);
+      table($("workers-table"), ["worker", "islands", "rate", "lost", "last epoch"], state.workers);
       if (state.checkpoint !== null && state.checkpoint !== seen) {
         const first = data === null;
         data = await ask("data.json");

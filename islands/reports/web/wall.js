@@ -1,8 +1,8 @@
 // The wall: the images of the gallery side by side, from thousands at a glance to one drawn at 2048 pixels.
 "use strict";
 
-// Pixels of an image at the most, and from which on its class stands on it; milliseconds until a view counts as one that stays.
-const MOST = 2048, LABELLED = 96, SETTLED_MS = 250, GLIDE_MS = 180, CLICK = 5;
+// Pixels of an image at the most, from which on its class stands on it, and on one line; milliseconds until a view counts as one that stays.
+const MOST = 2048, LABELLED = 96, NARROW = 200, SETTLED_MS = 250, GLIDE_MS = 180, CLICK = 5;
 
 // `parts`: of images too large to be drawn as a whole, by their numbers.
 const wall = { mosaic: null, parts: new Map(), view: null, chosen: 0, number: 0, frame: 0, settling: 0, gliding: 0, touches: new Map(), moved: 0 };
@@ -191,15 +191,17 @@ function drawTile(context, number) {
 }
 
 function drawLabel(context, data, at, left, bottom, side) {
-  const font = 12 * density(), pad = 0.4 * font, high = 1.5 * font, sure = percent(data.elites.confidence[at]);
+  const font = 12 * density(), pad = 0.4 * font, line = 1.35 * font, sure = percent(data.elites.confidence[at]), isNarrow = side < NARROW * density();
+  const high = (isNarrow ? 2 : 1) * line + pad;
   context.font = `${font}px ${getComputedStyle(document.body).fontFamily}`;
   context.fillStyle = "rgb(0 0 0 / .68)";
   context.fillRect(left, bottom - high, side, high);
   context.fillStyle = "#fff";
   context.textBaseline = "middle";
-  const wide = context.measureText(sure).width, room = side - wide - 3 * pad;
-  context.fillText(sure, left + side - wide - pad, bottom - high / 2);
-  context.fillText(shortened(context, data.classes[data.elites.class[at]], room), left + pad, bottom - high / 2);
+  const wide = context.measureText(sure).width, middle = bottom - (pad + line) / 2;
+  context.fillText(sure, isNarrow ? left + pad : left + side - wide - pad, middle);
+  const room = side - 2 * pad - (isNarrow ? 0 : wide + pad);
+  context.fillText(shortened(context, data.classes[data.elites.class[at]], room), left + pad, isNarrow ? middle - line : middle);
 }
 
 function shortened(context, text, room) {
