@@ -28,7 +28,7 @@ from islands.transfers.measures import DOGS_AND_CATS
 _CURVE_POINTS = 120
 _CLASS_CURVE_POINTS = 40
 _TOP = 5
-_NETWORKS = 22_000_000
+_NETWORKS = 30_000_000
 """Characters of the networks that draw elites and, as far as there is room, their ancestors."""
 _LEVELS = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 _USUAL = _LEVELS.index(0.9)

@@ -30,7 +30,7 @@ _STYLES = ("page", "sections")
 _FEW = 1200
 _LARGE_SIDE, _SMALL_SIDE, _STRIP_SIDE = 256, 128, 112
 _LOSSLESS_SIDE = 64
-_BUDGET = 24_000_000
+_BUDGET = 18_000_000
 """Bytes of all elites' pictures; a third more as text."""
 _QUALITIES = (80, 60, 40, 20)
 _SHRINKS = 0.7

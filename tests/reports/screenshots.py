@@ -40,7 +40,7 @@ def photograph_pair(browser: Browser, address: str, out: Path) -> None:
         with Image.open(io.BytesIO(view)) as image:
             small = image.convert("RGB").resize(SHOWN, Image.Resampling.LANCZOS)
         sheet.paste(small, (number * (SHOWN[0] + GAP), 0))
-    sheet.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
+    sheet.save(out, optimize=True)
 
 
 def photograph_report(browser: Browser, address: str, folder: Path) -> None:
