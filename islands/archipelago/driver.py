@@ -16,6 +16,7 @@ from islands.archipelago.messages import IslandKey
 from islands.archipelago.mirror import RunMirror
 from islands.archipelago.progress import Observe, Progress
 from islands.archipelago.scoring import CommitScores, Scoring
+from islands.archipelago.tally import Tally
 from islands.config import WorkConfig
 from islands.evolution.checkpoint import Checkpoint
 
@@ -56,6 +57,7 @@ class Archipelago:
         self._committed = -1  # the epoch of the last cut, which is committed or being committed
         self._barrier: int | None = None
         self._stop = threading.Event()
+        self._tally = Tally(time.monotonic())
         self._losses = 0
         self._parcels = 0
         self._busy_s = 0.0
@@ -177,6 +179,7 @@ class Archipelago:
 
     def _take(self, outcome: Finished | Lost) -> None:
         self._idle.add(outcome.key)
+        self._tally.note(outcome)
         where = outcome.key._asdict()
         if isinstance(outcome, Finished):
             self._runs[outcome.key.run].record(outcome.key.island, outcome.result)
@@ -209,7 +212,8 @@ class Archipelago:
     def _cut(self, committer: Committer) -> None:
         epoch = self.epoch
         scores = () if self._scoring is None else self._scoring.take()
-        checkpoint = Checkpoint(epoch, tuple(run.cut(epoch) for run in self._runs), scores)
+        runs = tuple(run.cut(epoch) for run in self._runs)
+        checkpoint = Checkpoint(epoch, runs, scores, self._tally.take(time.monotonic()))
         complete = epoch >= self._config.evolve.epochs
         committer.submit(f"epoch {epoch}", partial(self._timed_commit, checkpoint, complete))
         if self._scoring is not None:

@@ -13,17 +13,27 @@ from islands.archipelago.messages import Inbox, IslandKey, IslandState, NetworkF
 
 
 class Finished(NamedTuple):
-    """An epoch that was done."""
+    """An epoch that was done, and the number of the worker that did it."""
 
     key: IslandKey
     result: StepResult
+    worker: int = 0
 
 
 class Lost(NamedTuple):
-    """An epoch that was not done because its worker went away; submit it again."""
+    """An epoch that was not done because its worker went away; submit it again.
+
+    Attributes:
+        key: the island.
+        reason: what the worker's end looked like.
+        worker: its number.
+        restarted: whether a new process takes its place because of this; of several lost epochs the first.
+    """
 
     key: IslandKey
     reason: str
+    worker: int = 0
+    restarted: bool = False
 
 
 StateSource = Callable[[], IslandState | None]

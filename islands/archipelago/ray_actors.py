@@ -111,8 +111,11 @@ class Actors(Generic[P]):
         """Take note that an actor of a slot has done `tasks`."""
         self._failures.got_on([id(slot), *tasks])
 
-    def lost(self, slot: Slot[P], actor: Any, began: float, tasks: Iterable[Hashable] = ()) -> None:
+    def lost(self, slot: Slot[P], actor: Any, began: float, tasks: Iterable[Hashable] = ()) -> bool:
         """Replace `actor`, unless that was done, and count a failure of the slot and of each task it had.
+
+        Returns:
+            Whether it was replaced now.
 
         Args:
             slot: where it was.
@@ -129,6 +132,7 @@ class Actors(Generic[P]):
         if is_new:
             fresh = self._open(slot.place)
             slot.actor, slot.starting, slot.began, slot.calls = fresh.actor, fresh.starting, fresh.began, 0
+        return is_new
 
     def count_failure(self, things: Iterable[Hashable], began: float) -> None:
         """Count a failure of each of `things`; see `Failures.failed`.

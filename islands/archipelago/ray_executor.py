@@ -178,24 +178,27 @@ class RayExecutor:
             if call.loading is not None:
                 # Before the step: what it failed of is the cause of what the step says.
                 ray.get(call.loading)
-            finished = Finished(call.key, ray.get(reference))
+            finished = Finished(call.key, ray.get(reference), self._number(call))
         except RayActorError as error:
-            self.workers.lost(call.slot, call.actor, call.began, [call.key])
-            return Lost(call.key, str(error))
+            restarted = self.workers.lost(call.slot, call.actor, call.began, [call.key])
+            return Lost(call.key, str(error), self._number(call), restarted)
         except RayTaskError as error:
             if not isinstance(error.cause, NotLoadedError):
                 raise error.cause from None
-            return self._unloaded(call.key, error)
+            return self._unloaded(call, error)
         except ObjectLostError as error:
-            return self._unloaded(call.key, error)
+            return self._unloaded(call, error)
         self.workers.got_on(call.slot, [call.key])
         return finished
 
-    def _unloaded(self, key: IslandKey, error: Exception) -> Lost:
-        self._hosts.pop(key, None)
+    def _number(self, call: _Call) -> int:
+        return next(number for number, slot in enumerate(self.workers.slots) if slot is call.slot)
+
+    def _unloaded(self, call: _Call, error: Exception) -> Lost:
+        self._hosts.pop(call.key, None)
         # With now as its beginning it always counts: no lost worker explains it.
-        self.workers.count_failure([key], time.monotonic())
-        return Lost(key, str(error))
+        self.workers.count_failure([call.key], time.monotonic())
+        return Lost(call.key, str(error), self._number(call))
 
     def _start(self, place: Place) -> Any:
         workers = self._config.workers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from islands.texts import islands_command, level, percent
 
 if TYPE_CHECKING:
     from islands.deploy.background import BackgroundRun
+    from islands.evolution.checkpoint import WorkerHealth
     from islands.store.status import Status
 
 
@@ -150,6 +152,7 @@ def _status_text(found: Status) -> str:
         "images scored": f"{found.evaluations:,}"
         + (f", {found.not_finite:,} of them skipped: no finite scores" if found.not_finite else ""),
         "checkpoints": f"{found.checkpoints}, the last {found.last_written or 'not yet'}",
+        **({"workers": _workers_text(found.workers)} if found.workers and not found.complete else {}),
         "size on disk": decimal(found.bytes),
         "computed with": _conditions_text(found.conditions),
         "settings": ", ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
@@ -157,6 +160,17 @@ def _status_text(found: Status) -> str:
         "next": found.next,
     }
     return "\n".join(f"{name:<15}{value}" for name, value in rows.items())
+
+
+def _workers_text(workers: Sequence[WorkerHealth]) -> str:
+    """Say how each worker got on until the last checkpoint, a line each."""
+    from islands.store.health import tell
+
+    lines = [
+        f"{each.worker}: {each.islands}, {each.rate}, {each.lost}, last epoch {each.last}"
+        for each in tell(workers, datetime.now(UTC))
+    ]
+    return f"\n{'':<15}".join(lines)
 
 
 def _state(found: Status) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +94,26 @@ class RunCheckpoint:
     ancestors: Ancestors | None = None
 
 
+class WorkerHealth(NamedTuple):
+    """How a worker got on until a checkpoint, over the life of the driver; no part of what evolves.
+
+    Attributes:
+        worker: its number, from 0; a new process in its place keeps it.
+        islands: run and number of those that it evolved last.
+        images_per_second: since the checkpoint before.
+        lost_epochs: that had to be repeated because it went away.
+        restarts: processes that took the place of one that went away.
+        heard: when it last finished an epoch, ISO 8601; None: never.
+    """
+
+    worker: int
+    islands: tuple[tuple[int, int], ...]
+    images_per_second: float
+    lost_epochs: int
+    restarts: int
+    heard: str | None
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """All runs at the end of `epoch` (epoch 0 is generation 0).
@@ -102,8 +123,10 @@ class Checkpoint:
         runs: each run.
         scores: what held-out networks say, of those that have said anything new since the last checkpoint;
             no part of what evolves.
+        workers: how each got on; empty where nobody noted it.
     """
 
     epoch: int
     runs: tuple[RunCheckpoint, ...]
     scores: tuple[HeldOutScores, ...] = ()
+    workers: tuple[WorkerHealth, ...] = ()

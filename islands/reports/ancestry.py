@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import zlib
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from islands.reports.embedded_networks import Program, packed
 from islands.reports.scales import evenly, log_odds
 from islands.store.genealogy import Ancestor, Genealogy
 
-_BUDGET = 10_000_000
-"""Characters of all that draws ancestors."""
+BUDGET = 10_000_000
+"""Characters of all that draws ancestors, at the most."""
 _EVENLY = 8
 """Ancestors of an elite that are drawn where there is no room for all."""
 
 Key = tuple[int, int]
 """Run and id of a genome."""
 
-Program = tuple[bytes, int, int]
-"""A network that draws: functions (uint8), sources, targets (uint16) and genes (float32) of its connections,
-little-endian, one after the other; how many nodes; how many connections."""
-
 
 def collect_lineages(
     elites: Sequence[tuple[int, int, Genealogy]],
     picture: Callable[[int, int], str | None],
     program: Callable[[int, int], Program | None] | None,
+    budget: int = BUDGET,
 ) -> dict[str, Any]:
     """Return the lineages of elites, each given by its run, its class and the genealogy of the run.
 
     Ancestors are shared: `generations` has one entry for each. They are drawn by `networks` where there is a
-    `program`, else they are `pictures`; where all are more than the page has room for, some of each lineage.
+    `program`, else they are `pictures`; where all are more than `budget` characters, some of each lineage.
     Each of `chains` has place, class and hundredths of log-odds of one ancestor after the other, the oldest
     first.
     """
@@ -55,8 +51,8 @@ def collect_lineages(
     return {
         "generations": [known[key].generation for key in order],
         "chains": chains,
-        "pictures": None if program else _pictures(order, some, picture),
-        "networks": _networks(order, some, program) if program else None,
+        "pictures": None if program else _pictures(order, some, picture, budget),
+        "networks": _networks(order, some, program, budget) if program else None,
     }
 
 
@@ -76,12 +72,12 @@ def classes_along(ancestors: Iterable[Ancestor], target: int) -> list[int]:
 
 
 def _pictures(
-    order: list[Key], some: set[Key], picture: Callable[[int, int], str | None]
+    order: list[Key], some: set[Key], picture: Callable[[int, int], str | None], budget: int
 ) -> list[str | None]:
     found: dict[Key, str | None] = {}
     spent = 0
     for key in sorted(order, key=lambda key: key not in some):
-        if spent >= _BUDGET:
+        if spent >= budget:
             break
         found[key] = picture(*key)
         spent += len(found[key] or "")
@@ -89,28 +85,15 @@ def _pictures(
 
 
 def _networks(
-    order: list[Key], some: set[Key], program: Callable[[int, int], Program | None]
+    order: list[Key], some: set[Key], program: Callable[[int, int], Program | None], budget: int
 ) -> dict[str, Any]:
-    """Return `sizes`, nodes and connections of one ancestor after the other, and their `bytes`.
-
-    These are deflated: kin stand side by side, and differ in little.
-    """
+    """Return the ancestors' networks as `packed`: as many of each lineage as there is room for."""
     # In the order of ids, in which a store reads them fastest.
     programs = {key: program(*key) for key in sorted(order)}
-    packed, sizes = _packed([programs[key] for key in order])
-    if len(packed) > _BUDGET:
-        packed, sizes = _packed([programs[key] if key in some else None for key in order])
-    while len(packed) > _BUDGET:
+    networks = packed(programs[key] for key in order)
+    if len(networks["bytes"]) > budget:
+        networks = packed(programs[key] if key in some else None for key in order)
+    while len(networks["bytes"]) > budget:
         some = set(sorted(some)[::2])
-        packed, sizes = _packed([programs[key] if key in some else None for key in order])
-    return {"sizes": sizes, "bytes": packed}
-
-
-def _packed(programs: list[Program | None]) -> tuple[str, list[int]]:
-    sizes: list[int] = []
-    parts: list[bytes] = []
-    for each in programs:
-        content, nodes, connections = each or (b"", 0, 0)
-        parts.append(content)
-        sizes += (nodes, connections)
-    return b64encode(zlib.compress(b"".join(parts))).decode(), sizes
+        networks = packed(programs[key] if key in some else None for key in order)
+    return networks

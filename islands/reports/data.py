@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from islands.config import RunConfig
-from islands.encodings.settings import CppnSettings
 from islands.evolution.elites import Arrays
-from islands.reports.ancestry import Program, collect_lineages
+from islands.reports.ancestry import BUDGET, collect_lineages
+from islands.reports.embedded_networks import collect_networks, programs_of
 from islands.reports.exchange import collect_topology
 from islands.reports.growth import collect_growth
-from islands.reports.network_drawing import connections_of, lay_out
 from islands.reports.scales import evenly, log_odds
 from islands.reports.takeovers import collect_takeovers
 from islands.store.columns import network_names, table
@@ -30,6 +28,8 @@ from islands.transfers.measures import DOGS_AND_CATS
 _CURVE_POINTS = 120
 _CLASS_CURVE_POINTS = 40
 _TOP = 5
+_NETWORKS = 30_000_000
+"""Characters of the networks that draw elites and, as far as there is room, their ancestors."""
 _LEVELS = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 _USUAL = _LEVELS.index(0.9)
 
@@ -111,6 +111,8 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
     genomes = {(run.number, int(run.ids[class_])): (run, class_) for run, class_ in rows}
     place = {key: at for at, key in enumerate(genomes)}
     attributes = reader.attributes
+    networks = collect_networks(reader, [(run.number, class_) for run, class_ in genomes.values()])
+    left = _NETWORKS - len(networks["bytes"]) if networks else BUDGET
     return {
         "store": reader.path.name,
         "path": str(reader.path.path.resolve() if reader.path.is_local else reader.path),
@@ -135,9 +137,10 @@ def collect(reader: StoreReader, pictures: Callable[[StoreReader], Pictures]) ->
         "lineages": collect_lineages(
             [(run.number, class_, run.genealogy) for run, class_ in rows],
             source.ancestor,
-            _programs(reader, source),
+            programs_of(reader, source.genome),
+            min(BUDGET, max(left, BUDGET // 10)),
         ),
-        "networks": _networks(reader, list(genomes.values())),
+        "networks": networks,
         "held_out": _held_out(reader, rows),
         "takeovers": collect_takeovers(reader),
         "growth": collect_growth(reader, runs[0].genealogy, source.ancestor),
@@ -256,61 +259,6 @@ def _elites(
         "operator": [operators[run.operators[class_]] for run, class_ in rows],
         "top": [run.top[class_] for run, class_ in rows],
     }
-
-
-def _networks(reader: StoreReader, rows: list[tuple[_Run, int]]) -> dict[str, Any] | None:
-    """Return the networks that draw the elites, with which the page draws them itself; None: they have none.
-
-    Of each: label, layer, place and number of its nodes; then functions as uint8, sources and targets as
-    uint16, and genes as float32 of its connections, in base64, little-endian.
-    """
-    encoding, image = reader.config.encoding, reader.attributes["image"]
-    if not isinstance(encoding, CppnSettings):
-        return None
-    genomes = [reader.genomes(run) for run in range(reader.runs)]
-    networks: list[Any] = []
-    for run, class_ in rows:
-        genome: Arrays = {name: array[class_ : class_ + 1] for name, array in genomes[run.number].items()}
-        nodes = lay_out(genome, image["channels"]).nodes
-        networks.append(
-            [
-                [[node.label, node.layer, round(node.place, 3), node.number] for node in nodes],
-                *(b64encode(column.tobytes()).decode() for column in _columns(genome)),
-            ]
-        )
-    return {
-        "channels": image["channels"],
-        "coordinates": encoding.coordinates,
-        "colour": encoding.colour,
-        "weight_limit": encoding.weight_limit,
-        "genomes": networks,
-    }
-
-
-def _columns(genome: Arrays) -> tuple[npt.NDArray[Any], ...]:
-    """Return functions, sources, targets and genes of a CPPN: see `_networks`."""
-    sources, targets, genes = connections_of(genome)
-    return (
-        genome["functions"][0].astype("u1"),
-        sources.astype("<u2"),
-        targets.astype("<u2"),
-        genes.astype("<f4"),
-    )
-
-
-def _programs(reader: StoreReader, pictures: Pictures) -> Callable[[int, int], Program | None] | None:
-    """Return what gives the network of an ancestor; None where no network draws."""
-    if not isinstance(reader.config.encoding, CppnSettings):
-        return None
-
-    def program(run: int, id_: int) -> Program | None:
-        genome = pictures.genome(run, id_)
-        if genome is None:
-            return None
-        columns = _columns(genome)
-        return b"".join(column.tobytes() for column in columns), len(columns[0]), len(columns[1])
-
-    return program
 
 
 def _held_out(reader: StoreReader, rows: list[tuple[_Run, int]]) -> list[dict[str, Any]]:

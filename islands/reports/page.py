@@ -23,14 +23,14 @@ from islands.store.images import Picture, Studio, as_image
 from islands.store.reader import StoreReader
 
 _SCRIPTS = (
-    *("elements", "charts", "painting", "closer", "descent", "saving", "elite"),
-    *("takeovers", "exchange", "address", "page"),
+    *("elements", "charts", "painting", "closer", "network", "descent", "saving", "elite"),
+    *("mosaic", "wall", "takeovers", "exchange", "address", "page"),
 )
 _STYLES = ("page", "sections")
 _FEW = 1200
 _LARGE_SIDE, _SMALL_SIDE, _STRIP_SIDE = 256, 128, 112
 _LOSSLESS_SIDE = 64
-_BUDGET = 28_000_000
+_BUDGET = 18_000_000
 """Bytes of all elites' pictures; a third more as text."""
 _QUALITIES = (80, 60, 40, 20)
 _SHRINKS = 0.7

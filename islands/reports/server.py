@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from http import HTTPStatus
 from http.cookies import SimpleCookie
@@ -22,10 +23,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from islands.errors import InputError, StoreError, StoreNotFoundError
+from islands.evolution.checkpoint import WorkerHealth
 from islands.evolution.elites import Arrays
 from islands.reports.data import collect
 from islands.reports.pace import budget, changed, pace
 from islands.reports.page import render
+from islands.store.health import in_short, tell
 from islands.store.images import Studio, write_png
 from islands.store.reader import StoreReader
 
@@ -63,6 +66,7 @@ class Snapshot:
         studios: of each run.
         pace: how fast the run gets on, and what its last commit changed; empty: not known.
         reader: of the checkpoint; None: there is no store yet.
+        workers: how each got on until then.
     """
 
     checkpoint: str | None
@@ -71,6 +75,7 @@ class Snapshot:
     studios: list[Studio]
     pace: str = ""
     reader: StoreReader | None = None
+    workers: tuple[WorkerHealth, ...] = ()
 
     @classmethod
     def of(cls, reader: StoreReader, before: StoreReader | None = None) -> Snapshot:
@@ -80,11 +85,13 @@ class Snapshot:
         links = Linked(reader)
         data = {**collect(reader, lambda _: links), "live": True}
         text = f"generation {data['generation']:,} of {data['generations']:,}"
-        told = [changed(before, reader)]
+        told, checkpoints = [changed(before, reader)], reader.checkpoints()
         if not reader.complete:
-            told.insert(0, pace(reader.checkpoints(), budget(reader)))
+            told.insert(0, pace(checkpoints, budget(reader)))
         said = "; ".join(filter(None, told))
-        return cls(reader.session.snapshot_id, text, json.dumps(data).encode(), links.studios, said, reader)
+        workers = checkpoints[-1].workers if checkpoints and not reader.complete else ()
+        content = json.dumps(data).encode()
+        return cls(reader.session.snapshot_id, text, content, links.studios, said, reader, workers)
 
     def picture(self, run: int, id_: int) -> bytes | None:
         """Return a PNG of what was scored; None where there is no such genome, or it cannot be read."""
@@ -154,7 +161,14 @@ class LiveServer:
         """What the page asks for again and again, JSON."""
         doing = ", being written" if self._is_written else ""
         text = self._trouble or self.snapshot.text + doing
-        told = {"checkpoint": self.snapshot.checkpoint, "text": text, "pace": self.snapshot.pace}
+        workers, now = self.snapshot.workers, datetime.now(UTC)
+        told = {
+            "checkpoint": self.snapshot.checkpoint,
+            "text": text,
+            "pace": self.snapshot.pace,
+            "health": in_short(workers, now),
+            "workers": tell(workers, now),
+        }
         return json.dumps(told).encode()
 
     def close(self) -> None:

@@ -45,11 +45,11 @@ class AncestorTable:
             StoreDamagedError: they are not what was written.
         """
         places = self.places[rows]
-        first, last = (int(places.min()), int(places.max()) + 1) if len(places) else (0, 0)
         with reading(self.path, "genomes of ancestors"):
             found = {
-                # The arrays have room for wider genomes: what lies behind the width is padding.
-                name: np.ascontiguousarray(np.asarray(self.arrays[name][first:last])[places - first, :width])
+                # By row: places that came free are taken again, so that neighbours may lie far apart. The
+                # arrays have room for wider genomes: what lies behind the width is padding.
+                name: np.ascontiguousarray(self.arrays[name].oindex[places, slice(0, width)])
                 for name, width in self.widths.items()
             }
             if self.digests is not None:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import icechunk
 
 from islands.errors import InputError, StoreDamagedError
+from islands.evolution.checkpoint import WorkerHealth
 from islands.store.location import SNAPSHOTS, Location
 from islands.store.repository import reading
 from islands.texts import islands_command
@@ -32,6 +33,8 @@ class CheckpointInfo(NamedTuple):
     """Images scored so far, all runs together."""
     tags: tuple[str, ...]
     """Names that keep the commit for good."""
+    workers: tuple[WorkerHealth, ...] = ()
+    """How each worker got on until then; empty where nobody noted it, as in stores of before."""
 
 
 def list_checkpoints(path: Location | Path, repository: icechunk.Repository) -> list[CheckpointInfo]:
@@ -102,6 +105,10 @@ def open_checkpoint(
         return repository.readonly_session(snapshot_id=found[-1])
 
 
+def _health(said: Mapping[str, Any]) -> WorkerHealth:
+    return WorkerHealth(**{**said, "islands": tuple((run, island) for run, island in said["islands"])})
+
+
 def _nearest(checkpoints: Sequence[CheckpointInfo], at: str) -> str:
     """Return the epoch that `nearest:EPOCH` means, of two the earlier; other texts as they are."""
     kind, _, epoch = at.partition(":")
@@ -137,6 +144,7 @@ def _checkpoints(
             median_confidence=float(entry.metadata["median_confidence"]),
             evaluations=int(entry.metadata["evaluations"]),
             tags=tuple(tags.get(entry.id, ())),
+            workers=tuple(map(_health, entry.metadata.get("workers", ()))),
         )
         for entry in sorted(entries.values(), key=lambda entry: entry.written_at)
         # The commit that made the store holds no checkpoint.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from islands.evolution.checkpoint import WorkerHealth
 from islands.store.location import is_store_folder
 from islands.store.reader import StoreReader
 from islands.store.schema import THRESHOLDS
@@ -40,6 +41,7 @@ class Status:
         not_finite: those of them that got no finite scores and were skipped.
         checkpoints: commits that can be read with `--at`.
         last_written: time of the latest, ISO 8601; None before the first.
+        workers: how each got on until then; empty in stores of before.
         bytes: size on disk; in a bucket that of chunks.
         conditions: see `StoreReader.conditions`.
         next: the command to type next.
@@ -65,6 +67,7 @@ class Status:
     not_finite: int
     checkpoints: int
     last_written: str | None
+    workers: tuple[WorkerHealth, ...]
     bytes: int
     conditions: tuple[dict[str, Any], ...]
     next: str
@@ -123,6 +126,7 @@ def read_status(location: Path | str) -> Status:
         not_finite=sum(reader.not_finite(run) for run in runs),
         checkpoints=len(checkpoints),
         last_written=checkpoints[-1].written_at.isoformat(timespec="seconds") if checkpoints else None,
+        workers=checkpoints[-1].workers if checkpoints else (),
         bytes=reader.size,
         conditions=reader.conditions,
         next=_next(reader, writer),

@@ -420,4 +420,5 @@ def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
         "epoch": checkpoint.epoch,
         "median_confidence": float(np.median(confidence)),
         "evaluations": sum(run.evaluations for run in checkpoint.runs),
+        "workers": [worker._asdict() for worker in checkpoint.workers],
     }

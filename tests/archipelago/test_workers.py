@@ -39,6 +39,9 @@ def test_a_killed_worker_changes_no_bit(undisturbed: Evolution, ray_cluster: Non
     evolution = evolve(config, executor, on_report=kill)
     assert killed
     assert evolution.reports[-1].losses > 0
+    told = evolution.last.workers
+    assert sum(worker.lost_epochs for worker in told) == evolution.reports[-1].losses
+    assert 1 <= sum(worker.restarts for worker in told) <= len(killed)
     assert digest(evolution.last) == digest(undisturbed.last)
 
 

@@ -59,6 +59,11 @@ def test_axe_finds_nothing_grave(
         page.locator(".look").click()
         expect(page.locator("#closer-canvas[data-drawn]")).to_be_visible()
         assert grave(page) == []
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        page.locator("#wall-open").click()
+        expect(page.locator("#wall-canvas[data-drawn]")).to_be_visible()
+        assert grave(page) == []
 
 
 def test_axe_would_find_something(browser: Browser, addresses: dict[str, str]) -> None:
@@ -84,6 +89,10 @@ def test_phones_have_targets_for_fingers(browser: Browser, addresses: dict[str, 
         assert page.evaluate(SMALL) == []
         page.locator(".look").click()
         assert page.evaluate(SMALL) == []
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        page.locator("#wall-open").click()
+        assert page.evaluate(SMALL) == []
 
 
 CUT = """() => [...document.querySelectorAll("body *")].filter(e => {
@@ -106,6 +115,9 @@ def test_nothing_is_cut_without_a_cue(
         page.locator(".card").first.click()
         expect(page.locator("#chart-lineage svg")).to_be_visible()
         assert page.evaluate("$('elite').scrollWidth <= $('elite').clientWidth")
+        assert page.evaluate(CUT) == []
+        page.keyboard.press("Escape")
+        page.locator("#wall-open").click()
         assert page.evaluate(CUT) == []
 
 

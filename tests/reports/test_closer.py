@@ -2,75 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from islands.encodings.contract import Encoding
-from islands.encodings.settings import CppnSettings
-from islands.evolution.checkpoint import Checkpoint
-from islands.reports.page import write_report
-from islands.store.images import render_elite, stored_encoding
-from islands.store.reader import StoreReader
-from islands.store.writer import StoreWriter
-from tests.store.samples import make_checkpoint, make_config, make_names, make_store
-
-K, SIZE = 10, 20
-
-
-def evolved_genomes(coder: Encoding, run: int) -> Any:
-    """Networks that thirty mutations have made large."""
-    generator = torch.Generator().manual_seed(run)
-    genomes = coder.random(K, generator)
-    for generation in range(1, 31):
-        genomes = coder.vary(genomes, genomes, generation, generator).genomes
-    return coder.to_arrays(genomes)
-
-
-def filled(writer: StoreWriter, path: Path) -> StoreReader:
-    """A store with one commit of real genomes, whose ancestors are not kept."""
-    with writer:
-        coder = stored_encoding(StoreReader(path))
-        runs = []
-        for number, run in enumerate(make_checkpoint(3, 0, k=K).runs):
-            genomes = evolved_genomes(coder, number)
-            letters = {name: array[: len(run.mail.elites)] for name, array in genomes.items()}
-            mail = replace(run.mail, elites=replace(run.mail.elites, genomes=letters))
-            runs.append(replace(run, elites=replace(run.elites, genomes=genomes), mail=mail, ancestors=None))
-        writer.commit(Checkpoint(0, tuple(runs)), complete=True)
-    return StoreReader(path)
-
-
-def network_store(path: Path, channels: int, **settings: Any) -> StoreReader:
-    config = make_config(path).model_copy(update={"encoding": CppnSettings(**settings)})
-    names = make_names(K)
-    writer = StoreWriter.create(path, config, names, "f" * 64, channels=channels, size=SIZE)
-    return filled(writer, path)
-
-
-@contextmanager
-def opened(browser: Browser, reader: StoreReader, folder: Path) -> Iterator[Page]:
-    """Its report; in the end nothing has gone wrong."""
-    file = folder / "report.html"
-    write_report(reader, file)
-    page = browser.new_page(viewport={"width": 700, "height": 600})
-    page.set_default_timeout(20_000)
-    troubles: list[str] = []
-    page.on("console", lambda message: troubles.append(message.text))
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.goto(file.as_uri())
-    yield page
-    assert troubles == []
-    page.close()
+from islands.reports.network_drawing import lay_out
+from islands.store.images import render_elite
+from tests.reports.network_stores import SIZE, K, assert_same_colours, filled, network_store, opened
+from tests.store.samples import make_store
 
 
 def look_closer(page: Page) -> None:
@@ -83,17 +28,11 @@ def look_closer(page: Page) -> None:
 def drawn(page: Page, at: int, size: int, view: Mapping[str, float]) -> npt.NDArray[np.uint8]:
     """What the page draws of an elite: (size, size, 3)."""
     code = """async ([at, size, view]) => { const image = new ImageData(size, size);
-        await paint(data.networks, genomeAt(data, at), data.image_size, view, image);
+        await paint(data.networks, await genomeAt(data, at), data.image_size, view, image);
         return [...image.data]; }"""
     pixels = np.array(page.evaluate(code, [at, size, view]), np.uint8).reshape(size, size, 4)
     assert (pixels[:, :, 3] == 255).all()
     return pixels[:, :, :3]
-
-
-def assert_same_colours(got: npt.NDArray[np.uint8], expected: npt.NDArray[np.uint8]) -> None:
-    """All but a few bytes, where the last bit of a sine decides."""
-    assert (got != expected).mean() < 0.001
-    assert np.unique(got).size > 3
 
 
 @pytest.mark.parametrize(
@@ -120,6 +59,21 @@ def test_the_colours_are_ours(
             got["part"].append(drawn(page, class_, 2 * SIZE, part))
         for name in got:
             assert_same_colours(np.stack(got[name]), np.stack(expected[name]))
+
+
+def test_the_drawing_of_a_network_is_ours(browser: Browser, tmp_path: Path) -> None:
+    reader = network_store(tmp_path / "run", 3)
+    code = "async at => layOut(data.networks.channels, await genomeAt(data, at))"
+    with opened(browser, reader, tmp_path) as page:
+        for class_ in range(K):
+            got = page.evaluate(code, class_)
+            expected = lay_out(reader.genome(0, class_), 3)
+            assert [(node["label"], node["layer"]) for node in got["nodes"]] == [
+                (node.label, node.layer) for node in expected.nodes
+            ]
+            places = [node["place"] for node in got["nodes"]]
+            assert places == pytest.approx([node.place for node in expected.nodes])
+            assert np.array(got["connections"]) == pytest.approx(np.array(expected.connections), abs=1e-6)
 
 
 def test_it_zooms_by_wheel_keys_and_buttons_and_gives_way(browser: Browser, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from islands.reports import ancestry
+from islands.reports import ancestry, data
 from islands.reports.ancestry import classes_along
 from islands.reports.data import collect
 from islands.reports.page import Embedded, write_report
@@ -169,7 +169,7 @@ def test_where_room_is_short_a_few_of_each_lineage_are_there(
     reader = StoreReader(evolved)
     whole = len(collect(reader, Embedded)["lineages"]["networks"]["bytes"])
     monkeypatch.setattr(ancestry, "_EVENLY", 1)
-    monkeypatch.setattr(ancestry, "_BUDGET", whole // 2)
+    monkeypatch.setattr(data, "BUDGET", whole // 2)
     write_report(reader, tmp_path / "report.html")
     with opened_page(browser, (tmp_path / "report.html").as_uri()) as page:
         assert page.evaluate("data.lineages.networks.bytes.length") <= whole // 2

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,7 +153,8 @@ def test_it_waits_for_a_store_and_says_what_is_new(evolution: Evolution, tmp_pat
     with closing(LiveServer(store, "127.0.0.1", 0)) as server:
         server.refresh()
         told = json.loads(fetch(f"{server.address}state.json")[1])
-        assert told == {"checkpoint": None, "text": f"waiting for a store at {store}", "pace": ""}
+        nothing: dict[str, Any] = {"checkpoint": None, "pace": "", "health": "", "workers": []}
+        assert told == {**nothing, "text": f"waiting for a store at {store}"}
         with new_store(store) as writer:
             server.refresh()
             assert json.loads(server.state)["text"] == "waiting for the first checkpoint, being written"
@@ -161,7 +163,12 @@ def test_it_waits_for_a_store_and_says_what_is_new(evolution: Evolution, tmp_pat
             assert json.loads(server.state)["pace"] == ""
             writer.commit(evolution.commits[3], complete=False)
             server.refresh()
-        said = json.loads(server.state)["pace"]
+        told = json.loads(server.state)
+        assert re.fullmatch(
+            r"1 worker: [\d,.]+ images/s, nothing lost, last epoch [\d,.]+ \w+ ago", told["health"]
+        )
+        assert told["workers"][0][:2] == ["0", "run 0: 0, 1, 2; run 1: 0, 1, 2"]
+        said = told["pace"]
         assert re.fullmatch(
             r"[\d,]+ images/s, [\d,.]+ \w+ left; since the last commit \d+ cells taken, median .* % to .* %",
             said,

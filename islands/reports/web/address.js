@@ -1,7 +1,7 @@
 // What is shown, in the page's address: a link opens the same view, and Back leads to the one before.
 "use strict";
 
-const USUAL = { class: "", run: "", least: "0", between: "", agreement: "", sort: "confidence", axis: "", curve: "", elite: "" };
+const USUAL = { class: "", run: "", least: "0", between: "", agreement: "", sort: "confidence", axis: "", curve: "", wall: "", elite: "" };
 
 const address = { view: { ...USUAL, section: "" }, last: "", showing: false };
 
@@ -9,7 +9,7 @@ const controls = { class: "search", run: "run", agreement: "agreement", sort: "s
 
 function viewNow() {
   const shown = Object.fromEntries(Object.entries(controls).map(([name, id]) => [name, $(id).value.trim()]));
-  return { ...address.view, ...shown, least: String(stops()[$("least").value]), between: between ? between.join("~") : "", axis: linear ? "linear" : "",
+  return { ...address.view, ...shown, least: String(stops()[$("least").value]), between: between ? between.join("~") : "", axis: linear ? "linear" : "", wall: wallState(),
     elite: $("elite").open && opened >= 0 ? `${data.elites.run[opened]}.${data.elites.class[opened]}` : "" };
 }
 
@@ -52,8 +52,10 @@ function showAddress() {
   const ends = view.between.split("~").map(Number);
   between = view.between && ends.length === 2 && ends.every(Number.isFinite) ? ends : null;
   // Cards that stay keep the focus.
-  if (Object.keys(USUAL).some((name) => !["curve", "elite"].includes(name) && before[name] !== view[name])) filter();
+  if (Object.keys(USUAL).some((name) => !["curve", "wall", "elite"].includes(name) && before[name] !== view[name])) filter();
   if (axisChanged) drawCharts(); else if (curveChanged) drawCurves();
+  if (view.wall && view.wall !== before.wall) openWall(data, view.wall);
+  else if (!view.wall) $("wall").close();
   const wanted = data.elites.class.findIndex((class_, at) => `${data.elites.run[at]}.${class_}` === view.elite);
   if (wanted >= 0 && (wanted !== opened || !$("elite").open)) open(wanted);
   else if (wanted < 0 && $("elite").open) { $("closer").close(); $("elite").close(); }

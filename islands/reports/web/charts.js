@@ -14,7 +14,16 @@ function chartConfig() {
   };
 }
 
-async function drawChart(id, spec) {
+// After the first frame, one after the other: the page is there before its charts, and answers meanwhile.
+let turn = new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+
+function drawChart(id, spec) {
+  const drawn = turn.then(() => new Promise((resolve) => setTimeout(resolve))).then(() => drawNow(id, spec));
+  turn = drawn.catch(() => {});
+  return drawn;
+}
+
+async function drawNow(id, spec) {
   const place = document.getElementById(id);
   const drawn = await vegaEmbed(place, { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container",
     description: place.closest("figure").querySelector("figcaption").textContent, autosize: { type: "fit", contains: "padding" }, config: chartConfig(), ...spec },

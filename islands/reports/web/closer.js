@@ -13,14 +13,15 @@ function lookCloser(data, at) {
   drawCloser(data);
 }
 
-const genomeAt = (data, at) => data.networks && data.networks.genomes[data.elites.genome[at]];
+const genomeAt = async (data, at) => (await networksOf(data))?.[data.elites.genome[at]];
 
 async function drawCloser(data) {
   const canvas = $("closer-canvas"), number = (closer.drawing += 1), goesOn = () => number === closer.drawing && $("closer").open;
   const side = Math.floor(Math.min($("closer-stage").clientWidth, $("closer-stage").clientHeight));
   canvas.style.width = canvas.style.height = `${side}px`;
   $("closer-zoom").textContent = `${+(data.image_size / closer.view.span).toPrecision(3)}\u00d7`;
-  const genome = genomeAt(data, closer.at);
+  const genome = await genomeAt(data, closer.at);
+  if (!goesOn()) return;
   if (!genome) { await drawPixels(data, canvas, side); canvas.dataset.drawn = String(number); return; }
   // A draft at once, then all pixels of the screen.
   const sizes = [Math.min(DRAFT, side), Math.round(side * Math.min(2, devicePixelRatio))];
@@ -65,21 +66,17 @@ function moveCloser(data, x, y) {
   drawCloser(data);
 }
 
+async function enlarged(data, at, size) {
+  const picture = await pictureOf(data, at), side = Math.max(1, Math.floor(size / data.image_size)) * data.image_size;
+  const canvas = make("canvas", { width: side, height: side }), context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(picture, 0, 0, side, side);
+  return canvas;
+}
+
 // The whole image as a PNG of `size` pixels; of pixels, the largest whole multiple that is not larger.
 async function pngOf(data, at, size, told) {
-  const canvas = document.createElement("canvas"), genome = genomeAt(data, at);
-  if (genome) {
-    canvas.width = canvas.height = size;
-    const image = new ImageData(size, size);
-    await paint(data.networks, genome, data.image_size, { left: 0, top: 0, span: data.image_size }, image, () => true, told);
-    canvas.getContext("2d").putImageData(image, 0, 0);
-  } else {
-    const picture = await pictureOf(data, at), times = Math.max(1, Math.floor(size / data.image_size));
-    canvas.width = canvas.height = times * data.image_size;
-    const context = canvas.getContext("2d");
-    context.imageSmoothingEnabled = false;
-    context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  }
+  const genome = await genomeAt(data, at), canvas = genome ? await paintWhole(data, genome, size, () => true, told) : await enlarged(data, at, size);
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 

@@ -8,25 +8,6 @@ const ancestorSide = (data) => (crisp(data) ? data.image_size : 224);
 
 const lineage = { number: 0, steps: [], canvases: [], drawn: [], at: 0, playing: false, chart: null };
 
-// The networks of all ancestors, as `programOf` takes them, unpacked once; null where they are pictures.
-const unpacked = new WeakMap();
-
-function networksOf({ networks }) {
-  if (networks && !unpacked.has(networks)) unpacked.set(networks, unpack(networks));
-  return networks && unpacked.get(networks);
-}
-
-async function unpack({ sizes, bytes }) {
-  const stream = new Blob([decoded(bytes, Uint8Array)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const content = await new Response(stream).arrayBuffer(), found = [];
-  for (let each = 0, start = 0; each < sizes.length; each += 2) {
-    const [nodes, connections] = [sizes[each], sizes[each + 1]];
-    const column = (Kind, length) => new Kind(content.slice(start, (start += length * Kind.BYTES_PER_ELEMENT)));
-    found.push(nodes ? [[], column(Uint8Array, nodes), column(Uint16Array, connections), column(Uint16Array, connections), column(Float32Array, connections)] : null);
-  }
-  return found;
-}
-
 // The ancestors of an elite and itself, the oldest first; `was` is the class before where it changed, else null.
 function lineageOf(data, at) {
   const { chains, generations, pictures, networks } = data.lineages, chain = chains[at], elites = data.elites, steps = [];
@@ -89,7 +70,7 @@ function descentSpec(data, at, steps) {
 // Draws an ancestor, or the elite at `at`, onto its canvas; gives whether something is there.
 async function drawStep(data, at, step, canvas, goesOn) {
   if (!step.there) return false;
-  const genome = step.place === null ? genomeAt(data, at) : (await networksOf(data.lineages))?.[step.place];
+  const genome = step.place === null ? await genomeAt(data, at) : (await networksOf(data.lineages))?.[step.place];
   if (!genome) {
     const picture = new Image();
     picture.src = step.place === null ? data.pictures[data.elites.genome[at]] : data.lineages.pictures[step.place];
@@ -98,10 +79,10 @@ async function drawStep(data, at, step, canvas, goesOn) {
     canvas.getContext("2d").drawImage(picture, 0, 0);
     return true;
   }
-  const side = ancestorSide(data), image = new ImageData(side, side);
-  if (!(await paint(data.networks, genome, data.image_size, { left: 0, top: 0, span: data.image_size }, image, goesOn))) return false;
-  canvas.width = canvas.height = side;
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  const drawn = await paintWhole(data, genome, ancestorSide(data), goesOn);
+  if (!drawn) return false;
+  [canvas.width, canvas.height] = [drawn.width, drawn.height];
+  canvas.getContext("2d").drawImage(drawn, 0, 0);
   return true;
 }
 

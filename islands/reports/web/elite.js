@@ -37,7 +37,7 @@ function eliteView(data, at) {
         pairs([["class", `${number} of run ${elites.run[at]}`], ["made in", `generation ${count(elites.generation[at])}, by ${elites.operator[at]} on island ${elites.island[at]}`], ["genome", String(elites.id[at])]]),
         make("h3", {}, `What ${data.network} sees`), topBars(data, at),
         ...heldOutViews(data, at))),
-    ...lineageView(data, at), ...drawingView(data, at)];
+    ...lineageView(data, at), ...networkView(data, at)];
 }
 
 function pairs(rows) {
@@ -59,28 +59,4 @@ function heldOutViews(data, at) {
       const [target, rank, top, value] = scores[at];
       return make("tr", {}, make("td", {}, network), make("td", {}, top < 0 ? "nothing: no finite scores" : data.classes[top]), make("td", {}, percent(value)), make("td", {}, percent(target)), make("td", {}, String(rank)));
     }))))];
-}
-
-function drawingView(data, at) {
-  if (!data.networks) return [];
-  const [nodes, , sources, targets, genes] = data.networks.genomes[data.elites.genome[at]];
-  const place = new Map(nodes.map((node, number) => [node[3], number])), to = decoded(targets, Uint16Array), weights = decoded(genes, Float32Array);
-  const connections = Array.from(decoded(sources, Uint16Array), (source, edge) => [place.get(source), place.get(to[edge]), 2 * weights[edge] - 1]);
-  const depth = Math.max(...nodes.map((node) => node[1]));
-  const crowd = Math.max(...Array.from({ length: depth + 1 }, (_, layer) => nodes.filter((node) => node[1] === layer).length));
-  const width = 130 * depth + 170, height = Math.max(150, 34 * crowd);
-  const x = (node) => 85 + 130 * node[1], y = (node) => height * node[2];
-  const drawing = svg("svg", { class: "drawing", style: `max-width:${1.15 * width}px;min-width:${Math.min(width, 2400) / 2}px`, viewBox: `0 0 ${width} ${height}`, role: "img",
-    "aria-label": `The network that draws the image: ${nodes.length} nodes, ${connections.length} connections` });
-  for (const [source, target, weight] of connections) {
-    const a = nodes[source], b = nodes[target], middle = (x(a) + x(b)) / 2;
-    drawing.append(svg("path", { d: `M${x(a)} ${y(a)}C${middle} ${y(a)} ${middle} ${y(b)} ${x(b)} ${y(b)}`, fill: "none",
-      stroke: `var(--${weight >= 0 ? "accent" : "warm"})`, "stroke-width": 0.6 + 2.6 * Math.abs(weight), opacity: 0.7 }));
-  }
-  for (const node of nodes) {
-    const half = Math.max(16, 3.4 * node[0].length + 7);
-    drawing.append(svg("rect", { x: x(node) - half, y: y(node) - 10, width: 2 * half, height: 20, rx: 10 }),
-      svg("text", { x: x(node), y: y(node) + 4, "text-anchor": "middle" }, node[0]));
-  }
-  return [make("h3", {}, "The network that draws it"), make("div", { class: "scroll wide-drawing", tabindex: "0", role: "region", "aria-label": "The network" }, drawing)];
 }

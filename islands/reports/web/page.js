@@ -9,6 +9,7 @@ let data = null, order = [], shown = 0, current = -1, opened = -1, opener = null
 function drawAll() {
   $("main").hidden = false;
   drawOverview(); fillFilters(); filter(); drawCharts(); drawThresholds(); drawStatistics(); drawTakeovers(data); drawTransfer(); drawExchange(data); drawProvenance();
+  if ($("wall").open) renewWall(data);
   document.querySelectorAll("nav, .scroll").forEach(cue);
 }
 
@@ -96,6 +97,7 @@ function filter() {
   $("between").hidden = !between;
   if (between) $("between").textContent = `Only ${percent(between[0])} to ${percent(between[1])} \u2715`;
   $("count").textContent = `${count(order.length)} of ${count(elites.class.length)} images`;
+  $("wall-open").disabled = !order.length;
   $("cards").replaceChildren();
   shown = 0;
   showMore();
@@ -237,6 +239,7 @@ function listen() {
   $("elite").addEventListener("click", (event) => { if (event.target === $("elite")) $("elite").close(); });
   $("elite").addEventListener("close", () => { opener?.focus(); remember(); });
   listenCloser(() => data);
+  listenWall(() => data);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
   setTheme(dark.matches ? "dark" : "light");
@@ -259,6 +262,9 @@ async function follow() {
       $("live").textContent = state.text;
       $("pace").hidden = !state.pace;
       $("pace").textContent = state.pace;
+      $("workers").hidden = !state.health;
+      $("health").textContent = state.health;
+      table($("workers-table"), ["worker", "islands", "rate", "lost", "last epoch"], state.workers);
       if (state.checkpoint !== null && state.checkpoint !== seen) {
         const first = data === null;
         data = await ask("data.json");

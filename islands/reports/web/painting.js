@@ -3,17 +3,28 @@
 
 const INPUTS = 4, TILE = 512, SLICE_MS = 24;
 
-// Numbers in base64, or those that stand there already.
-function decoded(text, Kind) {
-  if (typeof text !== "string") return text;
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return new Kind(bytes.buffer);
+// Networks, each as functions, sources, targets and genes, unpacked once; null where pictures are in their place.
+const unpacked = new WeakMap();
+
+function networksOf({ networks }) {
+  if (networks && !unpacked.has(networks)) unpacked.set(networks, unpack(networks));
+  return networks && unpacked.get(networks);
+}
+
+async function unpack({ sizes, bytes }) {
+  const packed = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+  const content = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer(), found = [];
+  for (let each = 0, start = 0; each < sizes.length; each += 2) {
+    const [nodes, connections] = [sizes[each], sizes[each + 1]];
+    const column = (Kind, length) => new Kind(content.slice(start, (start += length * Kind.BYTES_PER_ELEMENT)));
+    found.push(nodes ? [column(Uint8Array, nodes), column(Uint16Array, connections), column(Uint16Array, connections), column(Float32Array, connections)] : null);
+  }
+  return found;
 }
 
 // The nodes that an output needs, sources first, each with its connections in the order of the genome, which is that of its sum.
-function programOf(networks, [, functions, sources, targets, genes]) {
-  const kinds = decoded(functions, Uint8Array), from = decoded(sources, Uint16Array), to = decoded(targets, Uint16Array);
-  const weights = decoded(genes, Float32Array), twice = Math.fround(2 * networks.weight_limit), limit = Math.fround(networks.weight_limit);
+function programOf(networks, [kinds, from, to, weights]) {
+  const twice = Math.fround(2 * networks.weight_limit), limit = Math.fround(networks.weight_limit);
   const incoming = new Map();
   for (let at = 0; at < to.length; at += 1) {
     if (!incoming.has(to[at])) incoming.set(to[at], []);
@@ -115,4 +126,12 @@ async function paint(networks, genome, native, view, image, goesOn = () => true,
     since = performance.now();
   }
   return goesOn();
+}
+
+// The whole image on a canvas of `size` pixels; null where `goesOn()` was false.
+async function paintWhole(data, genome, size, goesOn, told) {
+  const image = new ImageData(size, size), canvas = make("canvas", { width: size, height: size });
+  if (!(await paint(data.networks, genome, data.image_size, { left: 0, top: 0, span: data.image_size }, image, goesOn, told))) return null;
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
 }
