@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from islands.archipelago.progress import Observe
     from islands.cards.card import Card
     from islands.classifiers.contract import Classifier
-    from islands.config import RunConfig
     from islands.results import Results
     from islands.runs.verify import Verification
     from islands.store.columns import Columns
@@ -90,6 +89,7 @@ def evolve(
     from islands.experiments.configure import resolve_run_config
     from islands.observe.display import watching
     from islands.results import Results
+    from islands.runs.launch import launch
 
     folder = None if store is not None else tempfile.mkdtemp(prefix="islands-")
     config = resolve_run_config(
@@ -106,12 +106,7 @@ def evolve(
         written=True,
     )
     with watching(progress, observe) as tell:
-        if isinstance(network, str | Mapping):
-            from islands.runs.launch import launch
-
-            launch(config, tell)
-        else:
-            _evolve_here(config, network, tell)
+        launch(config, tell, None if isinstance(network, str | Mapping) else network)
     results = Results(config.store)
     if folder is not None:
         weakref.finalize(results.reader, shutil.rmtree, folder, ignore_errors=True)
@@ -315,7 +310,7 @@ def export(
     store: Place,
     folder: Place,
     *,
-    layout: Literal["paper", "flat", "folder", "cells", "zarr"] = "paper",
+    layout: Literal["paper", "flat", "folder", "cells", "pytorch-ood", "openood", "zarr"] = "paper",
     at: str | int | None = None,
 ) -> int:
     """Export a checkpoint, and return the number of files written.
@@ -324,8 +319,8 @@ def export(
         store: where it is.
         folder: where the files go; it must be empty, or not exist.
         layout: `paper`: names as in the authors' release; `flat`: one folder; `folder`: one for each class,
-            as torchvision's `ImageFolder` expects; `zarr`: a plain Zarr directory. With images comes
-            `images.csv`.
+            as torchvision's `ImageFolder` expects; `pytorch-ood` and `openood`: as these benchmarks do, with
+            a data sheet; `zarr`: a plain Zarr directory. With images comes `images.csv`.
         at: an earlier checkpoint; None: the latest.
 
     Raises:
@@ -461,18 +456,3 @@ def _settings_of(network: Network | Classifier) -> dict[str, Any]:
     if isinstance(network, Mapping):
         return dict(network)
     return {"name": network if isinstance(network, str) else network.name}
-
-
-def _evolve_here(config: RunConfig, classifier: Classifier, observe: Observe) -> None:
-    """Evolve against a classifier that this process alone has."""
-    from contextlib import closing
-
-    from islands.archipelago.executor import InProcessExecutor
-    from islands.archipelago.host import assemble
-    from islands.runs.launch import run_in_store
-    from islands.store.creation import require_free
-
-    require_free(config.store)
-    workers = config.workers
-    with closing(InProcessExecutor(assemble(config, classifier), workers.count, workers.threads)) as executor:
-        run_in_store(config, executor, observe)

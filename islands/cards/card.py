@@ -112,6 +112,46 @@ class Noticed(Part):
     auroc: Estimate
 
 
+class Facing(Part):
+    """Images that face a detector: shares of classes, the mean over runs and its interval.
+
+    Attributes:
+        sure: of whose image the network is as sure as `InTheLoop.sure`.
+        unnoticed: whose image passes for real where 5 % of the real pictures do not.
+        both: whose image does both.
+    """
+
+    sure: Estimate
+    unnoticed: Estimate
+    both: Estimate
+
+
+class InTheLoop(Part):
+    """An attack once more, of one who knows the detector: only images that pass it count in full.
+
+    Attributes:
+        name: of its store.
+        attack: that it is once more.
+        detector: that is known.
+        images: of each run.
+        classes: that are looked at.
+        sure: the confidence that counts.
+        blind: images of the attack that does not know it.
+        aware: of that which does.
+        digests: of each run of the latter.
+    """
+
+    name: str
+    attack: str
+    detector: str
+    images: int
+    classes: int
+    sure: float
+    blind: Facing
+    aware: Facing
+    digests: tuple[str, ...]
+
+
 class Made(Part):
     """How a card was made.
 
@@ -150,6 +190,7 @@ class Card(Part):
         attacks: on it.
         carry_over: what `islands transfer` says of the other networks; None: `missing` says why.
         noticed: by detectors; empty: `missing` says why.
+        in_the_loop: what that is worth to whom the detector is known; empty: `missing` says why.
         missing: why a section is not there, by its name.
         made: how.
         protocol: that defines the scores.
@@ -168,6 +209,7 @@ class Card(Part):
     noticed: tuple[Noticed, ...]
     missing: dict[str, str]
     made: Made
+    in_the_loop: tuple[InTheLoop, ...] = ()
     protocol: str = PROTOCOL
     schema_version: int = SCHEMA_VERSION
 

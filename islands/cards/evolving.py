@@ -29,6 +29,9 @@ RUNS = 5
 RANDOM = 1000
 """Random images of each encoding, as a control."""
 
+SAMPLE = 200
+"""Elites of a run that detectors look at, at most, and random images."""
+
 _SMALL = 64
 """Pixels a side up to which images are evolved pixel by pixel, and above which by their low frequencies: a
 genome of 224 x 224 pixels has 150,528 numbers, and none of its mutations is seen."""

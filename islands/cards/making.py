@@ -6,19 +6,23 @@ is a store of its own, and the same command goes on after a stop, to the same bi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from islands.archipelago.progress import Observe, observe_nothing
 from islands.cards.attack_results import OWN_LEVEL, is_unreliable, random_images, result_of
-from islands.cards.card import Card, Made, Network, Noticed, schema_text
+from islands.cards.card import Card, InTheLoop, Made, Network, Noticed, schema_text
 from islands.cards.card_budget import Budget
 from islands.cards.evolving import RANDOM, RUNS, Attack, attacks
 from islands.cards.images_to_fool import LEVELS
-from islands.cards.noticing import notice
+from islands.cards.knowing import Unnoticed, in_the_loop, knowing, limit_of
+from islands.cards.last_features import watched
+from islands.cards.noticing import Known, Looks, learn, notice
 from islands.cards.real_level import Pictures, level_of, logits_of, pictures_for, why_no_rho5
-from islands.cards.settling import Wish, config_of, settled
+from islands.cards.settling import Chosen, Wish, config_of, settled
 from islands.classifiers.apart import conditions
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier, resolve_device
@@ -67,6 +71,7 @@ def make_card(
         InputError: something does not fit, or the folder has a card of another kind.
         IslandsError: a run failed; what was done before stands.
     """
+    started = time.monotonic()
     train_missing([wish.network, *wish.against])
     classifier = load_classifier(**wish.network.model_dump(), device=resolve_device("auto"))
     _require_comparable(wish, classifier)
@@ -79,16 +84,27 @@ def make_card(
         if wish.pictures is not None:
             raise
         missing["real"] = str(error)
-    chosen = attacks(classifier)
-    budget = settled(wish, classifier, chosen, say)
-    readers = []
-    for attack in chosen:
-        config = config_of(wish, attack, budget, classifier)
-        say(f"{attack.title}: {budget.runs} runs of {budget.images:,} images")
-        try:
-            readers.append(Context(config, None, observe, say).evolve(config))
-        except Stopped:
+    with ExitStack() as stack:
+        looks, known = _learnt(classifier, pictures, stack, missing)
+        blind = attacks(classifier)
+        chosen: dict[Attack, Classifier | None] = dict.fromkeys(blind)
+        unnoticed = _unnoticed(looks, known, missing)
+        aware = {} if unnoticed is None else knowing(blind)
+        chosen |= dict.fromkeys(aware.values(), unnoticed)
+        budget = settled(wish, classifier, chosen, pictures, started, say)
+        every = _evolved(wish, budget, classifier, chosen, observe, say)
+        if every is None:
             return None
+        readers = [every[attack] for attack in blind]
+        noticed: tuple[Noticed, ...] = ()
+        loops: tuple[InTheLoop, ...] = ()
+        if known is not None:
+            say("asking detectors")
+            noticed = notice(looks, blind, readers, known)
+            loops = tuple(
+                in_the_loop(looks, known, (attack, every[attack]), (other, every[other]))
+                for attack, other in aware.items()
+            )
     carry_over = _carried_over(wish, readers, missing, say)
     if real is not None and real.rho5 is None:
         missing["rho5"] = why_no_rho5(real)
@@ -97,42 +113,82 @@ def make_card(
         levels[OWN_LEVEL] = real.rho5
     controls = {
         attack.encoding: random_images(reader, classifier, RANDOM)
-        for attack, reader in zip(chosen, readers, strict=True)
+        for attack, reader in zip(blind, readers, strict=True)
         if attack.access == "black box"
     }
     results = tuple(
         result_of(attack, reader, levels, controls[attack.encoding], RANDOM)
-        for attack, reader in zip(chosen, readers, strict=True)
+        for attack, reader in zip(blind, readers, strict=True)
     )
-    noticed: tuple[Noticed, ...] = ()
-    if pictures is None:
-        missing["noticed"] = missing["real"]
-    else:
-        say("asking detectors")
-        try:
-            noticed = notice(classifier, chosen, readers, pictures, missing)
-        except DataError as error:
-            missing["noticed"] = str(error)
-    if not any(attack.access == "gradients" for attack in chosen):
+    if not any(attack.access == "gradients" for attack in blind):
         missing["gradients"] = f"{classifier.name} lets no gradients pass: only a black box was attacked"
+    judged = sum(reader.evaluations(run) for reader in every.values() for run in range(reader.runs))
     card = Card(
         name=wish.network.label,
         dataset="none" if real is None else real.name,
         clean_acc=None if real is None else real.accuracy,
-        number_forward_passes=sum(reader.evaluations(run) for reader in readers for run in range(reader.runs))
-        + RANDOM * len(controls),
+        number_forward_passes=judged + RANDOM * len(controls),
         unreliable=is_unreliable(results),
         network=_network(classifier),
         real=real,
         attacks=results,
         carry_over=carry_over,
         noticed=noticed,
+        in_the_loop=loops,
         missing=missing,
-        made=_made(wish, budget, chosen, readers),
+        made=_made(wish, budget, every),
     )
     write_whole(wish.folder / f"{NAME}.json", card.as_text())
     write_whole(wish.folder / f"{NAME}.schema.json", schema_text())
-    return Evidence(classifier, chosen, tuple(readers), pictures, card)
+    return Evidence(classifier, blind, tuple(readers), pictures, card)
+
+
+def _evolved(
+    wish: Wish,
+    budget: Budget,
+    classifier: Classifier,
+    chosen: Chosen,
+    observe: Observe,
+    say: Callable[[str], None],
+) -> dict[Attack, StoreReader] | None:
+    """Return the store of each attack; None where a signal stopped it."""
+    found = {}
+    for attack, seen in chosen.items():
+        config = config_of(wish, attack, budget, classifier, seen)
+        say(f"{attack.title}: {budget.runs} runs of {budget.images:,} images")
+        try:
+            found[attack] = Context(config, None, observe, say).evolve(config, seen)
+        except Stopped:
+            return None
+    return found
+
+
+def _learnt(
+    classifier: Classifier, pictures: Pictures | None, stack: ExitStack, missing: dict[str, str]
+) -> tuple[Looks, Known | None]:
+    """Return what looks at images, as long as `stack` lasts, and what detectors know of real pictures."""
+    if pictures is None:
+        missing["noticed"] = missing["real"]
+        return Looks(classifier, None), None
+    last = None
+    try:
+        last = stack.enter_context(watched(classifier))
+    except NetworkError as error:
+        missing["features"] = str(error)
+    looks = Looks(classifier, last)
+    try:
+        return looks, learn(looks, pictures, missing)
+    except DataError as error:
+        missing["noticed"] = str(error)
+        return looks, None
+
+
+def _unnoticed(looks: Looks, known: Known | None, missing: dict[str, str]) -> Unnoticed | None:
+    """Return what an attacker sees who knows the detector; None: there is none to know."""
+    if known is None or looks.last is None or known.fitted is None:
+        missing["in_the_loop"] = missing.get("noticed") or missing["features"]
+        return None
+    return Unnoticed(looks.last, known.fitted, limit_of(known))
 
 
 def _require_comparable(wish: Wish, classifier: Classifier) -> None:
@@ -173,8 +229,9 @@ def _network(classifier: Classifier) -> Network:
     )
 
 
-def _made(wish: Wish, budget: Budget, chosen: Sequence[Attack], readers: Sequence[StoreReader]) -> Made:
-    versions = readers[0].attributes["versions"]
+def _made(wish: Wish, budget: Budget, stores: Mapping[Attack, StoreReader]) -> Made:
+    first = next(iter(stores.values()))
+    versions = first.attributes["versions"]
     return Made(
         command=wish.command(budget),
         seed=wish.seed,
@@ -182,8 +239,8 @@ def _made(wish: Wish, budget: Budget, chosen: Sequence[Attack], readers: Sequenc
         runs_wanted=RUNS,
         images=budget.images,
         versions={name: str(version) for name, version in versions.items() if version is not None},
-        conditions={key: value for key, value in readers[0].conditions[-1].items() if key != "epoch"},
-        settings={attack.name: _settings(reader) for attack, reader in zip(chosen, readers, strict=True)},
+        conditions={key: value for key, value in first.conditions[-1].items() if key != "epoch"},
+        settings={attack.name: _settings(reader) for attack, reader in stores.items()},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -41,6 +42,13 @@ class Pictures(NamedTuple):
     images: Tensor
     labels: npt.NDArray[np.int64]
     name: str
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of images and classes."""
+        sha = hashlib.sha256(self.images.contiguous().numpy().tobytes())
+        sha.update(self.labels.tobytes())
+        return sha.hexdigest()
 
 
 @dataclass(frozen=True)

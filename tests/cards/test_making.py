@@ -94,7 +94,7 @@ def card_process(folder: Path) -> subprocess.Popen[bytes]:
 def test_a_card_killed_twice_and_resumed_has_equal_digests(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert card_process(whole).wait(300) == 0
-    for store in ("patterns", "pixels"):
+    for store in ("patterns", "pixels", "pixels-unnoticed"):
         process = card_process(broken)
         while not (broken / store).exists() and process.poll() is None:
             time.sleep(0.01)
@@ -108,6 +108,7 @@ def test_a_card_killed_twice_and_resumed_has_equal_digests(tmp_path: Path) -> No
     assert [each.digests for each in found.attacks] == [each.digests for each in expected.attacks]
     assert found.attacks == expected.attacks
     assert found.noticed == expected.noticed
+    assert found.in_the_loop == expected.in_the_loop
 
 
 def test_what_is_done_is_not_done_again(folder: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -228,13 +229,13 @@ def test_a_network_without_gradients_or_pictures_says_what_is_missing(
     assert execute([*words, "--progress", "none"]) == 0
     card = Card.model_validate_json((tmp_path / "here/card.json").read_text())
     assert [each.access for each in card.attacks] == ["black box", "black box"]
-    assert set(card.missing) == {"gradients", "real", "noticed", "carry_over"}
+    assert set(card.missing) == {"gradients", "real", "noticed", "in_the_loop", "carry_over"}
     assert "no gradients pass" in (tmp_path / "here/card.html").read_text()
 
 
 def test_a_budget_has_fewer_runs_before_it_has_too_few_images() -> None:
     def speed(seconds: float) -> Speed:
-        return Speed([seconds, seconds], 2, 0)
+        return Speed([seconds, seconds], 2, 0, 0)
 
     assert choose(speed(1e-9), 5, None, None).images == MOST
     budgets = [choose(speed(each), 5, None, None) for each in (0.001, 0.015, 0.02, 0.025, 0.05)]
