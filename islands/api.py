@@ -237,7 +237,7 @@ def score(images: Place, networks: Sequence[Network], *, at: str | int | None = 
     from islands.store.location import is_store_folder
 
     named = _listed("networks", networks)
-    read = read_networks([each if isinstance(each, str) else json.dumps(dict(each)) for each in named])
+    read = read_networks(_as_texts(named))
     place = _place(images)
     if "://" in place or is_store_folder(Path(place)):
         return score_store(place, read, at=_checkpoint(at), into_store=at is None)
@@ -362,7 +362,7 @@ def report(store: Place, file: Place = "report.html", *, at: str | int | None = 
 
 
 def card(
-    network: Network,
+    network: Network | Classifier,
     *,
     against: Sequence[Network] = (),
     pictures: Place | None = None,
@@ -370,6 +370,7 @@ def card(
     seeds: int | None = None,
     images: int | None = None,
     seed: int = 0,
+    mitigate: Literal["none-of-the-above", "temperature", "ensemble"] | None = None,
     out: Place | None = None,
     progress: bool | None = None,
     observe: Observe | None = None,
@@ -377,13 +378,14 @@ def card(
     """Say how a network is fooled: how easily, in which classes, and by what; page and badge are written too.
 
     Args:
-        network: that is attacked; see `Network`.
+        network: that is attacked; see `Network`, or a classifier of your own.
         against: others that are shown the images.
         pictures: a folder of real pictures, with a folder for each class; None: those at hand.
         minutes: about how long it may take.
         seeds: runs of each attack; None: five, or what the time allows.
         images: of each run, in place of `minutes`; 2,000 or more.
         seed: of the runs.
+        mitigate: a change of the network, which is attacked again; None: none.
         out: a folder, from which the same call goes on; None: `cards/NETWORK`.
         progress: whether to say how it gets on; None: in terminals and notebooks.
         observe: called with a `Progress` about once an epoch.
@@ -404,17 +406,21 @@ def card(
     from islands.cards.card_page import write_page
     from islands.cards.making import make_card
     from islands.cards.settling import Wish, folder_of
+    from islands.config import NetworkConfig
     from islands.config.resolve import read_networks
     from islands.observe.display import watching
     from islands.observe.lines import say
 
     others = _listed("against", against, least=0)
-    own, *rest = read_networks(
-        [each if isinstance(each, str) else json.dumps(dict(each)) for each in (network, *others)]
-    )
-    folder = folder_of(own) if out is None else Path(_place(out))
+    own = None if isinstance(network, str | Mapping) else network
+    rest = read_networks(_as_texts(others))
+    if isinstance(network, str | Mapping):
+        (subject,) = read_networks(_as_texts([network]))
+    else:
+        subject = NetworkConfig(name=network.name)
+    folder = folder_of(subject) if out is None else Path(_place(out))
     wish = Wish(
-        network=own,
+        network=subject,
         folder=folder,
         against=tuple(rest),
         pictures=None if pictures is None else Path(_place(pictures)),
@@ -422,9 +428,11 @@ def card(
         runs=seeds,
         images=images,
         seed=seed,
+        mitigate=mitigate,
     )
+    quiet = progress is False
     with watching(progress, observe) as tell:
-        found = make_card(wish, tell, say=(lambda _: None) if progress is False else say)
+        found = make_card(wish, tell, (lambda _: None) if quiet else say, own)
     if found is None:
         raise KeyboardInterrupt
     write_page(found, folder)
@@ -450,6 +458,11 @@ def _listed(name: str, values: Sequence[_T], least: int = 1) -> Sequence[_T]:
     if isinstance(values, str | os.PathLike | Mapping) or len(values) < least:
         raise InputError(f"{name}: got {values!r}; expected a list of {least} or more")
     return values
+
+
+def _as_texts(networks: Sequence[Network]) -> list[str]:
+    """Return networks as the command line takes them."""
+    return [each if isinstance(each, str) else json.dumps(dict(each)) for each in networks]
 
 
 def _settings_of(network: Network | Classifier) -> dict[str, Any]:

@@ -58,6 +58,22 @@ class ClassResult(Part):
     next: str
 
 
+class GroupResult(Part):
+    """A group of classes under one attack, at the level of `AttackResult.level`.
+
+    Attributes:
+        name: of the group.
+        classes: how many.
+        images: after which half of them are fooled, the median over runs; None: more than the budget.
+        reached: share of them that is fooled in the end, the mean over runs.
+    """
+
+    name: str
+    classes: int
+    images: float | None
+    reached: float
+
+
 class AttackResult(Part):
     """One way to attack.
 
@@ -74,6 +90,7 @@ class AttackResult(Part):
         level: of `classes`.
         classes: all, in the order of the network.
         digests: of each run.
+        groups: of classes, where the names are ImageNet's.
     """
 
     name: str
@@ -88,6 +105,7 @@ class AttackResult(Part):
     level: str
     classes: tuple[ClassResult, ...]
     digests: tuple[str, ...]
+    groups: tuple[GroupResult, ...] = ()
 
 
 class Noticed(Part):
@@ -152,6 +170,45 @@ class InTheLoop(Part):
     digests: tuple[str, ...]
 
 
+class Mitigated(Part):
+    """An attack once more, on the network with a mitigation.
+
+    Attributes:
+        name: of its store.
+        attack: that it is once more.
+        before: scores on the network as it was, by level; rho5 is its own.
+        after: on the changed network, of the same classes and budget; rho5 is the changed network's own.
+        digests: of each run of the latter.
+    """
+
+    name: str
+    attack: str
+    before: dict[str, Score]
+    after: dict[str, Score]
+    digests: tuple[str, ...]
+
+
+class Mitigation(Part):
+    """What a change of the network is worth.
+
+    Attributes:
+        kind: its name.
+        what: in words.
+        real_before: the network on real pictures from which nothing was learnt; None: there are none.
+        real_after: the changed network on the same.
+        recognised: share of the images that had evolved against the network, under seeds from which nothing
+            was learnt, that go to the class of what belongs to none; None: there is no such class.
+        attacks: once more.
+    """
+
+    kind: str
+    what: str
+    real_before: RealLevel | None
+    real_after: RealLevel | None
+    recognised: float | None
+    attacks: tuple[Mitigated, ...]
+
+
 class Made(Part):
     """How a card was made.
 
@@ -191,6 +248,7 @@ class Card(Part):
         carry_over: what `islands transfer` says of the other networks; None: `missing` says why.
         noticed: by detectors; empty: `missing` says why.
         in_the_loop: what that is worth to whom the detector is known; empty: `missing` says why.
+        mitigation: that was asked for; None: none was.
         missing: why a section is not there, by its name.
         made: how.
         protocol: that defines the scores.
@@ -210,6 +268,7 @@ class Card(Part):
     missing: dict[str, str]
     made: Made
     in_the_loop: tuple[InTheLoop, ...] = ()
+    mitigation: Mitigation | None = None
     protocol: str = PROTOCOL
     schema_version: int = SCHEMA_VERSION
 

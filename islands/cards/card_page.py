@@ -59,6 +59,7 @@ def render(found: Evidence) -> str:
         percent=percent,
         number=lambda value: f"{value:,.0f}",
         level_name=_level_name,
+        level=lambda confidence: level(round(confidence, 4)),
         yaml=lambda settings: yaml.safe_dump(settings, sort_keys=False),
         interval=_interval,
         numbers=_numbers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +56,10 @@ class Attack:
     encoding: Literal["cppn", "direct", "dct"]
     access: Access
     preset: Literal["swift", "white-box"]
+
+    def once_more(self, name: str, words: str) -> Attack:
+        """Return the same attack on something else, which `words` tell."""
+        return replace(self, name=f"{self.name}-{name}", title=f"{self.title}, {words}")
 
 
 def attacks(classifier: Classifier) -> tuple[Attack, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -56,7 +55,7 @@ class Unnoticed(OfFeatures):
 def knowing(attacks: Iterable[Attack]) -> dict[Attack, Attack]:
     """Return each of these attacks that needs no gradients, and the same of one who knows the detector."""
     return {
-        attack: replace(attack, name=f"{attack.name}-unnoticed", title=f"{attack.title}, detector known")
+        attack: attack.once_more("unnoticed", "detector known")
         for attack in attacks
         if attack.access == "black box"
     }

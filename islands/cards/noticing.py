@@ -13,7 +13,7 @@ from islands.cards.card import Noticed
 from islands.cards.detectors import NEEDS, Fitted, Scores, Seen, all_scores, auroc, fit, noticed
 from islands.cards.evolving import SAMPLE, Attack
 from islands.cards.last_features import LastLayer, features_of
-from islands.cards.real_level import Pictures, logits_of
+from islands.cards.real_level import Pictures, halves, logits_of
 from islands.classifiers.contract import Classifier
 from islands.errors import DataError
 from islands.store.images import render_all, stored_encoding
@@ -71,16 +71,14 @@ def learn(looks: Looks, pictures: Pictures, missing: dict[str, str]) -> Known:
             f"there are {count} real pictures, and at least {LEAST_REAL} are needed to say which are the "
             f"5 % that look least real, {2 * LEAST_REAL} for detectors that learn; give more with --pictures"
         )
-    order = torch.from_numpy(np.random.default_rng(0).permutation(count))
-    taught, looked_at = order[:0], order
-    if count >= 2 * LEAST_REAL:
-        taught, looked_at = order[: count // 2], order[count // 2 :]
-    else:
+    if count < 2 * LEAST_REAL:
         missing["features"] = (
             f"of {count} real pictures none are left to learn from: {2 * LEAST_REAL} are needed"
         )
-    fitted = fit(looks.at(pictures.images[taught]), pictures.labels[taught.numpy()]) if len(taught) else None
-    return Known(fitted, all_scores(looks.at(pictures.images[looked_at]), fitted))
+        return Known(None, all_scores(looks.at(pictures.images), None))
+    taught, looked_at = halves(pictures)
+    fitted = fit(looks.at(taught.images), taught.labels)
+    return Known(fitted, all_scores(looks.at(looked_at.images), fitted))
 
 
 def notice(
@@ -96,11 +94,11 @@ def notice(
     """
     groups = []
     for attack, reader in zip(attacks, readers, strict=True):
-        found = [_elites(reader, run) for run in range(reader.runs)]
+        found = [elites(reader, run) for run in range(reader.runs)]
         if runs := [looks.at(images) for images in found if images is not None]:
             groups.append((attack.title, runs))
     groups += [
-        (f"random {attack.title}", [looks.at(_random(reader))])
+        (f"random {attack.title}", [looks.at(random_pictures(reader))])
         for attack, reader in zip(attacks, readers, strict=True)
         if attack.access == "black box"
     ]
@@ -126,7 +124,7 @@ def _noticed(
     )
 
 
-def _elites(reader: StoreReader, run: int) -> Tensor | None:
+def elites(reader: StoreReader, run: int) -> Tensor | None:
     """Return elites that the network is sure of; None: there are none."""
     ids = reader.elite_columns(run, "id")["id"]
     sure = np.greater_equal(reader.confidence(run), _SURE)
@@ -144,7 +142,8 @@ def elite_images(reader: StoreReader, run: int, classes: Sequence[int]) -> Tenso
     return torch.stack([torch.from_numpy(picture).permute(2, 0, 1) for picture in pictures])
 
 
-def _random(reader: StoreReader) -> Tensor:
+def random_pictures(reader: StoreReader) -> Tensor:
+    """Return random images of a run's encoding: uint8 (n, channels, H, W)."""
     encoding = stored_encoding(reader)
     genomes = encoding.random(SAMPLE, torch.Generator().manual_seed(reader.config.seed))
     with torch.inference_mode():

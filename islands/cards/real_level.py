@@ -102,6 +102,17 @@ def pictures_for(classifier: Classifier, folder: Path | None) -> Pictures:
     return _some(Pictures(torch.stack(images), np.array(labels, np.int64), f"pictures of {folder.name}"))
 
 
+def halves(pictures: Pictures) -> tuple[Pictures, Pictures]:
+    """Return the pictures from which something learns, and those on which it is tried."""
+    order = np.random.default_rng(0).permutation(len(pictures.labels))
+    middle = len(order) // 2
+    first, second = (
+        Pictures(pictures.images[torch.from_numpy(rows)], pictures.labels[rows], pictures.name)
+        for rows in (order[:middle], order[middle:])
+    )
+    return first, second
+
+
 def level_of(logits: npt.NDArray[np.floating], pictures: Pictures) -> RealLevel:
     """Return what a network makes of pictures, by its `logits` (n, K) of them."""
     shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)

@@ -15,6 +15,7 @@ import torch
 
 from islands.cards.card_budget import Budget, Speed, choose
 from islands.cards.evolving import LEAST, PROTOCOL, RANDOM, RUNS, SAMPLE, Attack, run_config
+from islands.cards.mitigating import Kind
 from islands.cards.real_level import Pictures, logits_of
 from islands.classifiers.apart import one_thread
 from islands.classifiers.contract import Classifier
@@ -40,6 +41,7 @@ class Wish:
         runs: of each attack; None: five, fewer if the time is short.
         images: of each run; None: as many as the time allows.
         seed: of the runs.
+        mitigate: the mitigation that is tried; None: none.
     """
 
     network: NetworkConfig
@@ -50,6 +52,7 @@ class Wish:
     runs: int | None = None
     images: int | None = None
     seed: int = 0
+    mitigate: Kind | None = None
 
     def command(self, budget: Budget) -> str:
         """Return the command that makes the same card again."""
@@ -58,7 +61,23 @@ class Wish:
         words += ["--pictures", self.pictures] if self.pictures is not None else []
         words += ["--seeds", budget.runs, "--images", budget.images]
         words += ["--seed", self.seed] if self.seed else []
+        words += ["--mitigate", self.mitigate] if self.mitigate else []
         return islands_command(*words)
+
+    def call(self, budget: Budget) -> str:
+        """Return the call that makes it again of a network that no command can name."""
+        settings = {
+            "against": [named(each) for each in self.against],
+            "pictures": None if self.pictures is None else str(self.pictures),
+            "seeds": budget.runs,
+            "images": budget.images,
+            "seed": self.seed,
+            "mitigate": self.mitigate,
+        }
+        told = "".join(
+            f", {name}={value!r}" for name, value in settings.items() if value not in (None, [], 0)
+        )
+        return f"islands.card(network{told})  # network: {self.network.name}"
 
 
 def folder_of(network: NetworkConfig) -> Path:
@@ -189,15 +208,23 @@ def _workers(classifier: Classifier) -> int:
 
 
 def config_of(
-    wish: Wish, attack: Attack, budget: Budget, classifier: Classifier, seen: Classifier | None
+    wish: Wish,
+    attack: Attack,
+    budget: Budget,
+    classifier: Classifier,
+    seen: Classifier | None,
+    seed: int | None = None,
 ) -> RunConfig:
-    """Return the settings of an attack's run with a budget; what it sees has the store's network name."""
+    """Return the settings of an attack's run with a budget, under the card's seed or another.
+
+    The network is called what `seen` is, if that is what the attack sees.
+    """
     return run_config(
         attack,
         wish.network if seen is None else NetworkConfig(name=seen.name),
         wish.folder,
         runs=budget.runs,
         images=budget.images,
-        seed=wish.seed,
+        seed=wish.seed if seed is None else seed,
         workers=_workers(classifier),
     )
