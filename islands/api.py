@@ -371,6 +371,7 @@ def card(
     images: int | None = None,
     seed: int = 0,
     mitigate: Literal["none-of-the-above", "temperature", "ensemble"] | None = None,
+    labels_only: bool = False,
     out: Place | None = None,
     progress: bool | None = None,
     observe: Observe | None = None,
@@ -386,6 +387,7 @@ def card(
         images: of each run, in place of `minutes`; 2,000 or more.
         seed: of the runs.
         mitigate: a change of the network, which is attacked again; None: none.
+        labels_only: whether one attacks, too, who sees labels alone: an image costs 20 queries.
         out: a folder, from which the same call goes on; None: `cards/NETWORK`.
         progress: whether to say how it gets on; None: in terminals and notebooks.
         observe: called with a `Progress` about once an epoch.
@@ -429,6 +431,7 @@ def card(
         images=images,
         seed=seed,
         mitigate=mitigate,
+        labels_only=labels_only,
     )
     quiet = progress is False
     with watching(progress, observe) as tell:

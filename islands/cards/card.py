@@ -170,6 +170,30 @@ class InTheLoop(Part):
     digests: tuple[str, ...]
 
 
+class LabelsOnly(Part):
+    """An attack that sees labels alone, and evolves for images whose perturbed copies keep theirs.
+
+    Attributes:
+        name: of its store.
+        attack: in words.
+        copies: queries that an image costs.
+        images: of each run.
+        stable: by the share of copies that keep the label; N50, ranges and budgets count queries.
+        named: share of classes whose image in the end has the label of the class: mean over runs.
+        sure: share of classes whose image has a confidence that the attack did not see, by level.
+        digests: of each run.
+    """
+
+    name: str
+    attack: str
+    copies: int
+    images: int
+    stable: dict[str, Score]
+    named: Estimate
+    sure: dict[str, Estimate]
+    digests: tuple[str, ...]
+
+
 class Mitigated(Part):
     """An attack once more, on the network with a mitigation.
 
@@ -248,6 +272,7 @@ class Card(Part):
         carry_over: what `islands transfer` says of the other networks; None: `missing` says why.
         noticed: by detectors; empty: `missing` says why.
         in_the_loop: what that is worth to whom the detector is known; empty: `missing` says why.
+        labels_only: what an attacker gets who sees nothing else; None: it was not asked for.
         mitigation: that was asked for; None: none was.
         missing: why a section is not there, by its name.
         made: how.
@@ -268,6 +293,7 @@ class Card(Part):
     missing: dict[str, str]
     made: Made
     in_the_loop: tuple[InTheLoop, ...] = ()
+    labels_only: LabelsOnly | None = None
     mitigation: Mitigation | None = None
     protocol: str = PROTOCOL
     schema_version: int = SCHEMA_VERSION

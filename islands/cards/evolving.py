@@ -36,7 +36,7 @@ _SMALL = 64
 """Pixels a side up to which images are evolved pixel by pixel, and above which by their low frequencies: a
 genome of 224 x 224 pixels has 150,528 numbers, and none of its mutations is seen."""
 
-Access = Literal["black box", "gradients"]
+Access = Literal["black box", "gradients", "labels only"]
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from islands.archipelago.progress import Observe, observe_nothing
+from islands.cards import by_labels
 from islands.cards.attack_results import OWN_LEVEL, is_unreliable, random_images, result_of
 from islands.cards.card import AttackResult, Card, InTheLoop, Made, Mitigation, Network, Noticed, schema_text
 from islands.cards.card_budget import Budget
@@ -31,6 +32,7 @@ from islands.cards.noticing import Known, Looks, learn, notice
 from islands.cards.real_level import Pictures, level_of, logits_of, pictures_for, why_no_rho5
 from islands.cards.settling import Chosen, Wish, config_of, settled
 from islands.classifiers.apart import conditions
+from islands.classifiers.combinators import Stability
 from islands.classifiers.contract import Classifier
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.errors import DataError, InputError, NetworkError
@@ -171,9 +173,18 @@ def _make_card(
     }
     if not any(attack.access == "gradients" for attack in blind):
         missing["gradients"] = f"{classifier.name} lets no gradients pass: only a black box was attacked"
+    labels = None
+    if wish.labels_only:
+        few = replace(evolver, budget=replace(budget, images=by_labels.IMAGES))
+        stores[by_labels.ATTACK] = few.evolve(by_labels.ATTACK, Stability(classifier))
+        labels = by_labels.labels_only(classifier, stores[by_labels.ATTACK], levels)
     mitigation, more = _mitigation(evolver, looks, pictures, others, own, stores, results)
     stores |= more
-    judged = sum(reader.evaluations(run) for reader in stores.values() for run in range(reader.runs))
+    judged = sum(
+        reader.evaluations(run) * (Stability.COPIES if attack.access == "labels only" else 1)
+        for attack, reader in stores.items()
+        for run in range(reader.runs)
+    )
     card = Card(
         name=wish.network.label,
         dataset="none" if real is None else real.name,
@@ -186,6 +197,7 @@ def _make_card(
         carry_over=carry_over,
         noticed=noticed,
         in_the_loop=loops,
+        labels_only=labels,
         mitigation=mitigation,
         missing=missing,
         made=_made(wish, budget, stores, own),

@@ -121,6 +121,8 @@ def require_possible(
     Raises:
         InputError: it cannot; the line says what it needs.
     """
+    if kind not in KINDS:
+        raise InputError(f"mitigate: got {kind!r}; expected one of {', '.join(KINDS)}")
     flag, name = f"--mitigate {kind}:", looks.classifier.name
     if kind == "ensemble":
         if not others:

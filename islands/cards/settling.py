@@ -18,6 +18,7 @@ from islands.cards.evolving import LEAST, PROTOCOL, RANDOM, RUNS, SAMPLE, Attack
 from islands.cards.mitigating import Kind
 from islands.cards.real_level import Pictures, logits_of
 from islands.classifiers.apart import one_thread
+from islands.classifiers.combinators import Stability
 from islands.classifiers.contract import Classifier
 from islands.config import NetworkConfig, RunConfig
 from islands.errors import InputError
@@ -42,6 +43,7 @@ class Wish:
         images: of each run; None: as many as the time allows.
         seed: of the runs.
         mitigate: the mitigation that is tried; None: none.
+        labels_only: whether one attacks who sees labels alone.
     """
 
     network: NetworkConfig
@@ -53,6 +55,7 @@ class Wish:
     images: int | None = None
     seed: int = 0
     mitigate: Kind | None = None
+    labels_only: bool = False
 
     def command(self, budget: Budget) -> str:
         """Return the command that makes the same card again."""
@@ -62,6 +65,7 @@ class Wish:
         words += ["--seeds", budget.runs, "--images", budget.images]
         words += ["--seed", self.seed] if self.seed else []
         words += ["--mitigate", self.mitigate] if self.mitigate else []
+        words += ["--labels-only"] if self.labels_only else []
         return islands_command(*words)
 
     def call(self, budget: Budget) -> str:
@@ -73,6 +77,7 @@ class Wish:
             "images": budget.images,
             "seed": self.seed,
             "mitigate": self.mitigate,
+            "labels_only": self.labels_only,
         }
         told = "".join(
             f", {name}={value!r}" for name, value in settings.items() if value not in (None, [], 0)
@@ -190,7 +195,10 @@ def _measured(
     looks = 0 if pictures is None else 3 * an_image
     scored = len(wish.against) * len(classifier.classes) * an_image
     fixed = time.monotonic() - started + blind * (RANDOM * an_image + SAMPLE * looks)
-    return Speed(seconds, _workers(classifier), fixed, len(chosen) * (sheet * looks + scored))
+    each_run = len(chosen) * (sheet * looks + scored)
+    if wish.labels_only:
+        each_run += LEAST * Stability.COPIES * an_image / _workers(classifier)
+    return Speed(seconds, _workers(classifier), fixed, each_run)
 
 
 def _alone(classifier: Classifier) -> float:

@@ -49,6 +49,10 @@ def card(
         Mitigation | None,
         typer.Option("--mitigate", help="Change the network so, and attack it again: before and after."),
     ] = None,
+    labels_only: Annotated[
+        bool,
+        typer.Option("--labels-only", help="Attack by labels alone as well; an image costs 20 queries."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where it goes; cards/NETWORK otherwise.")
     ] = None,
@@ -73,6 +77,7 @@ def card(
         images=images,
         seed=seed,
         mitigate=None if mitigate is None else mitigate.value,
+        labels_only=labels_only,
     )
     with stdout_for_result(), observer(progress) as observe:
         found = make_card(wish, observe)

@@ -260,6 +260,8 @@ def test_a_network_of_ones_own_has_a_card_that_goes_on(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "card/patterns").rglob("*")}
     assert islands.card(network, **settings) == found
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(InputError, match="mitigate: got 'prayer'; expected one of none-of-the-above"):
+        islands.card(network, mitigate="prayer", **settings)  # type: ignore[arg-type]
     network.fingerprint = "brightness 2"
     with pytest.raises(InputError, match="another fingerprint"):
         islands.card(network, **settings)
