@@ -143,7 +143,8 @@ def _make_card(
     if wish.mitigate is not None:
         require_possible(wish.mitigate, looks, pictures, others)
         later = [*of_other_seeds(wish.mitigate, blind), *against_mitigated(wish.mitigate, blind).values()]
-    budget = settled(wish, classifier, {**chosen, **dict.fromkeys(later, own)}, pictures, started, say)
+    measured = {**chosen, **dict.fromkeys(later, own)}
+    budget = settled(wish, classifier, measured, pictures, known is not None, started, say)
     evolver = _Evolver(wish, budget, classifier, observe, say)
     stores = {attack: evolver.evolve(attack, seen) for attack, seen in chosen.items()}
     readers = [stores[attack] for attack in blind]

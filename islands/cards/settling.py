@@ -105,6 +105,7 @@ def settled(
     classifier: Classifier,
     chosen: Chosen,
     pictures: Pictures | None,
+    detects: bool,
     started: float,
     say: Callable[[str], None],
 ) -> Budget:
@@ -115,6 +116,7 @@ def settled(
         classifier: that is attacked.
         chosen: how.
         pictures: real ones.
+        detects: whether detectors look at images.
         started: when the card was, as `time.monotonic` has it.
         say: takes lines for people.
     """
@@ -134,7 +136,7 @@ def settled(
     if wish.folder.exists() and any(not each.name.startswith(".") for each in wish.folder.iterdir()):
         raise InputError(f"{wish.folder} is not empty and holds no card; name another folder with --out")
     say("measuring how fast this machine is")
-    speed = _measured(wish, classifier, chosen, pictures, started)
+    speed = _measured(wish, classifier, chosen, detects, started)
     budget = choose(speed, wish.minutes, wish.runs, wish.images)
     write_whole(path, json.dumps({**subject, **asdict(budget)}, indent=1) + "\n")
     for line in plan_lines(budget, chosen, len(classifier.classes), speed):
@@ -178,9 +180,7 @@ def _kept(path: Path, subject: dict[str, Any], wish: Wish) -> Budget:
     return budget
 
 
-def _measured(
-    wish: Wish, classifier: Classifier, chosen: Chosen, pictures: Pictures | None, started: float
-) -> Speed:
+def _measured(wish: Wish, classifier: Classifier, chosen: Chosen, detects: bool, started: float) -> Speed:
     seconds = []
     for attack, seen in chosen.items():
         config = config_of(wish, attack, Budget(1, LEAST, 0.0), classifier, seen)
@@ -192,7 +192,7 @@ def _measured(
     an_image = _alone(classifier)
     sheet = min(len(classifier.classes), SAMPLE)
     # Features cost a pass of their own.
-    looks = 0 if pictures is None else 3 * an_image
+    looks = 3 * an_image if detects else 0
     scored = len(wish.against) * len(classifier.classes) * an_image
     fixed = time.monotonic() - started + blind * (RANDOM * an_image + SAMPLE * looks)
     each_run = len(chosen) * (sheet * looks + scored)
