@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from islands.archipelago.progress import Observe
     from islands.cards.card import Card
     from islands.classifiers.contract import Classifier
-    from islands.config import RunConfig
     from islands.results import Results
     from islands.runs.verify import Verification
     from islands.store.columns import Columns
@@ -90,6 +89,7 @@ def evolve(
     from islands.experiments.configure import resolve_run_config
     from islands.observe.display import watching
     from islands.results import Results
+    from islands.runs.launch import launch
 
     folder = None if store is not None else tempfile.mkdtemp(prefix="islands-")
     config = resolve_run_config(
@@ -106,12 +106,7 @@ def evolve(
         written=True,
     )
     with watching(progress, observe) as tell:
-        if isinstance(network, str | Mapping):
-            from islands.runs.launch import launch
-
-            launch(config, tell)
-        else:
-            _evolve_here(config, network, tell)
+        launch(config, tell, None if isinstance(network, str | Mapping) else network)
     results = Results(config.store)
     if folder is not None:
         weakref.finalize(results.reader, shutil.rmtree, folder, ignore_errors=True)
@@ -242,7 +237,7 @@ def score(images: Place, networks: Sequence[Network], *, at: str | int | None = 
     from islands.store.location import is_store_folder
 
     named = _listed("networks", networks)
-    read = read_networks([each if isinstance(each, str) else json.dumps(dict(each)) for each in named])
+    read = read_networks(_as_texts(named))
     place = _place(images)
     if "://" in place or is_store_folder(Path(place)):
         return score_store(place, read, at=_checkpoint(at), into_store=at is None)
@@ -315,7 +310,7 @@ def export(
     store: Place,
     folder: Place,
     *,
-    layout: Literal["paper", "flat", "folder", "cells", "zarr"] = "paper",
+    layout: Literal["paper", "flat", "folder", "cells", "pytorch-ood", "openood", "zarr"] = "paper",
     at: str | int | None = None,
 ) -> int:
     """Export a checkpoint, and return the number of files written.
@@ -324,8 +319,8 @@ def export(
         store: where it is.
         folder: where the files go; it must be empty, or not exist.
         layout: `paper`: names as in the authors' release; `flat`: one folder; `folder`: one for each class,
-            as torchvision's `ImageFolder` expects; `zarr`: a plain Zarr directory. With images comes
-            `images.csv`.
+            as torchvision's `ImageFolder` expects; `pytorch-ood` and `openood`: as these benchmarks do, with
+            a data sheet; `zarr`: a plain Zarr directory. With images comes `images.csv`.
         at: an earlier checkpoint; None: the latest.
 
     Raises:
@@ -367,7 +362,7 @@ def report(store: Place, file: Place = "report.html", *, at: str | int | None = 
 
 
 def card(
-    network: Network,
+    network: Network | Classifier,
     *,
     against: Sequence[Network] = (),
     pictures: Place | None = None,
@@ -375,6 +370,8 @@ def card(
     seeds: int | None = None,
     images: int | None = None,
     seed: int = 0,
+    mitigate: Literal["none-of-the-above", "temperature", "ensemble"] | None = None,
+    labels_only: bool = False,
     out: Place | None = None,
     progress: bool | None = None,
     observe: Observe | None = None,
@@ -382,13 +379,15 @@ def card(
     """Say how a network is fooled: how easily, in which classes, and by what; page and badge are written too.
 
     Args:
-        network: that is attacked; see `Network`.
+        network: that is attacked; see `Network`, or a classifier of your own.
         against: others that are shown the images.
         pictures: a folder of real pictures, with a folder for each class; None: those at hand.
         minutes: about how long it may take.
         seeds: runs of each attack; None: five, or what the time allows.
         images: of each run, in place of `minutes`; 2,000 or more.
         seed: of the runs.
+        mitigate: a change of the network, which is attacked again; None: none.
+        labels_only: whether one attacks, too, who sees labels alone: an image costs 20 queries.
         out: a folder, from which the same call goes on; None: `cards/NETWORK`.
         progress: whether to say how it gets on; None: in terminals and notebooks.
         observe: called with a `Progress` about once an epoch.
@@ -409,17 +408,21 @@ def card(
     from islands.cards.card_page import write_page
     from islands.cards.making import make_card
     from islands.cards.settling import Wish, folder_of
+    from islands.config import NetworkConfig
     from islands.config.resolve import read_networks
     from islands.observe.display import watching
     from islands.observe.lines import say
 
     others = _listed("against", against, least=0)
-    own, *rest = read_networks(
-        [each if isinstance(each, str) else json.dumps(dict(each)) for each in (network, *others)]
-    )
-    folder = folder_of(own) if out is None else Path(_place(out))
+    own = None if isinstance(network, str | Mapping) else network
+    rest = read_networks(_as_texts(others))
+    if isinstance(network, str | Mapping):
+        (subject,) = read_networks(_as_texts([network]))
+    else:
+        subject = NetworkConfig(name=network.name)
+    folder = folder_of(subject) if out is None else Path(_place(out))
     wish = Wish(
-        network=own,
+        network=subject,
         folder=folder,
         against=tuple(rest),
         pictures=None if pictures is None else Path(_place(pictures)),
@@ -427,9 +430,12 @@ def card(
         runs=seeds,
         images=images,
         seed=seed,
+        mitigate=mitigate,
+        labels_only=labels_only,
     )
+    quiet = progress is False
     with watching(progress, observe) as tell:
-        found = make_card(wish, tell, say=(lambda _: None) if progress is False else say)
+        found = make_card(wish, tell, (lambda _: None) if quiet else say, own)
     if found is None:
         raise KeyboardInterrupt
     write_page(found, folder)
@@ -457,22 +463,12 @@ def _listed(name: str, values: Sequence[_T], least: int = 1) -> Sequence[_T]:
     return values
 
 
+def _as_texts(networks: Sequence[Network]) -> list[str]:
+    """Return networks as the command line takes them."""
+    return [each if isinstance(each, str) else json.dumps(dict(each)) for each in networks]
+
+
 def _settings_of(network: Network | Classifier) -> dict[str, Any]:
     if isinstance(network, Mapping):
         return dict(network)
     return {"name": network if isinstance(network, str) else network.name}
-
-
-def _evolve_here(config: RunConfig, classifier: Classifier, observe: Observe) -> None:
-    """Evolve against a classifier that this process alone has."""
-    from contextlib import closing
-
-    from islands.archipelago.executor import InProcessExecutor
-    from islands.archipelago.host import assemble
-    from islands.runs.launch import run_in_store
-    from islands.store.creation import require_free
-
-    require_free(config.store)
-    workers = config.workers
-    with closing(InProcessExecutor(assemble(config, classifier), workers.count, workers.threads)) as executor:
-        run_in_store(config, executor, observe)

@@ -8,20 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from islands.archipelago.executor import Executor, InProcessExecutor
-from islands.archipelago.host import build_host
+from islands.archipelago.host import assemble, build_host
 from islands.archipelago.messages import NetworkFacts
 from islands.archipelago.scorer import build_scorer
 from islands.archipelago.scorers import InProcessScorers, Scorers
+from islands.classifiers.contract import Classifier
 from islands.config import WorkConfig
 from islands.errors import ConfigError
 
 SOURCE = "the source network"
 
 
-def build_executor(config: WorkConfig) -> Executor:
-    """Start the workers that a configuration asks for."""
-    if config.workers.executor == "in-process":
-        return InProcessExecutor(build_host(config), config.workers.count, config.workers.threads)
+def build_executor(config: WorkConfig, classifier: Classifier | None = None) -> Executor:
+    """Start the workers that a configuration asks for.
+
+    Args:
+        config: see there.
+        classifier: in place of the network that it names; workers are threads of this process then.
+    """
+    if classifier is not None or config.workers.executor == "in-process":
+        host = build_host(config) if classifier is None else assemble(config, classifier)
+        return InProcessExecutor(host, config.workers.count, config.workers.threads)
     from islands.archipelago.ray_executor import RayExecutor
 
     return RayExecutor(config)

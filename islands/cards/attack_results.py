@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from islands.cards.card import AttackResult, ClassResult
+from islands.cards.card import AttackResult, ClassResult, GroupResult
+from islands.cards.class_groups import groups_of
 from islands.cards.evolving import INITIAL, Attack, improvements
-from islands.cards.images_to_fool import Improvements, first_reached, geometric_mean, profile, score
+from islands.cards.images_to_fool import (
+    Improvements,
+    Score,
+    first_reached,
+    geometric_mean,
+    images_to_half,
+    profile,
+    score,
+)
 from islands.classifiers.apart import one_thread
 from islands.classifiers.contract import Classifier
 from islands.store.images import stored_encoding
@@ -43,18 +52,14 @@ def result_of(
     """
     classes = len(reader.classes)
     budget = reader.config.evolution.images_by(reader.config.evolve.generations)
-    found = [improvements(reader, run) for run in range(reader.runs)]
-    reached = {
-        name: np.stack([first_reached(run, classes, level) for run in found])
-        for name, level in levels.items()
-    }
+    reached = reached_by(reader, levels, classes)
     shown = OWN_LEVEL if OWN_LEVEL in levels else _FALLBACK
     return AttackResult(
         name=attack.name,
         title=attack.title,
         encoding=attack.encoding,
         access=attack.access,
-        scores={name: score(reached[name], level, budget) for name, level in levels.items()},
+        scores=scores_of(reached, levels, budget),
         random={
             name: score(first_reached(control, classes, level)[None], level, random_images)
             for name, level in levels.items()
@@ -65,7 +70,27 @@ def result_of(
         level=shown,
         classes=tuple(_classes(reader, reached[shown])),
         digests=tuple(reader.digest(run) for run in range(reader.runs)),
+        groups=tuple(_groups(reader, reached[shown])),
     )
+
+
+def reached_by(
+    reader: StoreReader, levels: Mapping[str, float], classes: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return N (R, `classes`) of each run and of the first classes, at each level."""
+    found = [improvements(reader, run) for run in range(reader.runs)]
+    every = len(reader.classes)
+    return {
+        name: np.stack([first_reached(run, every, level)[:classes] for run in found])
+        for name, level in levels.items()
+    }
+
+
+def scores_of(
+    reached: Mapping[str, npt.NDArray[np.float64]], levels: Mapping[str, float], budget: int
+) -> dict[str, Score]:
+    """Return the score at each level."""
+    return {name: score(reached[name], level, budget) for name, level in levels.items()}
 
 
 def _classes(reader: StoreReader, reached: npt.NDArray[np.float64]) -> list[ClassResult]:
@@ -86,6 +111,17 @@ def _classes(reader: StoreReader, reached: npt.NDArray[np.float64]) -> list[Clas
         )
         for row, name in enumerate(reader.classes)
     ]
+
+
+def _groups(reader: StoreReader, reached: npt.NDArray[np.float64]) -> Iterator[GroupResult]:
+    for name, rows in groups_of(reader.classes).items():
+        images = float(np.median(images_to_half(reached[:, rows])))
+        yield GroupResult(
+            name=name,
+            classes=len(rows),
+            images=images if np.isfinite(images) else None,
+            reached=float(np.isfinite(reached[:, rows]).mean()),
+        )
 
 
 def random_images(reader: StoreReader, classifier: Classifier, count: int) -> Improvements:

@@ -58,6 +58,22 @@ class ClassResult(Part):
     next: str
 
 
+class GroupResult(Part):
+    """A group of classes under one attack, at the level of `AttackResult.level`.
+
+    Attributes:
+        name: of the group.
+        classes: how many.
+        images: after which half of them are fooled, the median over runs; None: more than the budget.
+        reached: share of them that is fooled in the end, the mean over runs.
+    """
+
+    name: str
+    classes: int
+    images: float | None
+    reached: float
+
+
 class AttackResult(Part):
     """One way to attack.
 
@@ -74,6 +90,7 @@ class AttackResult(Part):
         level: of `classes`.
         classes: all, in the order of the network.
         digests: of each run.
+        groups: of classes, where the names are ImageNet's.
     """
 
     name: str
@@ -88,6 +105,7 @@ class AttackResult(Part):
     level: str
     classes: tuple[ClassResult, ...]
     digests: tuple[str, ...]
+    groups: tuple[GroupResult, ...] = ()
 
 
 class Noticed(Part):
@@ -110,6 +128,109 @@ class Noticed(Part):
     real: int
     noticed: Estimate
     auroc: Estimate
+
+
+class Facing(Part):
+    """Images that face a detector: shares of classes, the mean over runs and its interval.
+
+    Attributes:
+        sure: of whose image the network is as sure as `InTheLoop.sure`.
+        unnoticed: whose image passes for real where 5 % of the real pictures do not.
+        both: whose image does both.
+    """
+
+    sure: Estimate
+    unnoticed: Estimate
+    both: Estimate
+
+
+class InTheLoop(Part):
+    """An attack once more, of one who knows the detector: only images that pass it count in full.
+
+    Attributes:
+        name: of its store.
+        attack: that it is once more.
+        detector: that is known.
+        images: of each run.
+        classes: that are looked at.
+        sure: the confidence that counts.
+        blind: images of the attack that does not know it.
+        aware: of that which does.
+        digests: of each run of the latter.
+    """
+
+    name: str
+    attack: str
+    detector: str
+    images: int
+    classes: int
+    sure: float
+    blind: Facing
+    aware: Facing
+    digests: tuple[str, ...]
+
+
+class LabelsOnly(Part):
+    """An attack that sees labels alone, and evolves for images whose perturbed copies keep theirs.
+
+    Attributes:
+        name: of its store.
+        attack: in words.
+        copies: queries that an image costs.
+        images: of each run.
+        stable: by the share of copies that keep the label; N50, ranges and budgets count queries.
+        named: share of classes whose image in the end has the label of the class: mean over runs.
+        sure: share of classes whose image has a confidence that the attack did not see, by level.
+        digests: of each run.
+    """
+
+    name: str
+    attack: str
+    copies: int
+    images: int
+    stable: dict[str, Score]
+    named: Estimate
+    sure: dict[str, Estimate]
+    digests: tuple[str, ...]
+
+
+class Mitigated(Part):
+    """An attack once more, on the network with a mitigation.
+
+    Attributes:
+        name: of its store.
+        attack: that it is once more.
+        before: scores on the network as it was, by level; rho5 is its own.
+        after: on the changed network, of the same classes and budget; rho5 is the changed network's own.
+        digests: of each run of the latter.
+    """
+
+    name: str
+    attack: str
+    before: dict[str, Score]
+    after: dict[str, Score]
+    digests: tuple[str, ...]
+
+
+class Mitigation(Part):
+    """What a change of the network is worth.
+
+    Attributes:
+        kind: its name.
+        what: in words.
+        real_before: the network on real pictures from which nothing was learnt; None: there are none.
+        real_after: the changed network on the same.
+        recognised: share of the images that had evolved against the network, under seeds from which nothing
+            was learnt, that go to the class of what belongs to none; None: there is no such class.
+        attacks: once more.
+    """
+
+    kind: str
+    what: str
+    real_before: RealLevel | None
+    real_after: RealLevel | None
+    recognised: float | None
+    attacks: tuple[Mitigated, ...]
 
 
 class Made(Part):
@@ -150,6 +271,9 @@ class Card(Part):
         attacks: on it.
         carry_over: what `islands transfer` says of the other networks; None: `missing` says why.
         noticed: by detectors; empty: `missing` says why.
+        in_the_loop: what that is worth to whom the detector is known; empty: `missing` says why.
+        labels_only: what an attacker gets who sees nothing else; None: it was not asked for.
+        mitigation: that was asked for; None: none was.
         missing: why a section is not there, by its name.
         made: how.
         protocol: that defines the scores.
@@ -168,6 +292,9 @@ class Card(Part):
     noticed: tuple[Noticed, ...]
     missing: dict[str, str]
     made: Made
+    in_the_loop: tuple[InTheLoop, ...] = ()
+    labels_only: LabelsOnly | None = None
+    mitigation: Mitigation | None = None
     protocol: str = PROTOCOL
     schema_version: int = SCHEMA_VERSION
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from islands.cards.evolving import INITIAL, LEAST, MOST, RUNS, STEP
 from islands.errors import InputError
 
-OVERHEAD = 0.75
-"""Of the time that is asked for, what evolution may take; the rest is for pictures, controls and the page."""
+SHARE = 0.85
+"""Of the time that is asked for, what is given out; the rest is for commits, the page and a slow moment."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,19 @@ class Speed:
     Attributes:
         seconds: for an image of each attack, on one worker while the others work too.
         workers: that work side by side.
-        scored: images that networks score beside each run, such as its elites for a comparison.
+        fixed: what has to be done whatever the budget is, such as controls, and what has been done.
+        each_run: what is done beside each run of all attacks, such as to show its elites to detectors.
     """
 
     seconds: Sequence[float]
     workers: int
-    scored: int
+    fixed: float
+    each_run: float
 
     def of(self, runs: int, images: int) -> float:
-        """Return the seconds that all attacks take."""
+        """Return the seconds that all of it takes."""
         rounds = -(-runs // self.workers)
-        return sum(self.seconds) * (rounds * images + runs * self.scored)
+        return self.fixed + runs * self.each_run + sum(self.seconds) * rounds * images
 
 
 def choose(speed: Speed, minutes: float, runs: int | None, images: int | None) -> Budget:
@@ -62,14 +64,14 @@ def choose(speed: Speed, minutes: float, runs: int | None, images: int | None) -
     if images is not None:
         whole = rounded(images)
         return Budget(runs or RUNS, whole, speed.of(runs or RUNS, whole))
-    seconds = OVERHEAD * 60 * minutes
+    seconds = SHARE * 60 * minutes
     for count in (runs,) if runs is not None else range(RUNS, 0, -1):
-        rest = seconds - sum(speed.seconds) * count * speed.scored
+        rest = seconds - speed.of(count, 0)
         afforded = int(rest / (sum(speed.seconds) * -(-count // speed.workers)))
         if afforded >= LEAST:
             whole = rounded(min(afforded, MOST))
             return Budget(count, whole, speed.of(count, whole))
-    least = speed.of(runs or 1, LEAST) / 60 / OVERHEAD
+    least = speed.of(runs or 1, LEAST) / 60 / SHARE
     raise InputError(
         f"--minutes: got {minutes:g}, too few for any verdict: on this machine {LEAST:,} images of each "
         f"attack, the least, take {least:.1f}; give --minutes {1.2 * least + 0.05:.1f}, or more"

@@ -13,6 +13,7 @@ import yaml
 
 from islands.cards.card import AttackResult, Card, ClassResult, Noticed
 from islands.cards.making import NAME, Evidence
+from islands.cards.model_index import write_model_card
 from islands.cards.noticing import LEAST_REAL
 from islands.files import write_whole
 from islands.reports.page import data_uri, fill, libraries
@@ -32,10 +33,11 @@ _ROWS = 200
 
 
 def write_page(found: Evidence, folder: Path) -> Path:
-    """Write the page and the badge of a card into its folder, and return the path of the page."""
+    """Write the page, the badge and `card.md` of a card into its folder, and return the page's path."""
     page = folder / f"{NAME}.html"
     write_whole(page, render(found))
     write_whole(folder / "badge.svg", badge(found.card))
+    write_model_card(found.card, folder)
     return page
 
 
@@ -57,6 +59,7 @@ def render(found: Evidence) -> str:
         percent=percent,
         number=lambda value: f"{value:,.0f}",
         level_name=_level_name,
+        level=lambda confidence: level(round(confidence, 4)),
         yaml=lambda settings: yaml.safe_dump(settings, sort_keys=False),
         interval=_interval,
         numbers=_numbers,

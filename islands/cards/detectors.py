@@ -160,9 +160,14 @@ NEEDS = {
 """What each detector has to see."""
 
 
+def threshold(real: Scores) -> float:
+    """Return the score below which images are rejected, and at most 5 % of the real ones are."""
+    return float(np.sort(real)[len(real) // REJECTED])
+
+
 def noticed(scores: Scores, real: Scores) -> float:
     """Return the share of images that are rejected where at most 5 % of the real ones are."""
-    return float((scores < np.sort(real)[len(real) // REJECTED]).mean())
+    return float((scores < threshold(real)).mean())
 
 
 def auroc(scores: Scores, real: Scores) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,11 +29,14 @@ RUNS = 5
 RANDOM = 1000
 """Random images of each encoding, as a control."""
 
+SAMPLE = 200
+"""Elites of a run that detectors look at, at most, and random images."""
+
 _SMALL = 64
 """Pixels a side up to which images are evolved pixel by pixel, and above which by their low frequencies: a
 genome of 224 x 224 pixels has 150,528 numbers, and none of its mutations is seen."""
 
-Access = Literal["black box", "gradients"]
+Access = Literal["black box", "gradients", "labels only"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,10 @@ class Attack:
     encoding: Literal["cppn", "direct", "dct"]
     access: Access
     preset: Literal["swift", "white-box"]
+
+    def once_more(self, name: str, words: str) -> Attack:
+        """Return the same attack on something else, which `words` tell."""
+        return replace(self, name=f"{self.name}-{name}", title=f"{self.title}, {words}")
 
 
 def attacks(classifier: Classifier) -> tuple[Attack, ...]:

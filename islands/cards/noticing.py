@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from islands.cards.card import Noticed
-from islands.cards.detectors import NEEDS, Fitted, Seen, all_scores, auroc, fit, noticed
-from islands.cards.evolving import Attack
-from islands.cards.last_features import features_of
-from islands.cards.real_level import Pictures, logits_of
+from islands.cards.detectors import NEEDS, Fitted, Scores, Seen, all_scores, auroc, fit, noticed
+from islands.cards.evolving import SAMPLE, Attack
+from islands.cards.last_features import LastLayer, features_of
+from islands.cards.real_level import Pictures, halves, logits_of
 from islands.classifiers.contract import Classifier
-from islands.errors import DataError, NetworkError
+from islands.errors import DataError
 from islands.store.images import render_all, stored_encoding
 from islands.store.reader import StoreReader
 from islands.transfers.learning import estimate
@@ -25,26 +26,39 @@ LEAST_REAL = 200
 _SURE = 0.5
 """Confidence of the elites that are looked at: what the network does not believe in needs no detector."""
 
-_SAMPLE = 200
-"""Elites of a run at most, and random images."""
+
+class Looks:
+    """Asks a network what it makes of images; for features as well, where it has some."""
+
+    def __init__(self, classifier: Classifier, last: LastLayer | None) -> None:
+        self.classifier, self.last = classifier, last
+
+    def at(self, images: Tensor) -> Seen:
+        """Return what the network makes of uint8 images (n, channels, H, W)."""
+        features = None if self.last is None else features_of(self.last, images)
+        return Seen(logits_of(self.classifier, images), features)
 
 
-def notice(
-    classifier: Classifier,
-    attacks: Sequence[Attack],
-    readers: Sequence[StoreReader],
-    pictures: Pictures,
-    missing: dict[str, str],
-) -> tuple[Noticed, ...]:
-    """Return what each detector notices of each attack's elites, and of random images.
+class Known(NamedTuple):
+    """What detectors know of real pictures.
 
-    Where there are twice as many real pictures as are needed, half of them teach the detectors that have to
-    learn, and the other half are looked at.
+    Attributes:
+        fitted: what they learnt from some; None: there were too few.
+        real: scores of others by detector.
+    """
+
+    fitted: Fitted | None
+    real: Mapping[str, Scores]
+
+
+def learn(looks: Looks, pictures: Pictures, missing: dict[str, str]) -> Known:
+    """Return what detectors know of real pictures.
+
+    Where there are twice as many as are needed, half of them teach the detectors that have to learn, and the
+    other half are looked at.
 
     Args:
-        classifier: that was attacked.
-        attacks: on it.
-        readers: their stores.
+        looks: of the network.
         pictures: real ones.
         missing: takes why some detectors are not there.
 
@@ -57,55 +71,46 @@ def notice(
             f"there are {count} real pictures, and at least {LEAST_REAL} are needed to say which are the "
             f"5 % that look least real, {2 * LEAST_REAL} for detectors that learn; give more with --pictures"
         )
-    looks = _Looks(classifier, missing)
-    order = torch.from_numpy(np.random.default_rng(0).permutation(count))
-    taught, looked_at = order[:0], order
-    if count >= 2 * LEAST_REAL:
-        taught, looked_at = order[: count // 2], order[count // 2 :]
-    else:
+    if count < 2 * LEAST_REAL:
         missing["features"] = (
             f"of {count} real pictures none are left to learn from: {2 * LEAST_REAL} are needed"
         )
-    fitted = fit(looks.at(pictures.images[taught]), pictures.labels[taught.numpy()]) if len(taught) else None
-    real = all_scores(looks.at(pictures.images[looked_at]), fitted)
+        return Known(None, all_scores(looks.at(pictures.images), None))
+    taught, looked_at = halves(pictures)
+    fitted = fit(looks.at(taught.images), taught.labels)
+    return Known(fitted, all_scores(looks.at(looked_at.images), fitted))
+
+
+def notice(
+    looks: Looks, attacks: Sequence[Attack], readers: Sequence[StoreReader], known: Known
+) -> tuple[Noticed, ...]:
+    """Return what each detector notices of each attack's elites, and of random images.
+
+    Args:
+        looks: of the network that was attacked.
+        attacks: on it.
+        readers: their stores.
+        known: of real pictures.
+    """
     groups = []
     for attack, reader in zip(attacks, readers, strict=True):
-        found = [_elites(reader, run) for run in range(reader.runs)]
+        found = [elites(reader, run) for run in range(reader.runs)]
         if runs := [looks.at(images) for images in found if images is not None]:
             groups.append((attack.title, runs))
     groups += [
-        (f"random {attack.title}", [looks.at(_random(reader))])
+        (f"random {attack.title}", [looks.at(random_pictures(reader))])
         for attack, reader in zip(attacks, readers, strict=True)
         if attack.access == "black box"
     ]
     return tuple(
-        _noticed(detector, images, runs, fitted, real[detector])
-        for detector in real
+        _noticed(detector, images, runs, known.fitted, real)
+        for detector, real in known.real.items()
         for images, runs in groups
     )
 
 
-class _Looks:
-    """Asks the network, for features as long as it has some."""
-
-    def __init__(self, classifier: Classifier, missing: dict[str, str]) -> None:
-        self._classifier, self._missing = classifier, missing
-        self._has_features = True
-
-    def at(self, images: Tensor) -> Seen:
-        """Return what the network makes of images."""
-        features = None
-        if self._has_features:
-            try:
-                features = features_of(self._classifier, images)
-            except NetworkError as error:
-                self._has_features = False
-                self._missing["features"] = str(error)
-        return Seen(logits_of(self._classifier, images), features)
-
-
 def _noticed(
-    detector: str, images: str, runs: Sequence[Seen], fitted: Fitted | None, real: np.ndarray
+    detector: str, images: str, runs: Sequence[Seen], fitted: Fitted | None, real: Scores
 ) -> Noticed:
     scores = [all_scores(run, fitted)[detector] for run in runs]
     return Noticed(
@@ -119,21 +124,27 @@ def _noticed(
     )
 
 
-def _elites(reader: StoreReader, run: int) -> Tensor | None:
+def elites(reader: StoreReader, run: int) -> Tensor | None:
     """Return elites that the network is sure of; None: there are none."""
     ids = reader.elite_columns(run, "id")["id"]
     sure = np.greater_equal(reader.confidence(run), _SURE)
     filled = np.flatnonzero(np.greater_equal(ids, 0) & sure)
-    if len(filled) > _SAMPLE:
-        filled = np.sort(np.random.default_rng(run).choice(filled, _SAMPLE, replace=False))
+    if len(filled) > SAMPLE:
+        filled = np.sort(np.random.default_rng(run).choice(filled, SAMPLE, replace=False))
     if not len(filled):
         return None
-    pictures = render_all(reader, run, filled.tolist())
+    return elite_images(reader, run, filled.tolist())
+
+
+def elite_images(reader: StoreReader, run: int, classes: Sequence[int]) -> Tensor:
+    """Return the elites of some classes of a run: uint8 (n, channels, H, W)."""
+    pictures = render_all(reader, run, list(classes))
     return torch.stack([torch.from_numpy(picture).permute(2, 0, 1) for picture in pictures])
 
 
-def _random(reader: StoreReader) -> Tensor:
+def random_pictures(reader: StoreReader) -> Tensor:
+    """Return random images of a run's encoding: uint8 (n, channels, H, W)."""
     encoding = stored_encoding(reader)
-    genomes = encoding.random(_SAMPLE, torch.Generator().manual_seed(reader.config.seed))
+    genomes = encoding.random(SAMPLE, torch.Generator().manual_seed(reader.config.seed))
     with torch.inference_mode():
         return encoding.render(genomes).clone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -41,6 +42,13 @@ class Pictures(NamedTuple):
     images: Tensor
     labels: npt.NDArray[np.int64]
     name: str
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of images and classes."""
+        sha = hashlib.sha256(self.images.contiguous().numpy().tobytes())
+        sha.update(self.labels.tobytes())
+        return sha.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,17 @@ def pictures_for(classifier: Classifier, folder: Path | None) -> Pictures:
         images.append(_square(picture.pixels, size))
         labels.append(picture.class_)
     return _some(Pictures(torch.stack(images), np.array(labels, np.int64), f"pictures of {folder.name}"))
+
+
+def halves(pictures: Pictures) -> tuple[Pictures, Pictures]:
+    """Return the pictures from which something learns, and those on which it is tried."""
+    order = np.random.default_rng(0).permutation(len(pictures.labels))
+    middle = len(order) // 2
+    first, second = (
+        Pictures(pictures.images[torch.from_numpy(rows)], pictures.labels[rows], pictures.name)
+        for rows in (order[:middle], order[middle:])
+    )
+    return first, second
 
 
 def level_of(logits: npt.NDArray[np.floating], pictures: Pictures) -> RealLevel:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.engines import TORCH, Engine
-from islands.classifiers.network_classifier import NetworkClassifier
 from islands.classifiers.openvino_engine import instruction_set
 from islands.devices import host_waits
 
@@ -67,8 +66,8 @@ def conditions(classifier: Classifier) -> dict[str, Any]:
 
 def engines_of(classifier: Classifier) -> Iterator[Engine]:
     """Yield the engine of each network that a classifier is made of; none of a person's own classifier."""
-    if isinstance(classifier, NetworkClassifier):
-        yield classifier.engine
+    if isinstance(engine := getattr(classifier, "engine", None), Engine):
+        yield engine
     for member in getattr(classifier, "members", ()):
         yield from engines_of(member)
 

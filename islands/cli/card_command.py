@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,14 @@ import typer
 from islands.cli.options import Force, Json, ProgressStyle
 from islands.cli.run_commands import stdout_for_result
 from islands.observe.display import observer
+
+
+class Mitigation(StrEnum):
+    """What may help."""
+
+    NONE_OF_THE_ABOVE = "none-of-the-above"
+    TEMPERATURE = "temperature"
+    ENSEMBLE = "ensemble"
 
 
 def card(
@@ -36,6 +45,14 @@ def card(
         typer.Option("--images", min=1, help="Of each run, in place of --minutes: it repeats a card."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the runs.")] = 0,
+    mitigate: Annotated[
+        Mitigation | None,
+        typer.Option("--mitigate", help="Change the network so, and attack it again: before and after."),
+    ] = None,
+    labels_only: Annotated[
+        bool,
+        typer.Option("--labels-only", help="Attack by labels alone as well; an image costs 20 queries."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where it goes; cards/NETWORK otherwise.")
     ] = None,
@@ -59,6 +76,8 @@ def card(
         runs=seeds,
         images=images,
         seed=seed,
+        mitigate=None if mitigate is None else mitigate.value,
+        labels_only=labels_only,
     )
     with stdout_for_result(), observer(progress) as observe:
         found = make_card(wish, observe)

@@ -77,7 +77,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     },
     "export": (
         "islands export runs/mnist-cppn images/",
-        "islands export runs/mnist-cppn arrays/ --layout zarr",
+        "islands export runs/mnist-cppn benchmark/ --layout openood",
     ),
     "tag": ("islands tag runs/mnist-cppn submitted", "islands tag runs/mnist-cppn halfway --at 10"),
     "prune": ("islands prune runs/mnist-cppn", "islands prune runs/mnist-cppn --keep 10"),

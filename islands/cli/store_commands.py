@@ -21,6 +21,8 @@ class Layout(StrEnum):
     FLAT = "flat"
     FOLDER = "folder"
     CELLS = "cells"
+    PYTORCH_OOD = "pytorch-ood"
+    OPENOOD = "openood"
     ZARR = "zarr"
 
 
@@ -31,7 +33,8 @@ def export(
         Layout,
         typer.Option(
             "--layout",
-            help="The authors' file names, one folder, a folder per class, that of all cells, or Zarr.",
+            help="The authors' file names, one folder, a folder per class, that of all cells, what "
+            "pytorch-ood and OpenOOD read, or Zarr.",
         ),
     ] = Layout.PAPER,
     at: At = None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from islands.archipelago.progress import Observe
+from islands.classifiers.contract import Classifier
 from islands.config import RunConfig
 from islands.experiments.configure import variants_of
 from islands.experiments.items import Items
@@ -63,13 +64,17 @@ class Context(Generic[P]):
         """Return what a stage has done so far."""
         return Items(self.folder, stage)
 
-    def evolve(self, config: RunConfig) -> StoreReader:
+    def evolve(self, config: RunConfig, classifier: Classifier | None = None) -> StoreReader:
         """Evolve to the end of the budget and score, unless that was done before, and return the store.
+
+        Args:
+            config: of the run.
+            classifier: that this process alone has, in place of the network that is named.
 
         Raises:
             Stopped: a signal came first.
         """
-        reader = launch_or_resume(config, self.observe)
+        reader = launch_or_resume(config, self.observe, classifier)
         if not reader.complete or lacks_scores(reader, config.held_out):
             raise Stopped
         return reader

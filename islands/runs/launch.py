@@ -12,6 +12,7 @@ from islands.archipelago.progress import Observe, observe_nothing
 from islands.archipelago.scorers import Scorers
 from islands.archipelago.start import build_executor, build_scorers
 from islands.classifiers.catalogue import class_count
+from islands.classifiers.contract import Classifier
 from islands.config import RunConfig, WorkConfig
 from islands.migration.slices import class_slices
 from islands.observe.lines import begin
@@ -26,18 +27,26 @@ from islands.training.digits import train_missing
 _log = logging.getLogger(__name__)
 
 
-def launch(config: RunConfig, observe: Observe = observe_nothing) -> StoreReader:
+def launch(
+    config: RunConfig, observe: Observe = observe_nothing, classifier: Classifier | None = None
+) -> StoreReader:
     """Make a store, evolve until the budget is spent or a signal comes, and return the store.
+
+    Args:
+        config: of the run.
+        observe: called about once an epoch.
+        classifier: that this process alone has, in place of the network that is named.
 
     Raises:
         InputError: the store exists, or configuration, network and machine do not fit; nothing was written.
         IslandsError: the run failed; the last commit stands.
     """
-    require_fit(config)
+    if classifier is None:
+        require_fit(config)
     require_free(config.store)
     train_missing([config.network, *config.held_out])
     begin(starting(config))
-    with closing(build_executor(config)) as executor:
+    with closing(build_executor(config, classifier)) as executor:
         return run_in_store(config, executor, observe)
 
 

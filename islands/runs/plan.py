@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from islands.archipelago.host import build_host, build_parts
+from islands.archipelago.host import assemble, build_host, build_parts
 from islands.archipelago.messages import Inbox, IslandKey
 from islands.classifiers.apart import conditions
 from islands.classifiers.contract import Classifier
@@ -77,15 +77,21 @@ class Plan:
     epoch_seconds: float | None
 
 
-def plan(configs: Sequence[WorkConfig], stages: Sequence[str], nodes: int = 1) -> Plan:
+def plan(
+    configs: Sequence[WorkConfig],
+    stages: Sequence[str],
+    nodes: int = 1,
+    classifier: Classifier | None = None,
+) -> Plan:
     """Measure one island of each run for two generations, and say what the whole would take.
 
     Args:
         configs: of the runs side by side, one or more; what they take is summed.
         stages: of the experiment that they are, in order.
         nodes: over which the workers are spread.
+        classifier: that this process alone has, in place of the networks that are named.
     """
-    parts = [_plan(config, nodes) for config in configs]
+    parts = [_plan(config, nodes, classifier) for config in configs]
     sums = ("runs", "evaluations", "forwards", "archive_bytes", "store_bytes")
     largest = ("worker_bytes", "driver_bytes", "network_bytes", "node_bytes", "between_bytes")
     seconds = [part.seconds for part in parts if part.seconds is not None]
@@ -98,10 +104,11 @@ def plan(configs: Sequence[WorkConfig], stages: Sequence[str], nodes: int = 1) -
     )
 
 
-def _plan(config: WorkConfig, nodes: int) -> Plan:
-    require_fit(config)
+def _plan(config: WorkConfig, nodes: int, classifier: Classifier | None) -> Plan:
+    if classifier is None:
+        require_fit(config)
     train_missing([config.network])
-    measured = _measure(config)
+    measured = _measure(config, classifier)
     classes = measured.genomes.classes
     class_slices(classes, config.islands.count)
     evolve_config, count = config.evolution.island_budget, config.islands.count
@@ -171,7 +178,7 @@ class _Measured:
     reason: str | None = None
 
 
-def _measure(config: WorkConfig) -> _Measured:
+def _measure(config: WorkConfig, classifier: Classifier | None) -> _Measured:
     try:
         resolve_device(config.workers.device, has_gpu=config.workers_have_gpus)
     except ConfigError as error:
@@ -182,7 +189,7 @@ def _measure(config: WorkConfig) -> _Measured:
     small = config.model_copy(
         update={"evolve": budget.model_copy(update={"generations_per_epoch": 1, "initial": initial})}
     )
-    host = build_host(small)
+    host = build_host(small) if classifier is None else assemble(small, classifier)
     key = IslandKey(0, 0)
     host.load(key, None)
     # The first epoch of each kind compiles kernels.

@@ -11,6 +11,7 @@ import numpy as np
 from islands.archipelago.executor import Executor
 from islands.archipelago.progress import Observe, observe_nothing
 from islands.archipelago.start import build_executor
+from islands.classifiers.contract import Classifier
 from islands.config import NetworkConfig, RunConfig, stored_network_config
 from islands.config.changes import changes_meaning, may_change, on_its_engines, require_same_meaning
 from islands.config.own_code import own_code, require_same
@@ -75,8 +76,12 @@ def resume(
     return _go_on(reader, config, observe, break_lock=break_lock, goes_back=at is not None)
 
 
-def launch_or_resume(config: RunConfig, observe: Observe = observe_nothing) -> StoreReader:
+def launch_or_resume(
+    config: RunConfig, observe: Observe = observe_nothing, classifier: Classifier | None = None
+) -> StoreReader:
     """Launch, or go on with what is in the store; what is complete is returned as it is.
+
+    Args: as of `launch`.
 
     Raises:
         InputError: as of `launch` and `resume`.
@@ -87,11 +92,11 @@ def launch_or_resume(config: RunConfig, observe: Observe = observe_nothing) -> S
     except StoreExistsError:
         reader = StoreReader(config.store)
     else:
-        return launch(config, observe)
+        return launch(config, observe, classifier)
     require_same(reader.code, own_code(config))
     require_same_meaning(reader.config, config)
     config = on_its_engines(reader.config, config)
-    return reader if _is_done(reader, config) else _go_on(reader, config, observe)
+    return reader if _is_done(reader, config) else _go_on(reader, config, observe, classifier)
 
 
 def _is_done(reader: StoreReader, config: RunConfig) -> bool:
@@ -103,6 +108,7 @@ def _go_on(
     reader: StoreReader,
     config: RunConfig,
     observe: Observe,
+    classifier: Classifier | None = None,
     *,
     break_lock: bool = False,
     goes_back: bool = False,
@@ -112,7 +118,7 @@ def _go_on(
     begin(starting(config))
     with (
         StoreWriter.open(config.store, break_lock=break_lock, at=at) as writer,
-        closing(build_executor(config)) as executor,
+        closing(build_executor(config, classifier)) as executor,
         scorers_for(config, executor.facts) as scorers,
     ):
         _require_same_network(reader, executor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,14 @@ import zarr
 from zarr.core.buffer import default_buffer_prototype
 
 from islands.errors import InputError
+from islands.store.benchmarks import (
+    FOOLING_IMAGES,
+    GENERATIONS,
+    make_empty_runs,
+    require_ten_runs,
+    write_image_list,
+    write_sheet,
+)
 from islands.store.classes import folder_name
 from islands.store.columns import Columns, table
 from islands.store.labels import Shown, elite_label, show_command
@@ -26,7 +34,7 @@ from islands.texts import islands_command
 if TYPE_CHECKING:
     from islands.store.images import Picture
 
-Layout = Literal["paper", "flat", "folder", "cells", "zarr"]
+Layout = Literal["paper", "flat", "folder", "cells", "pytorch-ood", "openood", "zarr"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 MANIFEST = "manifest.json"
@@ -62,16 +70,19 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
     `paper` names images as the authors' release does, `run_<r>/map_gen_<G>/map_<G>_<class>_<confidence>.png`;
     `flat` puts them in one folder; `folder` in a folder per class, as torchvision's `ImageFolder` and
     benchmarks of out-of-distribution detection expect; `cells` does so with the images of all cells, where a
-    class has several; `zarr` is the store's content as a plain Zarr directory. Each comes with
+    class has several; `pytorch-ood` names them as its `FoolingImages` expects, `openood` lists them for
+    OpenOOD, both with a data sheet; `zarr` is the store's content as a plain Zarr directory. Each comes with
     `manifest.json`, which has the sha256 of each file, those of images also with `images.csv`: the class, the
     name and the full confidence of each, which its PNG says too.
 
     Raises:
-        InputError: `folder` is not empty, or there is no such layout.
+        InputError: `folder` is not empty, there is no such layout, or the store does not fit it.
         StoreError: the store cannot be read, or has no checkpoint.
     """
     if layout not in LAYOUTS:
         raise InputError(f"layout: got {layout!r}; expected one of {', '.join(LAYOUTS)}")
+    if layout == "pytorch-ood":
+        require_ten_runs(reader)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; choose another folder to export to")
     generation = reader.generation
@@ -81,7 +92,13 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
     elif layout == "cells":
         _export_cells(reader, folder)
     else:
-        _export_elites(reader, folder, _NAMES[layout], generation)
+        files = _export_elites(reader, folder, _NAMES[layout], generation)
+        if layout == "pytorch-ood":
+            make_empty_runs(folder)
+        if layout == "openood":
+            write_image_list(folder, files)
+        if layout in ("pytorch-ood", "openood"):
+            write_sheet(reader, folder, layout, len(files))
     return _write_manifest(reader, folder) + 1
 
 
@@ -99,17 +116,29 @@ def _folder_name(row: Row, _generation: int) -> str:
     return f"{folder_name(int(row['class']), row['name'])}/run-{row['run']}.png"
 
 
+def _fooling_images_name(row: Row, generation: int) -> str:
+    *_, name = _paper_name(row, generation).split("/")
+    return f"{FOOLING_IMAGES}/run_{row['run']}/{GENERATIONS}/{name}"
+
+
+def _listed_name(row: Row, generation: int) -> str:
+    return f"fooling/{_flat_name(row, generation)}"
+
+
 _NAMES: Mapping[str, Callable[[Row, int], str]] = {
     "paper": _paper_name,
     "flat": _flat_name,
     "folder": _folder_name,
+    "pytorch-ood": _fooling_images_name,
+    "openood": _listed_name,
 }
 """What the layouts of one image a class call their files."""
 
 
 def _export_elites(
     reader: StoreReader, folder: Path, name: Callable[[Row, int], str], generation: int
-) -> None:
+) -> Collection[str]:
+    """Write the best elite of each class, and return the files' names."""
     from islands.store.images import render_all  # copying to Zarr works without torch
 
     rows = _rows(table(reader, "elites"))
@@ -117,13 +146,15 @@ def _export_elites(
         render_all(reader, run, [int(row["class"]) for row in rows if row["run"] == run])
         for run in range(reader.runs)
     )
+    files = {name(row, generation): row for row in rows}
     _save_images(
         reader,
         folder,
-        {name(row, generation): row for row in rows},
+        files,
         pictures,
         lambda row: show_command(reader, row["run"], "--class", f"index:{row['class']}"),
     )
+    return files
 
 
 def _export_cells(reader: StoreReader, folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from islands.cards.card import GroupResult
 from islands.cards.card_page import render
 from islands.cards.making import Evidence
 
@@ -68,3 +69,15 @@ def test_names_cannot_break_out_of_it(made: Evidence) -> None:
     page = render(Evidence(made.classifier, made.attacks, made.readers, made.pictures, card))
     assert evil not in page
     assert "&lt;/script&gt;&lt;b&gt;bold" in page
+
+
+def test_groups_are_told_where_there_are_some(made: Evidence) -> None:
+    groups = (
+        GroupResult(name="dogs", classes=118, images=None, reached=0.25),
+        GroupResult(name="birds", classes=59, images=1240.0, reached=0.75),
+    )
+    first = made.card.attacks[0].model_copy(update={"groups": groups})
+    card = made.card.model_copy(update={"attacks": (first, *made.card.attacks[1:])})
+    page = render(Evidence(made.classifier, made.attacks, made.readers, made.pictures, card))
+    assert page.index("<td>birds</td><td>59</td><td>1,240</td>") < page.index("<td>dogs</td><td>118</td>")
+    assert "<h3>Groups</h3>" not in render(made)

@@ -29,9 +29,9 @@ from islands.cards.detectors import (
     max_softmax,
     noticed,
 )
-from islands.cards.last_features import features_of
+from islands.cards.last_features import features_of, watched
 from islands.cards.making import Evidence
-from islands.cards.noticing import notice
+from islands.cards.noticing import Looks, learn, notice
 from islands.classifiers.registry import load_classifier
 from islands.classifiers.torch_classifier import TorchClassifier
 from islands.classifiers.torchvision_cpu import import_torchvision
@@ -142,7 +142,8 @@ def test_features_give_the_logits_by_the_last_layer(made: Evidence) -> None:
     assert isinstance(classifier, TorchClassifier)
     assert made.pictures is not None
     images = made.pictures.images[:100]
-    features = torch.from_numpy(features_of(classifier, images))
+    with watched(classifier) as layer:
+        features = torch.from_numpy(features_of(layer, images))
     *_, last = [each for each in classifier.module.modules() if isinstance(each, torch.nn.Linear)]
     with torch.no_grad():
         expected = classifier.predict(images).logits
@@ -151,8 +152,8 @@ def test_features_give_the_logits_by_the_last_layer(made: Evidence) -> None:
 
 def test_a_network_without_layers_has_none() -> None:
     ensemble = load_classifier("ensemble:lenet-mnist+linear-mnist", device=torch.device("cpu"))
-    with pytest.raises(NetworkError, match="no module of torch"):
-        features_of(ensemble, torch.zeros(1, 1, 28, 28, dtype=torch.uint8))
+    with pytest.raises(NetworkError, match="no module of torch"), watched(ensemble):
+        pass
 
 
 def test_logits_do_not_tell_evolved_digits_and_features_do(made: Evidence) -> None:
@@ -171,11 +172,11 @@ def test_detectors_say_how_many_pictures_they_need(made: Evidence, count: int) -
     assert made.pictures is not None
     few = made.pictures._replace(images=made.pictures.images[:count], labels=made.pictures.labels[:count])
     missing: dict[str, str] = {}
-    arguments = (made.classifier, made.attacks, made.readers, few, missing)
+    looks = Looks(made.classifier, None)
     if count < 200:
         with pytest.raises(DataError, match="there are 199 real pictures, and at least 200 are needed"):
-            notice(*arguments)
+            learn(looks, few, missing)
         return
-    found = notice(*arguments)
+    found = notice(looks, made.attacks, made.readers, learn(looks, few, missing))
     assert {each.detector for each in found} == {"max-softmax", "max-logit", "energy", "entropy"}
     assert "400 are needed" in missing["features"]

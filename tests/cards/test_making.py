@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import islands
 from islands.cards.attack_results import is_unreliable
 from islands.cards.card import Card, schema_text
 from islands.cards.card_budget import Speed, choose
@@ -94,7 +96,7 @@ def card_process(folder: Path) -> subprocess.Popen[bytes]:
 def test_a_card_killed_twice_and_resumed_has_equal_digests(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert card_process(whole).wait(300) == 0
-    for store in ("patterns", "pixels"):
+    for store in ("patterns", "pixels-unnoticed"):
         process = card_process(broken)
         while not (broken / store).exists() and process.poll() is None:
             time.sleep(0.01)
@@ -108,6 +110,7 @@ def test_a_card_killed_twice_and_resumed_has_equal_digests(tmp_path: Path) -> No
     assert [each.digests for each in found.attacks] == [each.digests for each in expected.attacks]
     assert found.attacks == expected.attacks
     assert found.noticed == expected.noticed
+    assert found.in_the_loop == expected.in_the_loop
 
 
 def test_what_is_done_is_not_done_again(folder: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -228,13 +231,13 @@ def test_a_network_without_gradients_or_pictures_says_what_is_missing(
     assert execute([*words, "--progress", "none"]) == 0
     card = Card.model_validate_json((tmp_path / "here/card.json").read_text())
     assert [each.access for each in card.attacks] == ["black box", "black box"]
-    assert set(card.missing) == {"gradients", "real", "noticed", "carry_over"}
+    assert set(card.missing) == {"gradients", "real", "noticed", "in_the_loop", "carry_over"}
     assert "no gradients pass" in (tmp_path / "here/card.html").read_text()
 
 
 def test_a_budget_has_fewer_runs_before_it_has_too_few_images() -> None:
     def speed(seconds: float) -> Speed:
-        return Speed([seconds, seconds], 2, 0)
+        return Speed([seconds, seconds], 2, 0, 0)
 
     assert choose(speed(1e-9), 5, None, None).images == MOST
     budgets = [choose(speed(each), 5, None, None) for each in (0.001, 0.015, 0.02, 0.025, 0.05)]
@@ -244,3 +247,21 @@ def test_a_budget_has_fewer_runs_before_it_has_too_few_images() -> None:
     with pytest.raises(InputError, match="--minutes: got 5, too few"):
         choose(speed(0.2), 5, None, None)
     assert choose(speed(0.2), 5, 2, 2345).images == 2200
+
+
+def test_a_network_of_ones_own_has_a_card_that_goes_on(tmp_path: Path) -> None:
+    space: dict[str, Any] = {}
+    exec(NO_GRADIENTS, space)
+    network = space["build"]()
+    settings: dict[str, Any] = {"seeds": 1, "images": 2000, "out": tmp_path / "card", "progress": False}
+    found = islands.card(network, **settings)
+    assert found.name == "brightness"
+    assert found.made.command == "islands.card(network, seeds=1, images=2000)  # network: brightness"
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "card/patterns").rglob("*")}
+    assert islands.card(network, **settings) == found
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(InputError, match="mitigate: got 'prayer'; expected one of none-of-the-above"):
+        islands.card(network, mitigate="prayer", **settings)  # type: ignore[arg-type]
+    network.fingerprint = "brightness 2"
+    with pytest.raises(InputError, match="another fingerprint"):
+        islands.card(network, **settings)
