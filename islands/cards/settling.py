@@ -73,7 +73,7 @@ def settled(
     """Return the budget that the folder has, or measure, choose and keep it."""
     subject = {
         "protocol": PROTOCOL,
-        "network": wish.network.model_dump(mode="json"),
+        "network": wish.network.unlimited.model_dump(mode="json"),
         "fingerprint": classifier.fingerprint,
         "seed": wish.seed,
     }

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from islands.cli.options import Json, Overrides, ProgressStyle
+from islands.classifiers.hosts import allow_hosts
+from islands.cli.options import AllowHost, Json, Overrides, ProgressStyle
 from islands.cli.run_commands import File, stdout_for_result
 from islands.observe.display import observer
 from islands.texts import islands_command
@@ -21,9 +22,11 @@ def compare(
     images: Annotated[int, typer.Option("--images", min=1, help="Images of each archive.")] = 24_000,
     overrides: Overrides = None,
     progress: ProgressStyle = None,
+    allow_host: AllowHost = None,
     as_json: Json = False,
 ) -> None:
     """Compare searches on FILE at equal images: curves, intervals over seeds, tests; a page and JSON."""
+    allow_hosts(allow_host or ())
     from islands.experiments.arms import NAME, arm_configs, read_arms, run_arms
     from islands.store.location import Location
 

@@ -171,6 +171,11 @@ class StoreReader:
             return tuple({**record, "epoch": int(record["epoch"])} for record in stored)
 
     @property
+    def queries(self) -> dict[str, int]:
+        """How many images served networks had been asked about by then, by all runs of the machine."""
+        return {str(name): int(asked) for name, asked in self.attributes.get("queries", {}).items()}
+
+    @property
     def generation(self) -> int:
         """The generation of the checkpoint.
 

@@ -42,6 +42,7 @@ class Status:
         last_written: time of the latest, ISO 8601; None before the first.
         bytes: size on disk; in a bucket that of chunks.
         conditions: see `StoreReader.conditions`.
+        queries: see `StoreReader.queries`.
         next: the command to type next.
     """
 
@@ -67,6 +68,7 @@ class Status:
     last_written: str | None
     bytes: int
     conditions: tuple[dict[str, Any], ...]
+    queries: dict[str, int]
     next: str
 
 
@@ -125,6 +127,7 @@ def read_status(location: Path | str) -> Status:
         last_written=checkpoints[-1].written_at.isoformat(timespec="seconds") if checkpoints else None,
         bytes=reader.size,
         conditions=reader.conditions,
+        queries=reader.queries,
         next=_next(reader, writer),
     )
 
