@@ -13,6 +13,7 @@ from typing import Any
 from islands.cards.card_budget import Budget, Speed, choose
 from islands.cards.evolving import LEAST, PROTOCOL, RUNS, Attack, run_config
 from islands.classifiers.contract import Classifier
+from islands.classifiers.hosts import as_options
 from islands.config import NetworkConfig, RunConfig
 from islands.errors import InputError
 from islands.files import write_whole
@@ -53,6 +54,7 @@ class Wish:
         words += ["--pictures", self.pictures] if self.pictures is not None else []
         words += ["--seeds", budget.runs, "--images", budget.images]
         words += ["--seed", self.seed] if self.seed else []
+        words += as_options()
         return islands_command(*words)
 
 

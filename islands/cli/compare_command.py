@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from islands.classifiers.hosts import allow_hosts
+from islands.classifiers.hosts import allow_hosts, as_options
 from islands.cli.options import AllowHost, Json, Overrides, ProgressStyle
 from islands.cli.run_commands import File, stdout_for_result
 from islands.observe.display import observer
@@ -33,7 +33,7 @@ def compare(
     own = read_arms(arms)
     configs = arm_configs(file, own, seeds, images, tuple(overrides or ()))
     folder = Location.of(next(iter(configs.values()))[0].store).path.parents[1]
-    chosen = [word for each in overrides or () for word in ("--set", each)]
+    chosen = [word for each in overrides or () for word in ("--set", each)] + as_options()
     again = islands_command("compare", file, "--arms", arms, "--seeds", seeds, "--images", images, *chosen)
     with stdout_for_result(), observer(progress) as observe:
         found = run_arms(configs, folder, own, again, observe)

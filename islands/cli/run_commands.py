@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from islands.classifiers.catalogue import served_parts
 from islands.classifiers.hosts import allow_hosts, as_options
 from islands.cli.background_commands import announce, watch
 from islands.cli.closing import closing, closing_of_several
@@ -86,7 +87,9 @@ def launch(
         _answering(config.store, _NOTHING_WRITTEN),
     ):
         reader = operation.launch(config, observe)
-    if reader.complete and pipeline.findings is not None and Location.of(config.store).is_local:
+    # Findings of a served network would ask somebody's server about thousands of pictures more.
+    concludes = pipeline.findings is not None and not served_parts(config.network.name)
+    if reader.complete and concludes and Location.of(config.store).is_local:
         from islands.experiments.runner import run_experiment
 
         with stdout_for_result():

@@ -54,7 +54,7 @@ class NetworkConfig(Section):
     `outputs`; null: `MODEL.json` in the current folder."""
     queries_per_second: PositiveFloat | None = None
     """Of a served network: images it is asked about in a second at most, by all workers of a machine
-    together; null: as many as it answers."""
+    together; null: as many as it answers. Raise `workers.epoch_timeout_s` where an epoch takes longer so."""
     budget: PositiveInt | None = None
     """Of a served network: images it may be asked about, by all runs of a machine together; those count that
     fill up a batch, and those of a request that is repeated. The run commits and ends before there would be
