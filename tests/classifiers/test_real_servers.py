@@ -41,13 +41,15 @@ HERE = Path(__file__).parent / "servers"
 CLASSES = tuple("0123456789")
 DESCRIBED = {"classes": CLASSES, "input_size": 28, "channels": 1, "layout": "flat", "outputs": "softmax"}
 BUDGET = {"initial": 64, "children": 64}
+ENVIRONMENTS = cache_directory("test-environments")
+"""Outside of what each test has for a cache."""
 MADE = "made"
 """The file that says that an environment is whole."""
 
 
 def environment(name: str, python: str, requirements: Sequence[str]) -> Path:
     """Return the interpreter of a virtual environment that is made once; skip the test where it cannot be."""
-    folder = cache_directory("test-environments", name)
+    folder = ENVIRONMENTS / name
     if not (folder / MADE).exists():
         for command in (
             [python, "-m", "venv", "--clear", str(folder)],
