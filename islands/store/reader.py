@@ -173,7 +173,9 @@ class StoreReader:
     @property
     def queries(self) -> dict[str, int]:
         """How many images served networks had been asked about by then, by all runs of the machine."""
-        return {str(name): int(asked) for name, asked in self.attributes.get("queries", {}).items()}
+        with reading(self.path, "how often networks were asked"):
+            stored: Any = self.attributes.get("queries", {})
+            return {str(name): int(asked) for name, asked in stored.items()}
 
     @property
     def generation(self) -> int:

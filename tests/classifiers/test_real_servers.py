@@ -1,7 +1,7 @@
 """What MLServer and NVIDIA's Triton serve on loopback evolves what the same network evolves here.
 
 Each has an environment of its own, which is made once in the cache folder of whoever tests (`ISLANDS_CACHE`):
-MLServer's takes 528 MB, Triton's 500 MB and an interpreter that shares its library (Debian's `python3`).
+MLServer's takes 528 MB, Triton's 375 MB and an interpreter that shares its library (Debian's `python3`).
 """
 
 from __future__ import annotations
