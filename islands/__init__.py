@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from islands.asking.archipelago import Asked as Asked
     from islands.classifiers.contract import Classifier as Classifier
     from islands.classifiers.contract import Prediction as Prediction
+    from islands.classifiers.hosts import allow_hosts as allow_hosts
     from islands.config.logger_settings import LoggerSettings as LoggerSettings
     from islands.encodings.contract import Encoding as Encoding
     from islands.encodings.settings import EncodingSettings as EncodingSettings
@@ -67,6 +68,7 @@ _PLACES = {
     "Context": "experiments.context",
     "Elite": "results",
     "Prediction": "classifiers.contract",
+    "allow_hosts": "classifiers.hosts",
     "Progress": "archipelago.progress",
     "Results": "results",
 }
@@ -91,6 +93,7 @@ __all__ = [
     "SelectionSettings",
     "TopologySettings",
     "__version__",
+    "allow_hosts",
     "card",
     "errors",
     "evolve",

@@ -4,6 +4,7 @@
     ├── InputError                exit code 2: the user can mend it (also a ValueError)
     │   ├── ConfigError           a configuration file, key or value
     │   ├── NetworkError          a classifier that cannot be found, loaded or used
+    │   │   └── BudgetSpentError  a served network was asked as often as it may be
     │   ├── DataError             a data set that cannot be found or is damaged
     │   └── StoreError            a store that cannot be used as asked
     │       ├── StoreExistsError  (also a FileExistsError)
@@ -44,6 +45,10 @@ class ConfigError(InputError):
 
 class NetworkError(InputError):
     """Raised when a classifier cannot be found, loaded or used."""
+
+
+class BudgetSpentError(NetworkError):
+    """Raised when a served network was asked as often as its budget allows."""
 
 
 class DataError(InputError):

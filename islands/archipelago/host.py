@@ -16,7 +16,7 @@ from islands.classifiers.contract import Classifier, require_differentiable
 from islands.config import EvolutionSettings, WorkConfig
 from islands.devices import deferred_checks, enough_memory
 from islands.encodings.contract import Encoding
-from islands.errors import ConfigError, IslandFailedError, IslandsError, NotLoadedError
+from islands.errors import BudgetSpentError, ConfigError, IslandFailedError, IslandsError, NotLoadedError
 from islands.evolution.seeding import tuned
 
 
@@ -61,6 +61,8 @@ class IslandHost:
         except Exception as error:
             # The island may be half way through the epoch: whoever asks next must load it again.
             del self._islands[key]
+            if isinstance(error, BudgetSpentError):
+                raise  # of all islands together
             where = f"island {key.island} of run {key.run} failed in epoch {epoch}"
             if isinstance(error, IslandsError):
                 # Of the same type, by which callers tell what a user can mend from what is a bug of ours.

@@ -20,6 +20,7 @@ from islands.cards.real_level import Pictures, logits_of
 from islands.classifiers.apart import one_thread
 from islands.classifiers.combinators import Stability
 from islands.classifiers.contract import Classifier
+from islands.classifiers.hosts import as_options
 from islands.config import NetworkConfig, RunConfig
 from islands.errors import InputError
 from islands.files import write_whole
@@ -66,6 +67,7 @@ class Wish:
         words += ["--seed", self.seed] if self.seed else []
         words += ["--mitigate", self.mitigate] if self.mitigate else []
         words += ["--labels-only"] if self.labels_only else []
+        words += as_options()
         return islands_command(*words)
 
     def call(self, budget: Budget) -> str:
@@ -122,7 +124,7 @@ def settled(
     """
     subject = {
         "protocol": PROTOCOL,
-        "network": wish.network.model_dump(mode="json"),
+        "network": wish.network.unlimited.model_dump(mode="json"),
         "fingerprint": classifier.fingerprint,
         "pictures": None if pictures is None else pictures.digest,
         "seed": wish.seed,

@@ -23,9 +23,16 @@ def predict_each(classifier: Classifier, images: Tensor) -> Prediction:
 
     Float sums depend on the number of images in a batch, and in a matrix whose rows lie unaligned in memory
     on the place of an image as well: of `svm-mnist`, odd places give other bits than even ones. So filling
-    batches up would not do.
+    batches up would not do. A served network sees to it by itself, for each batch costs it queries.
     """
+    if scores_each(classifier):
+        return classifier.predict(images)
     return joined(classifier.predict(image[None]) for image in images)
+
+
+def scores_each(classifier: Classifier) -> bool:
+    """Tell whether a network gives an image the same scores whatever other images it is asked about."""
+    return getattr(classifier, "scores_each", False)
 
 
 def joined(predictions: Iterable[Prediction]) -> Prediction:
@@ -55,7 +62,7 @@ def conditions(classifier: Classifier) -> dict[str, Any]:
     if engines := list(engines_of(classifier)):
         found["engine"] = " + ".join(dict.fromkeys(engine.name for engine in engines))
         found[ENGINE_REASON] = "; ".join(dict.fromkeys(engine.why for engine in engines))
-        if found["engine"] != TORCH:
+        if any(engine.runs_here and engine.name != TORCH for engine in engines):
             found["instructions"] = instruction_set()
     if classifier.device.type == "cuda":
         found["cuda"] = f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"

@@ -122,6 +122,13 @@ FAMILIES: dict[str, Family] = {
             r".+",
         ),
         Family(
+            "kserve",
+            "kserve:URL/MODEL",
+            "a network behind a server (open inference protocol v2: KServe, Triton, MLServer, OpenVINO Model "
+            "Server), described by MODEL.json; without gradients; on other hosts with --allow-host",
+            r"https?://[^\s/+]+(/[^\s/+]+)+",
+        ),
+        Family(
             "caffe",
             "caffe:lenet|caffenet:PATH[,MEAN]",
             "the paper's networks, from a .caffemodel and a .binaryproto with the mean image",
@@ -225,14 +232,27 @@ def own_parts(name: str) -> Iterator[str]:
     Raises:
         NetworkError: it is no name of a network.
     """
+    return (part for prefix, part in _parts(name) if prefix in ("", "file"))
+
+
+def served_parts(name: str) -> list[str]:
+    """Return those networks within a name that a server is asked about; of what is no name, none."""
+    try:
+        return [part for prefix, part in _parts(name) if prefix == "kserve"]
+    except NetworkError:  # a classifier that somebody made in Python
+        return []
+
+
+def _parts(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the networks that a name is made of, with the prefix of each."""
     prefix, rest = parse_network(name)
     if prefix in ("label-only", "stability"):
-        yield from own_parts(rest)
+        yield from _parts(rest)
     elif prefix in ("ensemble", "weakest"):
         for member in rest.split("+"):
-            yield from own_parts(member)
-    elif prefix in ("", "file"):
-        yield name
+            yield from _parts(member)
+    else:
+        yield prefix, name
 
 
 def class_count(name: str) -> int | None:

@@ -25,10 +25,12 @@ class Engine:
     Attributes:
         name: `torch`, or `OpenVINO` and its version.
         why: in half a line.
+        runs_here: whether it does on this machine's processor.
     """
 
     name: str
     why: str
+    runs_here: bool = True
 
 
 def probes(channels: int, size: int) -> Tensor:

@@ -131,13 +131,18 @@ class NetworkClassifier(ABC):
         self._require_logits()
         self._require_images(images)
         images = images.to(self.device)
-        parts = [self._predict_chunk(chunk) for chunk in images.split(self.batch_size)]
+        parts = [self._predict_chunk(chunk) for chunk in images.split(self._chunk_size)]
         prediction = Prediction(*(torch.cat(part) for part in zip(*parts, strict=True)))
         finite = prediction.finite
         if self._not_finite == "skip":
             return prediction.only(finite)
         require_finite(self.name, images, finite)
         return prediction
+
+    @property
+    def _chunk_size(self) -> int:
+        """Images that `_forward` is given at a time, at most; of crops, more where they pay."""
+        return self.batch_size
 
     def _predict_chunk(self, images: Tensor) -> Prediction:
         if self._preprocessing.view != "ten-crop":

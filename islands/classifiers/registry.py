@@ -7,13 +7,15 @@ from pathlib import Path
 
 import torch
 
-from islands.classifiers.catalogue import parse_network
+from islands.classifiers.catalogue import parse_network, served_parts
 from islands.classifiers.combinators import Ensemble, LabelOnly, Stability, Weakest
 from islands.classifiers.contract import Classifier
 from islands.classifiers.engines import EngineName
 from islands.classifiers.network_classifier import NotFinite, Outputs, Precision, View
 from islands.classifiers.openvino_files import FileClassifier, FileNetwork, load_file
+from islands.classifiers.query_ledger import Limits
 from islands.classifiers.screened import MARGINS, ScreenedClassifier, full_batch
+from islands.classifiers.served_networks import ServedClassifier, load_served
 from islands.classifiers.state_dicts import LocalFile
 from islands.classifiers.torch_classifier import Network, build_classifier
 from islands.errors import ConfigError, NetworkError
@@ -31,6 +33,9 @@ def load_classifier(
     screen_margin: float | None = None,
     weights: str | None = None,
     sha256: str | None = None,
+    description: str | None = None,
+    queries_per_second: float | None = None,
+    budget: int | None = None,
     outputs: Outputs | None = None,
     not_finite: NotFinite | None = None,
     device: torch.device,
@@ -48,6 +53,9 @@ def load_classifier(
         screen_margin: see `ScreenedClassifier`; None: what suits `screen`.
         weights: path of a state dict to use in place of the network's own weights.
         sha256: of `weights`, or of the file that `name` holds.
+        description: path of what describes a served network, see `load_served`.
+        queries_per_second: of a served network, see `Limits`.
+        budget: likewise.
         outputs: what the network gives in place of logits, see `islands.config.NetworkConfig`; None: logits.
         not_finite: whether images without finite scores are an error or are marked, see `Prediction`; None:
             an error.
@@ -71,6 +79,9 @@ def load_classifier(
                 engine=engine,
                 weights=weights,
                 sha256=sha256,
+                description=description,
+                queries_per_second=queries_per_second,
+                budget=budget,
                 outputs=outputs,
                 not_finite=not_finite,
                 device=device,
@@ -85,13 +96,20 @@ def load_classifier(
         return ScreenedClassifier(exact, quick, batch_size=full_batch(exact), margin=margin)
     prefix, rest = parse_network(name)
 
+    if not served_parts(name):
+        _refuse(name, description=description, queries_per_second=queries_per_second, budget=budget)
+
     def member(name: str) -> Classifier:
+        served = served_parts(name)
         return load_classifier(
             name,
             view=view,
             batch_size=batch_size,
             precision=precision,
             engine=engine,
+            description=description if served else None,
+            queries_per_second=queries_per_second if served else None,
+            budget=budget if served else None,
             outputs=outputs,
             not_finite=not_finite,
             device=device,
@@ -101,6 +119,23 @@ def load_classifier(
     if prefix in _COMBINATORS:
         _refuse(name, weights=weights, sha256=sha256)
         return _COMBINATORS[prefix](rest, member)
+    if prefix == "kserve":
+        _refuse(name, weights=weights, sha256=sha256)
+        if precision != "float32" or engine != "auto":
+            raise NetworkError(
+                f"{name}: got network.precision {precision} and network.engine {engine} for a served one; "
+                "expected float32 and auto: its server decides"
+            )
+        return ServedClassifier(
+            name,
+            load_served(rest, description),
+            Limits(queries_per_second, budget),
+            view=view,
+            batch_size=batch_size,
+            device=device,
+            outputs=outputs,
+            not_finite=not_finite or "error",
+        )
     found = _load(name, prefix, rest, weights, sha256)
     if isinstance(found, Network):
         return build_classifier(
@@ -186,7 +221,7 @@ def _load(
     return load_own(name)
 
 
-def _refuse(name: str, **settings: str | None) -> None:
+def _refuse(name: str, **settings: str | float | None) -> None:
     for key, value in settings.items():
         if value is not None:
             raise NetworkError(f"network.{key}: got {value!r}, but {name} takes none; expected null")

@@ -80,17 +80,23 @@ def _load(file: LocalFile, kind: str, writer: str, read: Callable[[io.BytesIO], 
 
 
 def description_of(path: Path) -> Any:
-    """Return what the JSON file beside a network says, as attributes.
+    """Return what the JSON file beside a network says, as attributes; see `read_description`."""
+    return read_description(path.with_name(f"{path.name}.json"))
+
+
+def read_description(path: Path) -> Any:
+    """Return what a JSON file says of a network, as attributes.
 
     Raises:
         NetworkError: it is missing, or no JSON object.
     """
-    beside = path.with_name(f"{path.name}.json")
     example = '{"classes": ["cat", "dog"], "input_size": 32, "channels": 3, "mean": 0.5, "std": 0.5}'
     try:
-        return SimpleNamespace(**json.loads(decoded(beside.read_bytes())))
+        return SimpleNamespace(**json.loads(decoded(path.read_bytes())))
     except FileNotFoundError:
         problem = "is missing"
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
     except (ValueError, TypeError):
         problem = "is no JSON object"
-    raise NetworkError(f"{beside}: the description of the network {problem}; expected such as {example}")
+    raise NetworkError(f"{path}: the description of the network {problem}; expected such as {example}")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from islands.cli.options import Force, Json, Overrides
+from islands.classifiers.hosts import allow_hosts
+from islands.cli.options import AllowHost, Force, Json, Overrides
 from islands.cli.written_files import require_new
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ def bench(
     seconds: Seconds = 10,
     trace: Trace = None,
     force: Force = False,
+    allow_host: AllowHost = None,
     as_json: Json = False,
 ) -> None:
     """Measure how fast FILE runs here: the network, all around it, workers and driver."""
+    allow_hosts(allow_host or ())
     from islands.config.resolve import resolve_work_config
     from islands.experiments.catalogue import PIPELINES
     from islands.experiments.configure import load_run_config

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from islands.cli.options import Force, Json, ProgressStyle
+from islands.classifiers.hosts import allow_hosts
+from islands.cli.options import AllowHost, Force, Json, ProgressStyle
 from islands.cli.run_commands import stdout_for_result
 from islands.observe.display import observer
 
@@ -56,10 +57,12 @@ def card(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where it goes; cards/NETWORK otherwise.")
     ] = None,
+    allow_host: AllowHost = None,
     progress: ProgressStyle = None,
     as_json: Json = False,
 ) -> None:
     """Say how NETWORK is fooled: how easily, in which classes, and by what; a page, JSON and a badge."""
+    allow_hosts(allow_host or ())
     from islands.cards.card_page import write_page
     from islands.cards.making import make_card
     from islands.cards.settling import Wish, folder_of

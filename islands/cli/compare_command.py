@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from islands.cli.options import Json, Overrides, ProgressStyle
+from islands.classifiers.hosts import allow_hosts, as_options
+from islands.cli.options import AllowHost, Json, Overrides, ProgressStyle
 from islands.cli.run_commands import File, stdout_for_result
 from islands.observe.display import observer
 from islands.texts import islands_command
@@ -21,16 +22,18 @@ def compare(
     images: Annotated[int, typer.Option("--images", min=1, help="Images of each archive.")] = 24_000,
     overrides: Overrides = None,
     progress: ProgressStyle = None,
+    allow_host: AllowHost = None,
     as_json: Json = False,
 ) -> None:
     """Compare searches on FILE at equal images: curves, intervals over seeds, tests; a page and JSON."""
+    allow_hosts(allow_host or ())
     from islands.experiments.arms import NAME, arm_configs, read_arms, run_arms
     from islands.store.location import Location
 
     own = read_arms(arms)
     configs = arm_configs(file, own, seeds, images, tuple(overrides or ()))
     folder = Location.of(next(iter(configs.values()))[0].store).path.parents[1]
-    chosen = [word for each in overrides or () for word in ("--set", each)]
+    chosen = [word for each in overrides or () for word in ("--set", each)] + as_options()
     again = islands_command("compare", file, "--arms", arms, "--seeds", seeds, "--images", images, *chosen)
     with stdout_for_result(), observer(progress) as observe:
         found = run_arms(configs, folder, own, again, observe)

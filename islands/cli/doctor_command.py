@@ -8,13 +8,17 @@ from typing import Annotated
 
 import typer
 
-from islands.cli.options import Json, Overrides
+from islands.classifiers.hosts import allow_hosts
+from islands.cli.options import AllowHost, Json, Overrides
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A configuration, such as cluster/local.yaml.")]
 
 
-def doctor(file: File, overrides: Overrides = None, as_json: Json = False) -> None:
+def doctor(
+    file: File, overrides: Overrides = None, allow_host: AllowHost = None, as_json: Json = False
+) -> None:
     """Check networks, devices, Ray, store, disk and memory for the run that FILE describes."""
+    allow_hosts(allow_host or ())
     from islands.experiments.configure import load_run_config
 
     config = load_run_config(file, overrides or ())

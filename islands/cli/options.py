@@ -44,6 +44,15 @@ TrustNetworks = Annotated[
         "--trust-networks", help="Load a network even if it is code, or a file, that the store names."
     ),
 ]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        metavar="HOST",
+        help="Let served networks (kserve:URL/MODEL) be asked at HOST, beside this machine; may be repeated. "
+        "Ask its owner first: a run asks about thousands of images.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ProgressStyle = Annotated[

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from islands.classifiers.catalogue import served_parts
+from islands.classifiers.hosts import allow_hosts, as_options
 from islands.cli.background_commands import announce, watch
 from islands.cli.closing import closing, closing_of_several
-from islands.cli.options import Detach, Json, Overrides, ProgressStyle, Store
+from islands.cli.options import AllowHost, Detach, Json, Overrides, ProgressStyle, Store
 from islands.cli.status_command import status
 from islands.errors import InputError, StoreError
 from islands.observe.display import Style, observer
@@ -44,8 +46,10 @@ def launch(
     view: Annotated[
         bool, typer.Option("--view", help="Serve the live page beside the run, and say its address.")
     ] = False,
+    allow_host: AllowHost = None,
 ) -> None:
     """Start the experiment that FILE describes: one run, or several, and the other stages of its pipeline."""
+    allow_hosts(allow_host or ())
     from islands.experiments.configure import load_run_config
 
     config = load_run_config(file, overrides or ())
@@ -83,7 +87,9 @@ def launch(
         _answering(config.store, _NOTHING_WRITTEN),
     ):
         reader = operation.launch(config, observe)
-    if reader.complete and pipeline.findings is not None and Location.of(config.store).is_local:
+    # Findings of a served network would ask somebody's server about thousands of pictures more.
+    concludes = pipeline.findings is not None and not served_parts(config.network.name)
+    if reader.complete and concludes and Location.of(config.store).is_local:
         from islands.experiments.runner import run_experiment
 
         with stdout_for_result():
@@ -138,8 +144,10 @@ def resume(
             help="Go on from an earlier checkpoint: its epoch, tag or id. Later ones stay, under a tag.",
         ),
     ] = None,
+    allow_host: AllowHost = None,
 ) -> None:
     """Go on with a run from its last checkpoint, or from an earlier one."""
+    allow_hosts(allow_host or ())
     from islands.deploy import background
 
     server = background.job_server(store, overrides or ())
@@ -147,6 +155,7 @@ def resume(
         *(word for text in overrides or () if not text.startswith("ray.") for word in ("--set", text)),
         *(["--break-lock"] if break_lock else []),
         *(["--at", at] if at is not None else []),
+        *as_options(),
     ]
     if server is not None:
         from islands.deploy import jobs
@@ -171,9 +180,11 @@ def plan(
     file: File,
     overrides: Overrides = None,
     nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines that share the workers.")] = 1,
+    allow_host: AllowHost = None,
     as_json: Json = False,
 ) -> None:
     """Say what FILE would run, and how long that would take on machines like this one."""
+    allow_hosts(allow_host or ())
     from islands.experiments.catalogue import PIPELINES
     from islands.experiments.configure import load_run_config, variants_of
 

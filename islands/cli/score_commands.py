@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from islands.classifiers.hosts import allow_hosts
 from islands.cli import completing
-from islands.cli.options import At, Force, Json, TrustNetworks
+from islands.cli.options import AllowHost, At, Force, Json, TrustNetworks
 from islands.cli.written_files import require_new
 from islands.errors import InputError
 from islands.texts import percent
@@ -53,10 +54,12 @@ def score(
     trust_networks: Annotated[
         bool, typer.Option("--trust-networks", help="With --ray, join the cluster that the store names.")
     ] = False,
+    allow_host: AllowHost = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Score the images of a run, or a folder of pictures, on networks that they were not evolved against."""
+    allow_hosts(allow_host or ())
     from islands.config.resolve import read_networks
 
     read = read_networks(networks)
@@ -97,6 +100,7 @@ def transfer(
         int, typer.Option("--controls", min=0, help="Images of each control; 0: none, loads no network.")
     ] = 200,
     trust_networks: TrustNetworks = False,
+    allow_host: AllowHost = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row for each number.")] = False,
     figure: Annotated[
@@ -105,6 +109,7 @@ def transfer(
     force: Force = False,
 ) -> None:
     """Say how well images evolved against one network fool others: matrix, intervals, controls."""
+    allow_hosts(allow_host or ())
     if as_json and as_csv:
         raise InputError("give --json or --csv, not both")
     if figure is not None and figure.suffix not in (".png", ".pdf", ".svg"):

@@ -155,6 +155,7 @@ def _status_text(found: Status) -> str:
         **({"workers": _workers_text(found.workers)} if found.workers and not found.complete else {}),
         "size on disk": decimal(found.bytes),
         "computed with": _conditions_text(found.conditions),
+        **_queries_rows(found.queries),
         "settings": ", ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
         or "those of the pipeline",
         "next": found.next,
@@ -182,6 +183,11 @@ def _conditions_text(conditions: Sequence[Mapping[str, Any]]) -> str:
 
     first = ", ".join(f"{name} {value}" for name, value in conditions[0].items() if name != "epoch")
     return "; from ".join([first, *changes(conditions)])
+
+
+def _queries_rows(queries: Mapping[str, int]) -> dict[str, str]:
+    said = [f"{name}: {asked:,} asked from the machine by then" for name, asked in queries.items()]
+    return {"queries": "; ".join(said)} if said else {}
 
 
 def _unlike_defaults(store: str) -> dict[str, Any]:

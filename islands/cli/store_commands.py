@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from islands.cli.options import At, Json, Store, TrustNetworks, warn_of_old
+from islands.classifiers.hosts import allow_hosts
+from islands.cli.options import AllowHost, At, Json, Store, TrustNetworks, warn_of_old
 from islands.errors import InputError
 
 
@@ -55,9 +56,11 @@ def verify(
     all_: Annotated[bool, typer.Option("--all", help="Score every elite.")] = False,
     at: At = None,
     trust_networks: TrustNetworks = False,
+    allow_host: AllowHost = None,
     as_json: Json = False,
 ) -> None:
     """Check the hashes of a store, and that its images score what it says."""
+    allow_hosts(allow_host or ())
     if all_ and sample is not None:
         raise InputError("give --sample for some elites or --all for every one, not both")
     from dataclasses import asdict

@@ -48,6 +48,17 @@ class NetworkConfig(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{8,64}$")] | None = None
     """Of the file in `weights`, or of that in `name`, or at least the first 8 digits; null: what the file's
     name says, as PyTorch writes it."""
+    description: PathName | None = None
+    """Of a served network (`kserve:URL/MODEL`): path of a JSON file with `classes`, `input_size`, `channels`,
+    `mean` and `std`, and where its server does not say so `layout`, `input`, `output`, `datatype` and
+    `outputs`; null: `MODEL.json` in the current folder."""
+    queries_per_second: PositiveFloat | None = None
+    """Of a served network: images it is asked about in a second at most, by all workers of a machine
+    together; null: as many as it answers. Raise `workers.epoch_timeout_s` where an epoch takes longer so."""
+    budget: PositiveInt | None = None
+    """Of a served network: images it may be asked about, by all runs of a machine together; those count that
+    fill up a batch, and those of a request that is repeated. The run commits and ends before there would be
+    more; a resume may raise it. Null: any number."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the forward pass; confidences are float32 always."""
     engine: Literal["auto", "torch", "openvino"] = "auto"
@@ -100,6 +111,11 @@ class NetworkConfig(Section):
             getattr(self, key) for key, usual in defaults.items() if getattr(self, key) != usual
         ]
         return f"{self.name} ({', '.join(extras)})" if extras else self.name
+
+    @property
+    def unlimited(self) -> NetworkConfig:
+        """The same, however often it may be asked: that changes no score."""
+        return self.model_copy(update={"queries_per_second": None, "budget": None})
 
     @property
     def as_held_out(self) -> NetworkConfig:

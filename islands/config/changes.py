@@ -12,6 +12,8 @@ MAY_CHANGE = (
     "evolve.generations",
     "network.engine",
     "network.not_finite",
+    "network.queries_per_second",
+    "network.budget",
     "held_out",
     "workers",
     "scorers",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from islands.classifiers.catalogue import OWN_NETWORKS, own_parts
+from islands.classifiers.hosts import allow_hosts, allowed_hosts
 from islands.config import NetworkConfig, WorkConfig
 from islands.encodings.settings import ENCODINGS
 from islands.errors import ConfigError, InputError, NetworkError
@@ -138,11 +139,15 @@ def require_trusted(where: object, code: Iterable[Own], *, trust: bool = False) 
 
 
 def packed(config: WorkConfig) -> dict[str, Any]:
-    """Return what `unpacked` reads in another process, perhaps on another machine: settings and own code."""
+    """Return what `unpacked` reads in another process, perhaps on another machine.
+
+    Settings, own code, and the hosts where served networks may be asked.
+    """
     code = [*own_code(config), *_networks(config.held_out)]
     sources = [(kind.group, name, _sources(kind, name)) for kind, name in code]
     return {
         "settings": config.as_message(),
+        "hosts": allowed_hosts(),
         "code": [
             (group, name, source.fingerprint, None if source.is_installed else dict(source.files))
             for group, name, source in sources
@@ -157,6 +162,7 @@ def unpacked(message: Mapping[str, Any]) -> WorkConfig:
     Raises:
         ConfigError: an installed package is not here, or in another version; or code cannot be imported here.
     """
+    allow_hosts(message["hosts"])
     for group, name, fingerprint, files in message["code"]:
         if not _is_here(KINDS[group], name, fingerprint):
             if files is None:

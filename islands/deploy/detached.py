@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from islands.classifiers.hosts import as_options
 from islands.config import RunConfig
 from islands.deploy.background import PATIENCE_S, BackgroundRun, error_of, remember
 from islands.errors import InputError, IslandsError, StoreError, StoreLockedError
@@ -34,7 +35,7 @@ def launch(config: RunConfig) -> BackgroundRun:
     Raises:
         IslandsError: it ended before that; the message is its own.
     """
-    return _start(config.store, ("launch", "-"), json.dumps(as_written(config)))
+    return _start(config.store, ("launch", "-", *as_options()), json.dumps(as_written(config)))
 
 
 def resume(store: str, arguments: Sequence[str]) -> BackgroundRun:

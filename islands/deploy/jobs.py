@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from islands.archipelago.ray_session import refused, warn_if_open
+from islands.classifiers.hosts import as_options
 from islands.config import RayConfig, RunConfig
 from islands.config.own_code import files_of, write_files
 from islands.deploy.background import PATIENCE_S, BackgroundRun, error_of, remember
@@ -64,7 +65,8 @@ def launch(config: RunConfig) -> BackgroundRun:
     ray = _with_own_code(config)
     there = config.model_copy(update={"ray": RayConfig(address="auto")})
     settings = shlex.quote(json.dumps(as_written(there)))
-    command = f"echo {settings} | python -m islands launch - --progress plain"
+    words = shlex.join(["launch", "-", *as_options()])
+    command = f"echo {settings} | python -m islands {words} --progress plain"
     resumable = False if PIPELINES[config.pipeline].is_several else None
     return _submit(ray, config.store, command, resumable)
 

@@ -22,6 +22,7 @@ from islands.classifiers.finite import describe_picture
 from islands.classifiers.network_classifier import NetworkClassifier
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.classifiers.screened import ScreenedClassifier
+from islands.classifiers.served_networks import served_members
 from islands.config import NetworkConfig, WorkConfig
 from islands.datasets.assets import ASSETS, pull
 from islands.datasets.mnist import load_mnist
@@ -76,7 +77,7 @@ def diagnose_source(config: WorkConfig) -> tuple[Classifier | None, list[Diagnos
     except InputError as error:
         return None, [Diagnosis("network", "failed", str(error))]
     found = [Diagnosis("network", "ok", _description(source)), *remarks, _engine(source)]
-    return source, [*found, *_scores(source, config)]
+    return source, [*found, *_scores(source, config), *_queries(source)]
 
 
 @contextmanager
@@ -112,6 +113,11 @@ def _engine(classifier: Classifier, subject: str = "engine") -> Diagnosis:
     return Diagnosis(subject, "ok", engine_of(conditions(classifier)))
 
 
+def _queries(classifier: Classifier, subject: str = "queries") -> Iterator[Diagnosis]:
+    for served in served_members(classifier):
+        yield Diagnosis(subject, "ok", f"{served.name}: {served.queries}")
+
+
 def diagnose_held_out(config: WorkConfig, source: Classifier) -> Iterator[Diagnosis]:
     """Load each held-out network, as scorers will, and show it the same."""
     size = config.encoding.size or source.input_size
@@ -137,6 +143,7 @@ def diagnose_held_out(config: WorkConfig, source: Classifier) -> Iterator[Diagno
         yield from remarks
         yield _engine(classifier, key)
         yield replace(_preprocessing(classifier), subject=key)
+        yield from _queries(classifier, key)
 
 
 def _scores(classifier: Classifier, config: WorkConfig) -> Iterator[Diagnosis]:

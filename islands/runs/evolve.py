@@ -12,7 +12,12 @@ from islands.archipelago.executor import Executor
 from islands.archipelago.progress import Observe
 from islands.archipelago.scorers import Scorers
 from islands.archipelago.scoring import Scoring
+from islands.classifiers.catalogue import served_parts
+from islands.classifiers.hosts import served_name
+from islands.classifiers.query_ledger import asked_so_far
 from islands.config import RunConfig
+from islands.evolution.checkpoint import Checkpoint
+from islands.evolution.scores import HeldOutScores
 from islands.observe.interruptions import SIGNALS, answered
 from islands.observe.lines import begin
 from islands.store.writer import StoreWriter
@@ -34,9 +39,22 @@ def evolve(
     """
     class_count = len(executor.facts.classes)
     scoring = None if scorers is None else Scoring(config.held_out, scorers, config.runs, class_count)
-    archipelago = Archipelago(
-        config, class_count, executor, writer.commit, observe, scoring, writer.commit_scores
-    )
+    names = [network.name for network in (config.network, *config.held_out)]
+    served = {part: served_name(part) for name in names for part in served_parts(name)}
+
+    def note_queries() -> None:
+        if served:
+            writer.set_queries({name: asked_so_far(place) for name, place in served.items()})
+
+    def commit(checkpoint: Checkpoint, complete: bool) -> None:
+        note_queries()
+        writer.commit(checkpoint, complete)
+
+    def commit_scores(scores: tuple[HeldOutScores, ...]) -> None:
+        note_queries()
+        writer.commit_scores(scores)
+
+    archipelago = Archipelago(config, class_count, executor, commit, observe, scoring, commit_scores)
     checkpoint = writer.load()
     if checkpoint is not None:
         archipelago.restore(checkpoint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
 from islands.archipelago.executor import Executor
@@ -11,9 +11,10 @@ from islands.archipelago.messages import NetworkFacts
 from islands.archipelago.progress import Observe, observe_nothing
 from islands.archipelago.scorers import Scorers
 from islands.archipelago.start import build_executor, build_scorers
-from islands.classifiers.catalogue import class_count
+from islands.classifiers.catalogue import class_count, served_parts
 from islands.classifiers.contract import Classifier
-from islands.config import RunConfig, WorkConfig
+from islands.classifiers.hosts import require_allowed, served_name
+from islands.config import NetworkConfig, RunConfig, WorkConfig
 from islands.migration.slices import class_slices
 from islands.observe.lines import begin
 from islands.observe.observers import observing
@@ -96,7 +97,19 @@ def starting(config: WorkConfig) -> str:
     return f"loading {config.network.label}{workers}"
 
 
+def require_hosts(networks: Iterable[NetworkConfig]) -> None:
+    """Check that the servers of served networks may be asked.
+
+    Raises:
+        NetworkError: one may not.
+    """
+    for network in networks:
+        for part in served_parts(network.name):
+            require_allowed(part, served_name(part))
+
+
 def require_fit(config: WorkConfig) -> None:
     """Check against the catalogue what needs no worker."""
+    require_hosts([config.network, *config.held_out])
     if (count := class_count(config.network.name)) is not None:
         class_slices(count, config.islands.count)

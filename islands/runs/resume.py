@@ -21,7 +21,7 @@ from islands.observe.lines import begin, say
 from islands.observe.observers import observing
 from islands.runs.conditions import note_conditions, of_scorers, of_workers
 from islands.runs.evolve import evolve
-from islands.runs.launch import launch, scorers_for, starting
+from islands.runs.launch import launch, require_hosts, scorers_for, starting
 from islands.runs.trust import described, is_trusted
 from islands.store.creation import require_free
 from islands.store.reader import StoreReader
@@ -113,6 +113,7 @@ def _go_on(
     break_lock: bool = False,
     goes_back: bool = False,
 ) -> StoreReader:
+    require_hosts([config.network, *config.held_out])
     train_missing([config.network, *config.held_out])
     at = reader.session.snapshot_id if goes_back else None
     begin(starting(config))
@@ -136,11 +137,16 @@ def _go_on(
 
 def lacks_scores(reader: StoreReader, held_out: Sequence[NetworkConfig]) -> bool:
     """Tell whether an elite of the checkpoint was not scored on one of the networks."""
-    stored = {stored_network_config(scores.settings): scores.runs for scores in reader.intact_scores()}
+    stored = {
+        stored_network_config(scores.settings).unlimited: scores.runs for scores in reader.intact_scores()
+    }
     ids = [reader.elite_columns(run, "id")["id"] for run in range(reader.runs)]
     return any(
-        network not in stored
-        or any(not np.array_equal(scores.ids, own) for scores, own in zip(stored[network], ids, strict=True))
+        network.unlimited not in stored
+        or any(
+            not np.array_equal(scores.ids, own)
+            for scores, own in zip(stored[network.unlimited], ids, strict=True)
+        )
         for network in held_out
     )
 

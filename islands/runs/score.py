@@ -8,17 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from islands.archipelago.committer import Committer
 from islands.archipelago.messages import NetworkFacts
 from islands.archipelago.scoring import Scoring
-from islands.classifiers.apart import joined
+from islands.classifiers.apart import joined, scores_each
 from islands.classifiers.contract import Classifier, Prediction
 from islands.classifiers.registry import load_classifier, resolve_device
 from islands.config import EvolveConfig, IslandsConfig, NetworkConfig, RunConfig, ScorersConfig
@@ -171,11 +172,19 @@ def score_folder(
             labels[key] = network.label
             pictures = found.shown_to(classifier)
             while batch := list(islice(pictures, _BATCH)):
-                each = pool.map(classifier.predict, [picture.pixels[None] for picture in batch])
+                each = pool.map(classifier.predict, _asked_at_once(classifier, batch))
                 rows += _rows(key, classifier, batch, joined(each), full)
     names = told_apart(labels)
     rows = [{**row, "network": names[row["network"]]} for row in rows]
     return {name: np.array([row[name] for row in rows], _DTYPES.get(name)) for name in rows[0]}
+
+
+def _asked_at_once(classifier: Classifier, batch: Sequence[Picture]) -> list[Tensor]:
+    """Return pictures as a network is asked about them: each alone, unless it sees to that itself."""
+    pixels = [picture.pixels for picture in batch]
+    if not scores_each(classifier):
+        return [each[None] for each in pixels]
+    return [torch.stack([*group]) for _, group in groupby(pixels, lambda each: each.shape)]
 
 
 _DTYPES = {"file": object, "network": object, "fingerprint": object, "top1_name": object}

@@ -36,8 +36,8 @@ def require_trusted(store: Location, networks: Iterable[NetworkConfig]) -> None:
 def reason() -> str:
     """Return why a network is not loaded, and what to do."""
     return (
-        f"to load it runs code, or opens a file, that the store has chosen; {FLAG} allows it, if you trust "
-        "the store"
+        f"to load it runs code, opens a file or asks a server that the store has chosen; {FLAG} allows it, "
+        "if you trust the store"
     )
 
 

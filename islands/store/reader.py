@@ -171,6 +171,13 @@ class StoreReader:
             return tuple({**record, "epoch": int(record["epoch"])} for record in stored)
 
     @property
+    def queries(self) -> dict[str, int]:
+        """How many images served networks had been asked about by then, by all runs of the machine."""
+        with reading(self.path, "how often networks were asked"):
+            stored: Any = self.attributes.get("queries", {})
+            return {str(name): int(asked) for name, asked in stored.items()}
+
+    @property
     def generation(self) -> int:
         """The generation of the checkpoint.
 

@@ -44,6 +44,7 @@ class Status:
         workers: how each got on until then; empty in stores of before.
         bytes: size on disk; in a bucket that of chunks.
         conditions: see `StoreReader.conditions`.
+        queries: see `StoreReader.queries`.
         next: the command to type next.
     """
 
@@ -70,6 +71,7 @@ class Status:
     workers: tuple[WorkerHealth, ...]
     bytes: int
     conditions: tuple[dict[str, Any], ...]
+    queries: dict[str, int]
     next: str
 
 
@@ -129,6 +131,7 @@ def read_status(location: Path | str) -> Status:
         workers=checkpoints[-1].workers if checkpoints else (),
         bytes=reader.size,
         conditions=reader.conditions,
+        queries=reader.queries,
         next=_next(reader, writer),
     )
 

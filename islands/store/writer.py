@@ -56,6 +56,7 @@ class StoreWriter:
         self._tip: str = repository.lookup_branch("main")
         self._config: RunConfig | None = None
         self._conditions: Sequence[Mapping[str, Any]] | None = None
+        self._queries: Mapping[str, int] | None = None
         self._keep: int | None = None
         self._commits_since_sweep = 0
         self._trying: tuple[object, str] | None = None
@@ -139,6 +140,10 @@ class StoreWriter:
     def set_conditions(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Replace `StoreReader.conditions`; takes effect with the next commit."""
         self._conditions = records
+
+    def set_queries(self, asked: Mapping[str, int]) -> None:
+        """Replace `StoreReader.queries`; takes effect with the next commit."""
+        self._queries = asked
 
     def commit(self, checkpoint: Checkpoint, complete: bool) -> str:
         """Store a checkpoint as one commit, and return its snapshot id.
@@ -325,6 +330,8 @@ class StoreWriter:
             found["config"] = self._config.model_dump(mode="json")
         if self._conditions is not None:
             found["conditions"] = [dict(record) for record in self._conditions]
+        if self._queries is not None:
+            found["queries"] = dict(self._queries)
         return found
 
     def _tag_if_complete(self, stage: Mapping[str, Any], snapshot: str) -> None:
