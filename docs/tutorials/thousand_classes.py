@@ -59,7 +59,6 @@ run.elite(int(best)).draw(384)
 # towards another.
 
 # %%
-
 lineage = run.elite(int(best)).lineage()
 print(f"{len(lineage)} images from the first to the last")
 

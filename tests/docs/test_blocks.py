@@ -20,8 +20,14 @@ from tests.docs.pages import DOCS, PAGES, ROOT, Block, blocks, commands, is_like
 
 TUTORIALS = DOCS / "tutorials"
 
-RUN = [page for page in PAGES if page.parent != TUTORIALS]
-"""Pages whose blocks run here. Those of tutorials are written from scripts; see `test_tutorials`."""
+RUN = [page for page in PAGES if page.parent != TUTORIALS and page.name != "command-line.md"]
+"""Pages whose blocks run here.
+
+Those of tutorials are written from scripts, see `test_tutorials`; the page of commands has the examples of
+the help, see `tests/cli/test_help.py`.
+"""
+
+COMMANDS = typer.main.get_command(app)
 
 TAKE_A_FILE = ("launch", "plan", "doctor", "compare")
 
@@ -110,8 +116,8 @@ def run(line: str, shown: str, only_parsed: bool, where: str, capsys: Capture) -
 def parse(words: list[str]) -> None:
     if words == ["--version"]:
         return
-    group = typer.main.get_command(app)
-    name, command, rest = group.resolve_command(typer.Context(group), words)  # type: ignore[attr-defined]
+    context = typer.Context(COMMANDS)
+    name, command, rest = COMMANDS.resolve_command(context, list(words))  # type: ignore[attr-defined]
     if hasattr(command, "commands"):
         name, command, rest = command.resolve_command(typer.Context(command), rest)
     command.make_context(name, list(rest))
