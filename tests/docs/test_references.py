@@ -5,19 +5,36 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
+import yaml
 
 import islands
 from docs.reference_pages import FOLDER, commands, pages
 from islands.cli.main import app
 from islands.config.described import described, known_keys
+from islands.experiments.configure import resolve_run_config
 from islands.store.columns import TABLES
 from tests.docs.pages import DOCS, PAGES, ROOT
 
 GENERATED = pages()
+
+LISTS = {"held_out", "measures", "emitters", "others"}
+"""Sections that are lists of such."""
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "free_form": {"pairs": [[0, 1]]},
+    "mlflow": {"tracking_uri": "mlruns"},
+    "tensorboard": {"folder": "board"},
+    "wandb": {"project": "mine"},
+    "held_out": {"name": "svm-mnist"},
+    ": screen_margin": {"screen": "bfloat16"},
+}
+"""What a choice, a section or a setting cannot do without."""
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -47,6 +64,32 @@ def test_every_setting_has_a_sentence() -> None:
         rows = re.findall(rf"^\| `{key.rpartition('.')[2]}` \| ([^|]*) \|", text, re.MULTILINE)
         assert rows, key
         assert all(row.strip().endswith(".") or "`" in row for row in rows), (key, rows)
+
+
+def rows_of(page: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the section, the name of a choice, and the example of each setting in the page of settings."""
+    for section in page.split("\n## ")[1:]:
+        heading = section.partition("\n")[0]
+        path, _, name = heading.replace("`", "").partition(", with name: ")
+        for line in re.findall(r"^\| `\w+` \|.*\| `([^|]*)` \|$", section, re.MULTILINE):
+            yield "" if path == "The file" else path, name, line
+
+
+@pytest.mark.parametrize(("path", "name", "line"), [*rows_of(GENERATED["configuration.md"])])
+def test_an_example_of_a_setting_is_valid(path: str, name: str, line: str) -> None:
+    value: Any = yaml.safe_load(line)
+    (key,) = value
+    for needy in (name, path, f": {key}"):
+        value = {**NEEDED.get(needy, {}), **value}
+    if name:
+        value = {"name": name, **value}
+    for step in reversed(path.split(".") if path else []):
+        value = {step: [value] if step in LISTS else value}
+    if path == "evolve.emitters":
+        value["evolve"]["emitters"].append({"name": "fine" if name == "mutation" else "mutation"})
+    base = {"pipeline": "mnist_cppn", "store": "x"}
+    value["islands"] = {"count": 2, **value.get("islands", {})}
+    resolve_run_config({**base, **value}, written=True)
 
 
 def test_every_name_of_python_has_its_entry() -> None:
