@@ -4,7 +4,7 @@
 # EfficientNet-Lite0 tells 1000 things apart. Its weights came with Islands, as a package. One run evolves an
 # image for each of the 1000, on two CPU cores, in about 11 minutes.
 
-# %% tags=["parameters"] small={"settings": ["evolve.initial=4", "evolve.children=4", "evolve.generations=5"]}
+# %% tags=["parameters"] small={"settings": ["evolve.generations=5", "workers.executor=in-process"]}
 settings = []  # what differs from the file
 
 # %% [markdown]
