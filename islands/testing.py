@@ -92,6 +92,13 @@ class EncodingTests:
         assert same(evolved(encoding, 20, 6), evolved(encoding, 20, 6))
         assert not same(evolved(encoding, 20, 6), evolved(encoding, 20, 6, seed=4))
 
+    def test_genomes_are_rows(self, encoding: Encoding) -> None:
+        genomes = encoding.random(3, torch.Generator().manual_seed(1))
+        for name in genomes:
+            assert genomes[name].ndim == 2, (
+                f"{name}: got shape {tuple(genomes[name].shape)}; expected (3, width)"
+            )
+
     def test_random_and_vary_give_valid_genomes(self, encoding: Encoding) -> None:
         self.check(encoding.random(10, torch.Generator().manual_seed(1)), encoding)
         self.check(evolved(encoding, 30, 30), encoding)

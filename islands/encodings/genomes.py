@@ -52,7 +52,7 @@ class Replacement:
 
 @dataclass
 class Genomes:
-    """A struct of tensors that share their first dimension, one row per genome.
+    """A struct of tensors (n, width), one row per genome; widths may differ from tensor to tensor.
 
     Encodings whose genomes vary in length (`cppn`) pad their rows with zeros, and read zeros as
     "nothing here". Rows of different widths can therefore be mixed: the narrower are padded.

@@ -233,8 +233,13 @@ def _register(
 
 def _empty(name: str) -> str:
     """Return SQL for one of `TABLES` without rows."""
-    types = {column: _TYPES_OF.get((name, column)) or _TYPES[column] for column in TABLES[name]}
-    return f"select {', '.join(f'null::{type_} as {column}' for column, type_ in types.items())} limit 0"
+    columns = (f"null::{type_of(name, column)} as {column}" for column in TABLES[name])
+    return f"select {', '.join(columns)} limit 0"
+
+
+def type_of(name: str, column: str) -> str:
+    """Return DuckDB's type of a column of one of `TABLES`."""
+    return _TYPES_OF.get((name, column)) or _TYPES[column]
 
 
 def _identifier(name: str) -> str:

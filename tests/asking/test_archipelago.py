@@ -196,17 +196,6 @@ def test_nobody_else_may_write_between_checkpoints(tmp_path: Path) -> None:
     assert evolve(islands.Archipelago.resume(tmp_path / "run"), 1).save(tmp_path / "run").epoch == 4
 
 
-def test_the_loop_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    block = re.search(r"<!-- test:own-loop -->\n```python\n(.*?)```", readme, re.DOTALL)
-    assert block, "README.md has no fenced block after <!-- test:own-loop -->"
-    exec(compile(block[1], "README.md", "exec"), {})
-    run = islands.open("runs/colours")
-    assert run.classes == ("red", "green", "blue")
-    assert run.confidence.min() > 0.6
-
-
 WRONG: list[tuple[Any, str]] = [
     (np.full((12, 2), 0.1), "got shape (12, 2); expected (12, 3), a row for each image"),
     (np.full((9, 3), 0.1), "got shape (9, 3); expected (12, 3)"),

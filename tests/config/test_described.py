@@ -145,8 +145,10 @@ class TestCommands:
     def test_the_reference_is_what_the_schema_says(self, capsys: Capture) -> None:
         assert execute(["config", "reference"]) == 0
         page = capsys.readouterr().out
-        stored = Path(__file__).parents[2] / "docs/configuration.md"
-        assert stored.read_text(encoding="utf-8") == page, "islands config reference > docs/configuration.md"
+        stored = Path(__file__).parents[2] / "docs/reference/configuration.md"
+        assert stored.read_text(encoding="utf-8") == page, (
+            "islands config reference > docs/reference/configuration.md"
+        )
         keys = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
         assert {key.rpartition(".")[2] for key in known_keys(described())} == set(keys)
 

@@ -178,10 +178,12 @@ def test_errors_are_input_errors() -> None:
     assert all(issubclass(kind.raises, InputError) for kind in KINDS)
 
 
-def test_the_topology_that_the_readme_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+def test_the_topology_that_the_documentation_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/own-parts.md").read_text()
     code, settings = re.search(
-        r"<!-- test:own-topology -->\n```python\n(.*?)```\n\n```yaml\n(.*?)```", readme, re.DOTALL
+        r'<!-- test:own-topology -->\n```python title="mine.py"\n(.*?)```\n\n```yaml\n(.*?)```',
+        page,
+        re.DOTALL,
     ).groups()  # type: ignore[union-attr]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(code)

@@ -1,4 +1,4 @@
-"""The README's own network is evolved as the README says."""
+"""The network of the documentation is evolved as its page says."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_the_network_of_the_readme_is_evolved_by_changing_one_line(tmp_path: Path) -> None:
-    readme = (CHECKOUT / "README.md").read_text()
-    block = re.search(r"<!-- test:own-network -->\n```python\n(.*?)```", readme, re.DOTALL)
-    assert block, "README.md has no fenced block after <!-- test:own-network -->"
+def test_the_network_of_the_page_is_evolved_by_changing_one_line(tmp_path: Path) -> None:
+    page = (CHECKOUT / "docs/how-to/own-network.md").read_text()
+    block = re.search(
+        r'<!-- test:own-network -->\n```python title="my_network.py"\n(.*?)```', page, re.DOTALL
+    )
+    assert block, "own-network.md has no fenced block after <!-- test:own-network -->"
     (tmp_path / "my_network.py").write_text(block[1])
     (tmp_path / "run.yaml").write_text(
         "pipeline: mnist_cppn\nstore: run\nworkers: {executor: in-process}\n"
