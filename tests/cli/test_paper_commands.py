@@ -11,13 +11,13 @@ from islands.cli.main import execute
 
 Capture = pytest.CaptureFixture[str]
 
-WORDS = ["paper", "--plan", "--only", "mnist_cppn", "--only", "retrain_mnist", "--only", "lenet_pair"]
+WORDS = ["paper", "--plan", "--only", "mnist_cppn", "--only", "retrain_mnist", "--only", "single_target"]
 
 
 @pytest.mark.parametrize(
     ("budget", "images"),
     [
-        ("small", (10 * 40_200, 2 * 30 * 4100)),
+        ("small", (10 * 40_200, 2 * 10 * 10_200)),
         ("laptop", (50 * 40_200, 2 * 30 * 40_200)),
     ],
 )
@@ -25,8 +25,8 @@ def test_a_forecast_runs_nothing(
     budget: str, images: tuple[int, int], tmp_path: Path, capsys: Capture
 ) -> None:
     assert execute([*WORDS, "--budget", budget, "--out", str(tmp_path), "--json"]) == 0
-    patterns, retraining, pair = json.loads(capsys.readouterr().out)
-    assert (patterns["images"], pair["images"]) == images
+    patterns, retraining, targets = json.loads(capsys.readouterr().out)
+    assert (patterns["images"], targets["images"]) == images
     assert patterns["seconds"] > 0
     assert patterns["beside"] == ["train", "test"]
     assert (retraining["images"], retraining["beside"]) == (0, ["retrain-mnist"])
@@ -36,6 +36,6 @@ def test_a_forecast_runs_nothing(
 def test_it_is_a_line_for_each_experiment_and_the_sum(tmp_path: Path, capsys: Capture) -> None:
     assert execute([*WORDS, "--out", str(tmp_path)]) == 0
     *lines, total = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["mnist_cppn", "retrain_mnist", "lenet_pair"]
+    assert [line.split()[0] for line in lines] == ["mnist_cppn", "retrain_mnist", "single_target"]
     assert "402,000 images" in lines[0]
     assert "of evolution, beside the stages that are named" in total
