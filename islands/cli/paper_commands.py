@@ -44,7 +44,7 @@ def paper(
     ] = Path("runs/paper"),
     overrides: Overrides = None,
     progress: ProgressStyle = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take on this machine; run nothing.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take here; run nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run all experiments of the paper, or go on with them, and report claim by claim."""

@@ -14,6 +14,7 @@ import zarr
 from zarr.core.buffer import default_buffer_prototype
 
 from islands.errors import InputError
+from islands.files import BEGUN, filling
 from islands.store.benchmarks import (
     FOOLING_IMAGES,
     GENERATIONS,
@@ -83,14 +84,22 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
         raise InputError(f"layout: got {layout!r}; expected one of {', '.join(LAYOUTS)}")
     if layout == "pytorch-ood":
         require_ten_runs(reader)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    # What is left of an export that was killed is in nobody's way.
+    if (folder.exists() and not folder.is_dir()) or (held and (BEGUN not in held or MANIFEST in held)):
         raise InputError(f"{folder} is not empty; choose another folder to export to")
+    with filling(folder, last=MANIFEST) as unfinished:
+        _fill(reader, unfinished, layout, again=_again(reader, folder, layout))
+        return _write_manifest(reader, unfinished) + 1
+
+
+def _fill(reader: StoreReader, folder: Path, layout: Layout, again: str) -> None:
+    """Write all but the manifest; `again` is the command that does so."""
     generation = reader.generation
-    folder.mkdir(parents=True, exist_ok=True)
     if layout == "zarr":
         wait_for(_copy_keys(reader, folder))
     elif layout == "cells":
-        _export_cells(reader, folder)
+        _export_cells(reader, folder, again)
     else:
         files = _export_elites(reader, folder, _NAMES[layout], generation)
         if layout == "pytorch-ood":
@@ -99,7 +108,11 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
             write_image_list(folder, files)
         if layout in ("pytorch-ood", "openood"):
             write_sheet(reader, folder, layout, len(files))
-    return _write_manifest(reader, folder) + 1
+
+
+def _again(reader: StoreReader, folder: Path, layout: Layout) -> str:
+    at = reader.session.snapshot_id
+    return islands_command("export", reader.path, folder, "--layout", layout, "--at", at)
 
 
 def _paper_name(row: Row, generation: int) -> str:
@@ -157,17 +170,16 @@ def _export_elites(
     return files
 
 
-def _export_cells(reader: StoreReader, folder: Path) -> None:
-    """Write the elites of all cells, which are more than classes where `archive` says so."""
+def _export_cells(reader: StoreReader, folder: Path, again: str) -> None:
+    """Write the elites of all cells, which are more than classes where `archive` says so.
+
+    No command draws a cell alone: their images say `again`, the export.
+    """
     from islands.store.images import Studio
 
     rows = _rows(table(reader, "cells"))
     studios = [Studio(reader, run) for run in range(reader.runs)]
     pictures = (studios[row["run"]].draw(int(row["id"])) for row in rows)
-    # No command draws a cell alone.
-    again = islands_command(
-        "export", reader.path, folder, "--layout", "cells", "--at", reader.session.snapshot_id
-    )
     files = {
         f"{folder_name(int(row['class']), row['name'])}/run-{row['run']}_cell-{row['cell']:03}.png": row
         for row in rows

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +18,7 @@ from PIL import Image
 from islands.cli.main import execute as islands
 from islands.errors import InputError, StoreError
 from islands.evolution.checkpoint import Checkpoint
+from islands.files import BEGUN
 from islands.store.export import Layout, export
 from islands.store.images import render_elite, stored_encoding
 from islands.store.labels import read_label
@@ -23,6 +27,8 @@ from islands.store.writer import StoreWriter
 from tests.store.samples import make_checkpoint, make_names, make_store
 
 K = 10
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", params=[("direct", 1), ("direct", 3), ("cppn", 3)], ids=str)
@@ -123,6 +129,28 @@ class TestExport:
         with pytest.raises(InputError, match="not empty"):
             export(StoreReader(drawn), tmp_path, "paper")
         assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+    def test_a_killed_export_is_no_export_and_in_nobodys_way(self, drawn: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        ended = subprocess.run([sys.executable, "-c", EXPORT_AND_DIE, drawn, out], cwd=ROOT, check=False)
+        assert ended.returncode == -signal.SIGKILL
+        assert [path.name for path in out.iterdir()] == [BEGUN]
+        count = export(StoreReader(drawn), out, "flat")
+        assert count == len([path for path in out.iterdir() if path.name != BEGUN])
+        assert not (out / BEGUN).exists()
+        with pytest.raises(InputError, match="not empty"):
+            export(StoreReader(drawn), out, "flat")
+
+
+EXPORT_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from islands.store import export
+from islands.store.reader import StoreReader
+
+export._write_manifest = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+export.export(StoreReader(sys.argv[1]), Path(sys.argv[2]), "flat")
+"""
 
 
 class TestCommands:
