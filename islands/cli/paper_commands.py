@@ -44,7 +44,9 @@ def paper(
     ] = Path("runs/paper"),
     overrides: Overrides = None,
     progress: ProgressStyle = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take here; run nothing.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what it would take here, and stop; trains small networks.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run all experiments of the paper, or go on with them, and report claim by claim."""
