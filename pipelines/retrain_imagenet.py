@@ -86,8 +86,8 @@ PIPELINE = Pipeline(
         },
     },
     laptop={
-        "runs": 50,
-        "evolve": {"initial": 100, "children": 50, "generations": 50},
+        "runs": 175,
+        "evolve": {"initial": 100, "children": 50, "generations": 20},
         "parameters": {
             "architecture": "torchvision:mobilenet_v2",
             "start": "IMAGENET1K_V1",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,11 +129,23 @@ def test_it_can_be_held_out_and_asked_afterwards(server: Server) -> None:
 
 @pytest.mark.slow
 def test_workers_of_ray_share_one_account(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    # They begin in this folder, where an uninstalled package is not found.
+    """In a process of its own: a Ray that is there already has another cache folder."""
+    # Workers begin in this folder, where an uninstalled package is not found.
     monkeypatch.setenv("PYTHONPATH", str(Path(islands.__file__).parents[1]))
-    workers = {"executor": "ray", "count": 2}
-    settings = {"workers": workers, "islands": {"count": 2}}
-    assert evolved(served(server), "there", **settings) == evolved(LOCAL, "here", **settings)
+    settings = {
+        "pipeline": "custom",
+        "store": "there",
+        "seed": 3,
+        "network": served(server),
+        "encoding": {"name": "cppn"},
+        "evolve": {**EVOLVE, "generations": 20},
+        "workers": {"executor": "ray", "count": 2},
+        "islands": {"count": 2},
+    }
+    Path("run.yaml").write_text(json.dumps(settings))
+    launched = [sys.executable, "-m", "islands", "launch", "run.yaml", "--progress", "none"]
+    subprocess.run(launched, check=True, timeout=300)
+    assert StoreReader("there").digest(0) == evolved(LOCAL, "here", islands={"count": 2})
     assert StoreReader("there").queries == {f"kserve:{server.url}/digits": server.queries}
 
 

@@ -163,7 +163,7 @@ def test_what_is_added_to_lost_rows_is_refused(store: Path) -> None:
 
 def as_of_version_1(checkpoint: Checkpoint) -> Checkpoint:
     """Return a checkpoint as version 1 wrote it: networks had fewer settings, and nobody counted children."""
-    later = ("outputs", "not_finite", "engine")
+    later = ("outputs", "not_finite", "engine", "description", "queries_per_second", "budget")
     scores = tuple(
         replace(each, settings={key: value for key, value in each.settings.items() if key not in later})
         for each in checkpoint.scores
