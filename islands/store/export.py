@@ -84,9 +84,8 @@ def export(reader: StoreReader, folder: Path, layout: Layout) -> int:
         raise InputError(f"layout: got {layout!r}; expected one of {', '.join(LAYOUTS)}")
     if layout == "pytorch-ood":
         require_ten_runs(reader)
-    held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
     # What is left of an export that was killed is in nobody's way.
-    if (folder.exists() and not folder.is_dir()) or (held and (BEGUN not in held or MANIFEST in held)):
+    if folder.exists() and (not folder.is_dir() or any(each.name != BEGUN for each in folder.iterdir())):
         raise InputError(f"{folder} is not empty; choose another folder to export to")
     with filling(folder, last=MANIFEST) as unfinished:
         _fill(reader, unfinished, layout, again=_again(reader, folder, layout))

@@ -24,6 +24,9 @@ REFS = "refs"
 LOCK = "LOCK"
 """The file that whoever writes to a store on a disk has locked."""
 
+_BEFORE_REFS = {LOCK, BEGUN, SNAPSHOTS, "chunks", "manifests", "transactions", "config.yaml"}
+"""What there may be of a store before its references are in place."""
+
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):/{1,2}(?P<bucket>[^/]+)/*(?P<prefix>.*?)/*")
 
 
@@ -120,9 +123,12 @@ def is_store_folder(folder: Path) -> bool:
 
 
 def is_begun_folder(folder: Path) -> bool:
-    """Tell whether a store is being made in a folder, or was until its process was killed."""
+    """Tell whether a store is being made in a folder, or was until its process was killed.
+
+    Whatever else lies there makes it somebody's folder.
+    """
     names = {child.name for child in folder.iterdir()} if folder.is_dir() else set()
-    return REFS not in names and (BEGUN in names or names == {LOCK})
+    return names == {LOCK} or (BEGUN in names and names <= _BEFORE_REFS)
 
 
 def _s3(bucket: str, prefix: str) -> icechunk.Storage:

@@ -15,30 +15,21 @@ from islands.cards.card_page import render
 from islands.cards.detectors import Seen
 from islands.cards.last_features import watched
 from islands.cards.making import Evidence, make_card
-from islands.cards.mitigating import Tempered, WithGarbage, garbage_row
-from islands.cards.settling import Wish
+from islands.cards.mitigating import Kind, Tempered, WithGarbage, garbage_row
 from islands.classifiers.registry import load_classifier
 from islands.cli.main import execute
-from islands.config import NetworkConfig
 from islands.store.reader import StoreReader
+from tests.cards.conftest import small_wish
 
 pytestmark = pytest.mark.slow
 
 Capture = pytest.CaptureFixture[str]
 
 
-def with_mitigation(folder: Path, out: Path, kind: str) -> Evidence:
+def with_mitigation(folder: Path, out: Path, kind: Kind) -> Evidence:
     """The card of LeNet once more, from its own stores."""
     shutil.copytree(folder, out)
-    wish = Wish(
-        NetworkConfig(name="lenet-mnist"),
-        out,
-        against=(NetworkConfig(name="svm-mnist"),),
-        runs=2,
-        images=2000,
-        mitigate=kind,  # type: ignore[arg-type]
-    )
-    found = make_card(wish)
+    found = make_card(small_wish(out, kind))
     assert found is not None
     return found
 
@@ -88,7 +79,7 @@ def test_the_page_has_before_and_after(made: Evidence, garbage: Evidence) -> Non
 
 
 @pytest.mark.parametrize("kind", ["temperature", "ensemble"])
-def test_the_others_are_tried_likewise(folder: Path, tmp_path: Path, kind: str) -> None:
+def test_the_others_are_tried_likewise(folder: Path, tmp_path: Path, kind: Kind) -> None:
     found = with_mitigation(folder, tmp_path / "card", kind).card.mitigation
     assert found is not None
     assert found.recognised is None

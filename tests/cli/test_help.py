@@ -6,14 +6,13 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer.main
 
 import islands
+from docs.reference_pages import commands
 from islands.cli.help_examples import EXAMPLES
 from islands.cli.main import app, execute
 from islands.store.reader import StoreReader
@@ -22,14 +21,6 @@ from tests.store.samples import make_checkpoint, make_store
 
 CHECKOUT = Path(__file__).parents[2]
 Capture = pytest.CaptureFixture[str]
-
-
-def commands(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, f"{above}{name} ")
-        elif not command.hidden:
-            yield f"{above}{name}", command
 
 
 COMMANDS = dict(commands(typer.main.get_command(app)))

@@ -124,11 +124,13 @@ class TestExport:
         assert isinstance(got, zarr.Array)
         np.testing.assert_array_equal(np.asarray(got[:]), StoreReader(drawn).elites(1).probabilities)
 
-    def test_refuses_filled_folder(self, drawn: Path, tmp_path: Path) -> None:
-        (tmp_path / "mine").write_text("")
+    @pytest.mark.parametrize("names", [["mine"], ["images.csv", BEGUN]])
+    def test_refuses_filled_folder(self, drawn: Path, tmp_path: Path, names: list[str]) -> None:
+        for name in names:
+            (tmp_path / name).write_text("mine")
         with pytest.raises(InputError, match="not empty"):
             export(StoreReader(drawn), tmp_path, "paper")
-        assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+        assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, "mine")
 
     def test_a_killed_export_is_no_export_and_in_nobodys_way(self, drawn: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"

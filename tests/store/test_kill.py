@@ -170,6 +170,15 @@ def test_making_may_end_at_any_step(tmp_path: Path) -> None:
     assert set(made) == {False, True}
 
 
+def test_what_is_somebodys_is_no_begun_store(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    (path / BEGUN).mkdir(parents=True)
+    (path / "notes.txt").write_text("mine")
+    with pytest.raises(StoreExistsError, match="is not empty"):
+        make(path)
+    assert (path / "notes.txt").read_text() == "mine"
+
+
 def test_two_do_not_make_one_store(tmp_path: Path) -> None:
     path = tmp_path / "run"
     path.mkdir()
